@@ -1,5 +1,3 @@
 """The version of this package: the `incident.plugin.version` attribute and the version of our scope."""
 
-from typing import Final
-
-__version__: Final = "0.1.0"
+__version__ = "0.1.0"
