@@ -6,29 +6,29 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import jinja2
 
+from scripts.annotation_rules import RULE_TYPES
+from scripts.python_literals import assign, docstring
 from scripts.registry import Item, Ref, Registry, RegistryError
-from scripts.registry_rules import RULE_ATTRIBUTE, check, constant, members, wire_type
+from scripts.registry_rules import check
 from scripts.registry_shape import IDENTIFIES
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 OUTPUTS: Final = {
     "vocabulary.py.j2": "src/otel_incident/vocabulary.py",
 }
-WIDTH: Final = 110  # pyproject.toml, [tool.ruff] line-length
 
 
 class Attribute(NamedTuple):
     """An attribute as the templates see it: definition and annotations in one."""
 
     name: str
+    constant: str
     type: str
     rule: str
     members: list[str]
@@ -39,41 +39,38 @@ class Attribute(NamedTuple):
     identifies: str
     upstream: bool
 
-    @property
-    def constant(self) -> str:
-        """Name of the generated constant."""
-        return constant("attributes", self.name)
-
 
 class Signal(NamedTuple):
-    """An event, a metric or an entity as the templates see it."""
+    """An event or a metric as the templates see it."""
 
     name: str
     constant: str
+    brief: str
+    ours: dict[str, str]
     data: dict[str, Any]
-    ours: dict[str, Any]
     refs: list[Ref]
+
+
+class Alias(NamedTuple):
+    """A type of closed values in code, and the attributes that have them."""
+
+    name: str
+    values: list[str]
+    attributes: list[str]
 
 
 def context(registry: Registry) -> dict[str, Any]:
     """Return what the templates are given."""
-    attributes = [_attribute(registry, item, notes) for item, notes in registry.explained()]
-    aliases: dict[str, list[str]] = {}
-    for (_, notes), attribute in zip(registry.explained(), attributes, strict=True):
-        if "alias" in notes:
-            known = aliases.setdefault(notes["alias"], [])
-            known += [member for member in attribute.members if member not in known]
-    rule = next(attribute for attribute in attributes if attribute.name == RULE_ATTRIBUTE)
+    attributes = {item.name: _attribute(registry, item, notes) for item, notes in registry.explained()}
     return {
         "schema_url": registry.manifest["schema_url"],
         "attributes": attributes,
-        "by_name": {attribute.name: attribute for attribute in attributes},
-        "aliases": aliases,
-        "rules": [member for member in rule.members if member != "none"],
+        "aliases": _aliases(registry, attributes),
+        "rules": list(RULE_TYPES),
         "identifies": sorted(IDENTIFIES),
         "events": [_signal(registry, item) for item in registry.items("events")],
         "metrics": [_signal(registry, item) for item in registry.items("metrics")],
-        "entities": [_signal(registry, item) for item in registry.items("entities")],
+        "resource": {ref.key: ref for item in registry.items("entities") for ref in registry.refs_of(item)},
     }
 
 
@@ -87,11 +84,7 @@ def render(registry: Registry) -> dict[str, str]:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        "assign": assign,
-        "docstring": docstring,
-        "constant": lambda name: constant("attributes", name),
-    }
+    environment.globals |= {"assign": assign, "docstring": docstring}
     values = context(registry)
     return {path: environment.get_template(template).render(values) for template, path in OUTPUTS.items()}
 
@@ -122,51 +115,16 @@ def main(arguments: list[str] | None = None) -> int:
     return int(options.check and bool(differing))
 
 
-def quote(text: str) -> str:
-    """Return a string literal with the quotes that ruff would choose."""
-    literal = json.dumps(text, ensure_ascii=False)
-    return f"'{text}'" if '"' in text and not set(text) & set("'\\\n") else literal
-
-
-def assign(value: str | list[str], prefix: str, indent: int, suffix: str = ",", brackets: tuple[str, str] = ("(", ")")) -> str:
-    """Return `prefix` and the value as Python, split over lines where one is too short.
-
-    What comes out is what ruff's formatter would leave alone, so that generating needs no formatter.
-    """
-    opening, closing = brackets
-    if isinstance(value, str):
-        line = prefix + quote(value) + suffix
-        parts = textwrap.wrap(value, WIDTH - indent - 7, break_long_words=False, break_on_hyphens=False)
-        inside = [quote(part + " ") for part in parts[:-1]] + [quote(part) for part in parts[-1:]]
-    else:
-        inner = ", ".join(quote(element) for element in value)
-        single = "," if len(value) == 1 and opening == "(" else ""
-        line = f"{prefix}{opening}{inner}{single}{closing}{suffix}"
-        inside = [quote(element) + "," for element in value]
-    if indent + len(line) <= WIDTH:
-        return line
-    margin = " " * indent
-    return "\n".join(
-        [prefix + opening, *(f"{margin}    {part}" for part in inside), margin + closing + suffix]
-    )
-
-
-def docstring(text: str) -> str:
-    """Return the paragraphs of a text as a docstring at the left margin."""
-    body = "\n\n".join(textwrap.fill(" ".join(part.split()), WIDTH - 3) for part in text.split("\n\n"))
-    return f'"""{body}\n"""' if "\n" in body or len(body) > WIDTH - 6 else f'"""{body}"""'
-
-
 def _attribute(registry: Registry, item: Item, notes: dict[str, Any]) -> Attribute:
-    refined = next(
-        (ref for _, ref in registry.written_refs if ref.get("annotations") and ref["ref"] == item.name), {}
-    )
-    kind = wire_type(item)
+    refs = [ref for _, ref in registry.written_refs if "annotations" in ref and ref["ref"] == item.name]
+    refined = refs[0] if refs else {}
+    kind = item.wire_type()
     return Attribute(
         name=item.name,
+        constant=item.constant(),
         type="string" if kind == "enum" else kind,
         rule=notes["rule"],
-        members=members(item) or notes.get("members", []),
+        members=item.values() or notes.get("members", []),
         seed_name=notes.get("seed_name", ""),
         brief=_line(refined.get("brief", item.data["brief"])),
         note=_line(refined.get("note", item.data.get("note", ""))),
@@ -176,9 +134,22 @@ def _attribute(registry: Registry, item: Item, notes: dict[str, Any]) -> Attribu
     )
 
 
+def _aliases(registry: Registry, attributes: dict[str, Attribute]) -> list[Alias]:
+    """Collect the closed types; two attributes with one alias share a type with the values of both."""
+    aliases: dict[str, Alias] = {}
+    for item, notes in registry.explained():
+        if "alias" in notes:
+            alias = aliases.setdefault(notes["alias"], Alias(notes["alias"], [], []))
+            alias.attributes.append(item.name)
+            alias.values.extend(m for m in attributes[item.name].members if m not in alias.values)
+    return list(aliases.values())
+
+
 def _signal(registry: Registry, item: Item) -> Signal:
-    name = constant(item.section, item.name) if item.section != "entities" else ""
-    return Signal(item.name, name, item.data, item.ours(), registry.refs_of(item))
+    ours = {key: _line(text) for key, text in item.ours().items()}
+    return Signal(
+        item.name, item.constant(), _line(item.data["brief"]), ours, item.data, registry.refs_of(item)
+    )
 
 
 def _line(text: str) -> str:

@@ -26,6 +26,9 @@ NAME_KEYS = {
     "metrics": "name",
 }
 
+# A metric and an attribute may share a name; their constants may not.
+PREFIXES = {"attributes": "", "events": "EVENT_", "metrics": "METRIC_"}
+
 
 class RegistryError(Exception):
     """The registry cannot be read; the text says where and what to do."""
@@ -43,6 +46,28 @@ class Item(NamedTuple):
         """Return our own annotations, empty if there are none."""
         ours: dict[str, Any] = self.data.get("annotations", {}).get("otel_incident", {})
         return ours
+
+    def wire_type(self) -> str:
+        """Return the registry's type of an attribute, or `enum`."""
+        kind = self.data["type"]
+        return kind if isinstance(kind, str) else "enum"
+
+    def members(self) -> list[dict[str, Any]]:
+        """Return the members of an enum, none for other types."""
+        kind = self.data["type"]
+        return [] if isinstance(kind, str) else kind["members"]
+
+    def values(self) -> list[str]:
+        """Return the values of an enum's members, none for other types."""
+        return [member["value"] for member in self.members()]
+
+    def constant(self) -> str:
+        """Return the name of the generated constant."""
+        return PREFIXES[self.section] + self.name.upper().replace(".", "_")
+
+
+Breach = tuple[Item, str]
+"""What a rule yields: where, and one sentence that says what is wrong and what to do."""
 
 
 class Ref(NamedTuple):
@@ -109,6 +134,10 @@ class Registry:
         for path in dependency_paths(manifest):
             upstream |= _documents(root / path, root)
         return cls(root, manifest, _documents(root / FOLDER, root), upstream)
+
+    def manifest_item(self) -> Item:
+        """Return the manifest as an item, for rules about it."""
+        return Item(f"{FOLDER}/{MANIFEST}", "manifest", "the file itself", self.manifest)
 
     def items(self, section: str) -> Iterator[Item]:
         """Yield the entries of one section over all files."""

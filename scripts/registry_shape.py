@@ -72,20 +72,18 @@ SIGNAL: Final[Shape] = {
     "stability": STABILITY,
     "requirement_level": {"recommended", "opt_in"},
 }
+PLAIN_ATTRIBUTE: Final[Shape] = {
+    "key": str,
+    "type": (PRIMITIVES, {"members": [MEMBER]}),
+    "brief": str,
+    "note?": str,
+    "stability": STABILITY,
+    "examples?": list,
+}
 DOCUMENT: Final[Shape] = {
     "file_format": {"definition/2"},
     "imports?": {"attribute_groups": [str]},
-    "attributes?": [
-        {
-            "key": str,
-            "type": (PRIMITIVES, {"members": [MEMBER]}),
-            "brief": str,
-            "note?": str,
-            "stability": STABILITY,
-            "examples?": list,
-            "annotations": ATTRIBUTE_NOTES,
-        },
-    ],
+    "attributes?": [{**PLAIN_ATTRIBUTE, "annotations": ATTRIBUTE_NOTES}],
     "attribute_groups?": [{"id": str, "visibility": {"internal"}, "attributes": REFS}],
     "entities?": [{"type": str, **SIGNAL, "identity": [REF], "description?": [REF]}],
     "events?": [
@@ -108,6 +106,13 @@ DOCUMENT: Final[Shape] = {
         },
     ],
 }
+UPSTREAM_DOCUMENT: Final[Shape] = {
+    "file_format": {"definition/2"},
+    "attributes": [PLAIN_ATTRIBUTE],
+    "attribute_groups": [
+        {"id": str, "visibility": {"public"}, "brief": str, "stability": STABILITY, "attributes": [REF]},
+    ],
+}
 MANIFEST_SHAPE: Final[Shape] = {
     "schema_url": str,
     "description": str,
@@ -118,11 +123,16 @@ MANIFEST_SHAPE: Final[Shape] = {
 
 def misfits(registry: Registry) -> Iterator[Misfit]:
     """Yield every place where a file of the registry departs from its shape."""
-    for rule, item, sentence in _walk(MANIFEST_SHAPE, registry.manifest, FILE, ""):
-        yield Misfit(rule, f"{FOLDER}/{MANIFEST}", item, sentence)
-    for file, document in registry.documents.items():
-        for rule, item, sentence in _walk(DOCUMENT, document, FILE, ""):
-            yield Misfit(rule, file, item, sentence)
+    manifest = {f"{FOLDER}/{MANIFEST}": registry.manifest}
+    parts = (
+        (MANIFEST_SHAPE, manifest),
+        (DOCUMENT, registry.documents),
+        (UPSTREAM_DOCUMENT, registry.upstream),
+    )
+    for shape, documents in parts:
+        for file, document in documents.items():
+            for rule, item, sentence in _walk(shape, document, FILE, ""):
+                yield Misfit(rule, file, item, sentence)
 
 
 def _walk(shape: Shape, value: Any, item: str, path: str) -> Iterator[tuple[str, str, str]]:

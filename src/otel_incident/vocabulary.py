@@ -14,31 +14,32 @@ SCOPE_NAME: Final = "otel_incident"
 """Instrumentation scope of everything we emit."""
 
 Action = Literal["create", "end", "restart", "change_commander", "change_stage"]
-"""Closed enum: nothing else leaves."""
+"""Closed values of `incident.action`."""
 
 ACTIONS: Final[tuple[Action, ...]] = ("create", "end", "restart", "change_commander", "change_stage")
 """The members of `Action`, in order."""
 
 Signal = Literal["logs", "spans", "metrics"]
-"""Closed enum: nothing else leaves."""
+"""Closed values of `otel_incident.signal`."""
 
 SIGNALS: Final[tuple[Signal, ...]] = ("logs", "spans", "metrics")
 """The members of `Signal`, in order."""
 
-Reason = Literal["unknown_key", "wrong_type", "bad_value", "missing_required", "internal_error"]
-"""Closed enum: nothing else leaves."""
+Reason = Literal["unknown_key", "wrong_type", "bad_value", "hashed", "missing_required", "internal_error"]
+"""Closed values of `otel_incident.reason`."""
 
 REASONS: Final[tuple[Reason, ...]] = (
     "unknown_key",
     "wrong_type",
     "bad_value",
+    "hashed",
     "missing_required",
     "internal_error",
 )
 """The members of `Reason`, in order."""
 
 Role = Literal["end_user", "system_admin"]
-"""Closed enum: nothing else leaves."""
+"""Closed values of `user.roles`."""
 
 ROLES: Final[tuple[Role, ...]] = ("end_user", "system_admin")
 """The members of `Role`, in order."""
@@ -89,181 +90,196 @@ class Metric(NamedTuple):
 
 
 EVENT_INCIDENT_CREATE: Final = "incident.create"
-"""An incident was created. Seed: `create`."""
+"""An incident was created.
+
+Seed: `create`.
+"""
 
 EVENT_INCIDENT_END: Final = "incident.end"
-"""An incident was ended. Seed: `end`."""
+"""An incident was ended.
+
+Seed: `end`.
+"""
 
 EVENT_INCIDENT_RESTART: Final = "incident.restart"
-"""An incident that had been ended was made active again. Seed: `restart`."""
+"""An incident that had been ended was made active again.
+
+Seed: `restart`.
+"""
 
 EVENT_INCIDENT_CHANGE_COMMANDER: Final = "incident.change_commander"
-"""Another person became the commander of an incident. Seed: `change_commander`."""
+"""Another person became the commander of an incident.
+
+Seed: `change_commander`.
+"""
 
 EVENT_INCIDENT_CHANGE_STAGE: Final = "incident.change_stage"
-"""An incident moved to another stage. Seed: `change_stage`."""
+"""An incident moved to another stage.
+
+Seed: `change_stage`.
+"""
 
 METRIC_INCIDENT_EVENTS: Final = "incident.events"
 """Number of incident events.
 
-Type: counter, int. Unit: {event}.
+Type: counter, int. Unit: `{event}`.
 """
 
 METRIC_INCIDENT_DURATION: Final = "incident.duration"
 """Duration of incidents, from creation to end.
 
-Type: histogram, double. Unit: s.
+Type: histogram, double. Unit: `s`.
 """
 
 METRIC_OTEL_INCIDENT_POLICY_DROPPED: Final = "otel_incident.policy.dropped"
 """Number of times the policy took an attribute, a field or a record out.
 
-Type: counter, int. Unit: {drop}.
+Type: counter, int. Unit: `{drop}`.
 """
 
 INCIDENT_ID: Final = "incident.id"
 """Unique identifier of the incident.
 
-Type: string, rule id. Seed: `incidentID`.
+Type: string, rule `id`. Seed: `incidentID`.
 """
 
 INCIDENT_ACTIVE: Final = "incident.active"
 """Whether the incident is active once the event has happened.
 
-Type: boolean, rule flag. Seed: `IsActive`.
+Type: boolean, rule `flag`. Seed: `IsActive`.
 """
 
 INCIDENT_COMMANDER_ID: Final = "incident.commander.id"
 """Unique identifier of the commander of the incident.
 
-Type: string, rule id. Seed: `CommanderUserID`.
+Type: string, rule `id`. Seed: `CommanderUserID`.
 """
 
 INCIDENT_TEAM_ID: Final = "incident.team.id"
 """Unique identifier of the team that the incident belongs to.
 
-Type: string, rule id. Seed: `TeamID`.
+Type: string, rule `id`. Seed: `TeamID`.
 """
 
 INCIDENT_CREATED_AT: Final = "incident.created_at"
 """When the incident was created, in ISO 8601, UTC, with milliseconds.
 
-Type: string, rule timestamp. Seed: `CreatedAt`.
+Type: string, rule `timestamp`. Seed: `CreatedAt`.
 """
 
 INCIDENT_POST_ID: Final = "incident.post.id"
 """Unique identifier of the post from which the incident was created.
 
-Type: string, rule id. Seed: `PostID`.
+Type: string, rule `id`. Seed: `PostID`.
 """
 
 INCIDENT_CHECKLIST_COUNT: Final = "incident.checklist.count"
 """Number of checklists, or stages, of the incident.
 
-Type: int, rule count. Seed: `NumChecklists`.
+Type: int, rule `count`. Seed: `NumChecklists`.
 """
 
 INCIDENT_CHECKLIST_ITEM_COUNT: Final = "incident.checklist.item.count"
 """Number of checklist items that the incident starts with.
 
-Type: int, rule count. Seed: `TotalChecklistItems`.
+Type: int, rule `count`. Seed: `TotalChecklistItems`.
 """
 
 INCIDENT_STAGE_INDEX: Final = "incident.stage.index"
 """Position of the stage that the incident has moved to, counted from zero.
 
-Type: int, rule count. Seed: `ActiveStage`.
+Type: int, rule `count`. Seed: `ActiveStage`.
 """
 
 INCIDENT_PUBLIC: Final = "incident.public"
 """Whether the incident was created open to everyone in its team.
 
-Type: boolean, rule flag. Seed: `public`.
+Type: boolean, rule `flag`. Seed: `public`.
 """
 
 INCIDENT_ACTION: Final = "incident.action"
 """What happened to the incident.
 
-Type: string, rule enum. Seed: `actionCreate, actionEnd, actionRestart, actionChangeCommander,
+Type: string, rule `enum`. Seed: `actionCreate, actionEnd, actionRestart, actionChangeCommander,
 actionChangeStage`.
 """
 
 INCIDENT_DURATION: Final = "incident.duration"
 """Seconds from the creation of the incident to its end.
 
-Type: double, rule seconds.
+Type: double, rule `seconds`.
 """
 
 INCIDENT_DIAGNOSTIC_ID: Final = "incident.diagnostic.id"
 """Unique identifier of the installation, kept across restarts.
 
-Type: string, rule id. Seed: `diagnosticID`.
+Type: string, rule `id`. Seed: `diagnosticID`.
 """
 
 INCIDENT_SERVER_VERSION: Final = "incident.server.version"
 """Version of the incident-management software.
 
-Type: string, rule version. Seed: `serverVersion`.
+Type: string, rule `version`. Seed: `serverVersion`.
 """
 
 INCIDENT_PLUGIN_VERSION: Final = "incident.plugin.version"
 """Version of the plugin that emits the events.
 
-Type: string, rule version. Seed: `pluginVersion`.
+Type: string, rule `version`. Seed: `pluginVersion`.
 """
 
 INCIDENT_LICENSE_ID: Final = "incident.license.id"
 """Identifier of the license of the incident-management software.
 
-Type: string, rule id. Seed: `license`.
+Type: string, rule `id`. Seed: `license`.
 """
 
 OTEL_INCIDENT_SIGNAL: Final = "otel_incident.signal"
 """The signal from which the policy took something out.
 
-Type: string, rule enum.
+Type: string, rule `enum`.
 """
 
 OTEL_INCIDENT_REASON: Final = "otel_incident.reason"
 """Why the policy took something out.
 
-Type: string, rule enum.
+Type: string, rule `enum`.
 """
 
 OTEL_INCIDENT_RULE: Final = "otel_incident.rule"
 """The rule by which the policy took something out.
 
-Type: string, rule enum.
+Type: string, rule `enum`.
 """
 
 LOG_RECORD_UID: Final = "log.record.uid"
 """Unique identifier of the event. Records with the same one are the same event.
 
-Type: string, rule uid.
+Type: string, rule `uid`.
 """
 
 USER_ID: Final = "user.id"
 """Unique identifier of the user who caused the event.
 
-Type: string, rule id. Seed: `UserActualId`.
+Type: string, rule `id`. Seed: `UserActualId`.
 """
 
 USER_HASH: Final = "user.hash"
 """Keyed hash of the identifier of the user who caused the event.
 
-Type: string, rule hash. Seed: `UserActualId`.
+Type: string, rule `hash`. Seed: `UserActualId`.
 """
 
 USER_ROLES: Final = "user.roles"
 """Whether the user who caused the event is an end user, a system administrator, or both.
 
-Type: string[], rule enum_list. Seed: `end users and System Admins`.
+Type: string[], rule `enum_list`. Seed: `end users and System Admins`.
 """
 
 SERVICE_VERSION: Final = "service.version"
 """Version of the incident-management software, unless the operator has set another one.
 
-Type: string, rule version. Seed: `serverVersion`.
+Type: string, rule `version`. Seed: `serverVersion`.
 """
 
 ATTRIBUTES: Final[dict[str, Attribute]] = {
@@ -441,7 +457,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         name=OTEL_INCIDENT_REASON,
         type="string",
         rule="enum",
-        members=("unknown_key", "wrong_type", "bad_value", "missing_required", "internal_error"),
+        members=("unknown_key", "wrong_type", "bad_value", "hashed", "missing_required", "internal_error"),
         seed_name="",
         brief="Why the policy took something out.",
         why="Tells a host that sends content from one that sends a wrong type.",
@@ -678,4 +694,4 @@ RESOURCE: Final[dict[str, Requirement]] = {
     INCIDENT_LICENSE_ID: "conditionally_required",
     SERVICE_VERSION: "recommended",
 }
-"""The attributes that we add to the resource of our own pipeline."""
+"""The attributes that we add to the resource of our own pipeline, with their requirement levels."""
