@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import jinja2
 
-from scripts.annotation_rules import RULE_TYPES
+from scripts.annotation_rules import RULE_ATTRIBUTE, RULE_TYPES
 from scripts.python_literals import assign, docstring
 from scripts.registry import Item, Ref, Registry, RegistryError
 from scripts.registry_rules import check
@@ -21,6 +21,7 @@ from scripts.registry_shape import IDENTIFIES
 TEMPLATES: Final = Path(__file__).parent / "templates"
 OUTPUTS: Final = {
     "vocabulary.py.j2": "src/otel_incident/vocabulary.py",
+    "telemetry.md.j2": "docs/telemetry.md",
 }
 
 
@@ -66,10 +67,11 @@ def context(registry: Registry) -> dict[str, Any]:
         "schema_url": registry.manifest["schema_url"],
         "attributes": attributes,
         "aliases": _aliases(registry, attributes),
-        "rules": list(RULE_TYPES),
+        "rules": _rules(registry),
         "identifies": sorted(IDENTIFIES),
         "events": [_signal(registry, item) for item in registry.items("events")],
         "metrics": [_signal(registry, item) for item in registry.items("metrics")],
+        **_carriers(registry, attributes),
         "resource": {ref.key: ref for item in registry.items("entities") for ref in registry.refs_of(item)},
     }
 
@@ -143,6 +145,34 @@ def _aliases(registry: Registry, attributes: dict[str, Attribute]) -> list[Alias
             alias.attributes.append(item.name)
             alias.values.extend(m for m in attributes[item.name].members if m not in alias.values)
     return list(aliases.values())
+
+
+def _carriers(registry: Registry, attributes: dict[str, Attribute]) -> dict[str, Any]:
+    """Return which events carry which attribute, and on what condition."""
+    carriers: dict[str, list[str]] = {name: [] for name in attributes}
+    conditions: dict[tuple[str, str], list[str]] = {}
+    required: list[set[str]] = []
+    for event in registry.items("events"):
+        refs = registry.refs_of(event)
+        required.append({ref.key for ref in refs if ref.requirement() == "required"})
+        for ref in refs:
+            carriers[ref.key].append(event.name)
+            if ref.reason():
+                conditions.setdefault((ref.key, _line(ref.reason())), []).append(event.name)
+    always = set.intersection(*required) if required else set()
+    return {
+        "carriers": carriers,
+        "conditions": [(key, events, reason) for (key, reason), events in conditions.items()],
+        "required": [name for name in attributes if name in always],
+    }
+
+
+def _rules(registry: Registry) -> dict[str, str]:
+    """Return what each rule asks of a value, in words."""
+    item = registry.definitions[RULE_ATTRIBUTE]
+    return {
+        member["value"]: _line(member["brief"]) for member in item.members() if member["value"] in RULE_TYPES
+    }
 
 
 def _signal(registry: Registry, item: Item) -> Signal:
