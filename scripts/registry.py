@@ -200,9 +200,11 @@ class Registry:
         """Yield each attribute that can leave with our annotations on it, upstream ones last."""
         for item in self.items("attributes"):
             yield item, item.ours()
-        for _, ref in self.written_refs:
+        for item, ref in self.written_refs:
             if "annotations" in ref and ref.get("ref") in self.upstream_attributes:
-                yield self.upstream_attributes[ref["ref"]], ref["annotations"]["otel_incident"]
+                upstream = self.upstream_attributes[ref["ref"]]
+                # the definition is theirs; what can be wrong with it is in our file
+                yield upstream._replace(file=item.file), ref["annotations"]["otel_incident"]
 
     @cached_property
     def written_refs(self) -> list[tuple[Item, dict[str, Any]]]:

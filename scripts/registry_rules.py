@@ -212,18 +212,24 @@ def _named(registry: Registry) -> Iterator[Item]:
 
 
 def _texts(registry: Registry) -> Iterator[tuple[Item, str, str]]:
+    """Yield every text that a person will read, with what it is."""
     for item in _named(registry):
-        yield item, "brief", item.data["brief"]
-        if "why" in item.ours():
-            yield item, "why", item.ours()["why"]
-    for item in registry.items("attributes"):
-        for member in item.members():
+        yield from ((item, key, text) for key, text in _sentences(item.data))
+        for member in item.members() if item.section == "attributes" else ():
             yield item, f"brief of the member `{member['id']}`", member["brief"]
     for item, ref in registry.written_refs:
-        level = ref.get("requirement_level")
-        if isinstance(level, dict):
-            yield item, f"condition of the ref to `{ref['ref']}`", level["conditionally_required"]
-        if "brief" in ref:
-            yield item, f"brief of the ref to `{ref['ref']}`", ref["brief"]
-        if "annotations" in ref:
-            yield item, f"why of the ref to `{ref['ref']}`", ref["annotations"]["otel_incident"]["why"]
+        if "ref" in ref:
+            yield from ((item, f"{key} of the ref to `{ref['ref']}`", text) for key, text in _sentences(ref))
+
+
+def _sentences(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    ours = data.get("annotations", {}).get("otel_incident", {})
+    level = data.get("requirement_level")
+    condition = level["conditionally_required"] if isinstance(level, dict) else None
+    texts = {
+        "brief": data.get("brief"),
+        "note": data.get("note"),
+        "why": ours.get("why"),
+        "condition": condition,
+    }
+    return ((key, text) for key, text in texts.items() if text is not None)

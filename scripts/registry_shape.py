@@ -150,8 +150,10 @@ def _walk(shape: Shape, value: Any, item: str, path: str) -> Iterator[tuple[str,
         if not isinstance(value, str) or value not in shape:
             allowed = ", ".join(f"`{member}`" for member in sorted(shape))
             yield "wrong_value", item, f"`{path}` is `{value}`; use one of {allowed}."
-    elif not isinstance(value, shape) or (shape is str and not value.strip()):
-        yield "wrong_value", item, f"`{path}` must be a non-empty {shape.__name__}; write one (quote it)."
+    elif shape is list and not isinstance(value, list):
+        yield "wrong_value", item, f"`{path}` must be a list; write it as one."
+    elif shape is str and (not isinstance(value, str) or not value.strip()):
+        yield "wrong_value", item, f"`{path}` must be a text that is not empty; write (or quote) one."
 
 
 def _walk_mapping(shape: Shape, value: Any, item: str, path: str) -> Iterator[tuple[str, str, str]]:

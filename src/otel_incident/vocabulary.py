@@ -132,7 +132,7 @@ Type: histogram, double. Unit: `s`.
 """
 
 METRIC_OTEL_INCIDENT_POLICY_DROPPED: Final = "otel_incident.policy.dropped"
-"""Number of times the policy took an attribute, a field or a record out.
+"""Number of attributes, fields and records that the policy took out or replaced by a hash.
 
 Type: counter, int. Unit: `{drop}`.
 """
@@ -235,19 +235,19 @@ Type: string, rule `id`. Seed: `license`.
 """
 
 OTEL_INCIDENT_SIGNAL: Final = "otel_incident.signal"
-"""The signal from which the policy took something out.
+"""The signal from which the policy took something out or hashed it.
 
 Type: string, rule `enum`.
 """
 
 OTEL_INCIDENT_REASON: Final = "otel_incident.reason"
-"""Why the policy took something out.
+"""Why the policy took something out or hashed it.
 
 Type: string, rule `enum`.
 """
 
 OTEL_INCIDENT_RULE: Final = "otel_incident.rule"
-"""The rule by which the policy took something out.
+"""The rule by which the policy took something out or hashed it.
 
 Type: string, rule `enum`.
 """
@@ -449,7 +449,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         rule="enum",
         members=("logs", "spans", "metrics"),
         seed_name="",
-        brief="The signal from which the policy took something out.",
+        brief="The signal from which the policy took something out or hashed it.",
         why="Shows on which signal something was taken out.",
         identifies="nobody",
     ),
@@ -459,7 +459,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         rule="enum",
         members=("unknown_key", "wrong_type", "bad_value", "hashed", "missing_required", "internal_error"),
         seed_name="",
-        brief="Why the policy took something out.",
+        brief="Why the policy took something out or hashed it.",
         why="Tells a host that sends content from one that sends a wrong type.",
         identifies="nobody",
     ),
@@ -481,7 +481,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
             "none",
         ),
         seed_name="",
-        brief="The rule by which the policy took something out.",
+        brief="The rule by which the policy took something out or hashed it.",
         why="Names the rule that refused, never the key or the value that was refused.",
         identifies="nobody",
     ),
@@ -675,7 +675,7 @@ METRICS: Final[dict[str, Metric]] = {
         name=METRIC_OTEL_INCIDENT_POLICY_DROPPED,
         instrument="counter",
         unit="{drop}",
-        brief="Number of times the policy took an attribute, a field or a record out.",
+        brief="Number of attributes, fields and records that the policy took out or replaced by a hash.",
         value_type="int",
         attributes={
             OTEL_INCIDENT_SIGNAL: "required",
