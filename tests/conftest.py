@@ -1,0 +1,54 @@
+"""Fixtures for whatever sends OTLP: something real to send to. The work is in the modules they name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backend import Backend, collector_binary, everything_required, report
+from tests.collector import Collector
+from tests.otlp_receiver import OtlpReceiver
+
+
+def pytest_report_header() -> str:
+    """Say which backend the run is about to use."""
+    return report()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it again at the end if the real one was missing: that is what a reader of the result must know."""
+    if not everything_required() and not isinstance(collector_binary(), Path):
+        terminalreporter.write_line(report())
+
+
+@pytest.fixture
+def receiver() -> Iterator[OtlpReceiver]:
+    """A recording receiver, plain text, that accepts everything until told otherwise."""
+    with OtlpReceiver() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def collector_path() -> Path:
+    """The real collector's binary. Without it the test is skipped, or fails if everything is required."""
+    found = collector_binary()
+    if isinstance(found, Path):
+        return found
+    if everything_required():
+        pytest.fail(f"the real collector is required; {found}", pytrace=False)
+    pytest.skip(found)
+
+
+@pytest.fixture
+def collector(collector_path: Path, tmp_path: Path) -> Iterator[Collector]:
+    """A real collector of this test's own, for what only the real one can prove."""
+    with Collector(collector_path, tmp_path / "collector") as running:
+        yield running
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """The real collector, or the recording receiver where none is built: a test must not care."""
+    real = everything_required() or isinstance(collector_binary(), Path)
+    chosen: Backend = request.getfixturevalue("collector" if real else "receiver")
+    return chosen
