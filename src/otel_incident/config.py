@@ -1,0 +1,337 @@
+"""The one reader of the environment and of `OTEL_CONFIG_FILE`.
+
+Everything that can be set is read here, once, into a frozen `Config`; nothing else in the package
+looks at the environment. A value that cannot be used never stops the host: it becomes one line in
+`Config.problems` and the default holds, except where the safe answer is another one: a gate that
+cannot be read is `strict`, a switch that cannot be read is off.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, final
+
+from otel_incident.environment_variables import (
+    OTEL_INCIDENT_DIAGNOSTIC_ID,
+    OTEL_INCIDENT_ENABLED,
+    OTEL_INCIDENT_GATE,
+    OTEL_INCIDENT_HOOKS,
+    OTEL_INCIDENT_ID_MODE,
+    OTEL_INCIDENT_LICENSE_ID,
+    OTEL_INCIDENT_SERVER_VERSION,
+    OTEL_INCIDENT_SPAN_EVENTS,
+    OTEL_INCIDENT_STATE_DIR,
+)
+from otel_incident.errors import ConfigurationError
+from otel_incident.vocabulary import ATTRIBUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Gate = Literal["standard", "strict", "audit", "off"]
+GATES: Final[tuple[Gate, ...]] = ("standard", "strict", "audit", "off")
+
+_ID_MODES: Final = ("plain", "hmac", "drop")
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+# The protocol names of the OTLP specification, and the exporters that speak them. The SDK's own
+# resolution is private; a test compares the two.
+_OTLP_EXPORTERS: Final[Mapping[str, str]] = {
+    "grpc": "otlp_proto_grpc",
+    "http/protobuf": "otlp_proto_http",
+    "http/json": "otlp_json_http",
+}
+# `OTEL_CONFIG_FILE` options under `instrumentation/development: python: incident:`, and the
+# variable whose rules hold for each.
+_FILE_OPTIONS: Final[Mapping[str, str]] = {
+    "enabled": OTEL_INCIDENT_ENABLED,
+    "gate": OTEL_INCIDENT_GATE,
+    "hooks": OTEL_INCIDENT_HOOKS,
+    "id_mode": OTEL_INCIDENT_ID_MODE,
+    "state_dir": OTEL_INCIDENT_STATE_DIR,
+    "diagnostic_id": OTEL_INCIDENT_DIAGNOSTIC_ID,
+    "license_id": OTEL_INCIDENT_LICENSE_ID,
+    "server_version": OTEL_INCIDENT_SERVER_VERSION,
+    "span_events": OTEL_INCIDENT_SPAN_EVENTS,
+}
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """How the batch processor is set up (`OTEL_BLRP_*`, or the configuration file)."""
+
+    schedule_delay_millis: int = 1000
+    max_queue_size: int = 2048
+    max_export_batch_size: int = 512
+    export_timeout_millis: int = 30_000
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every setting, read and checked.
+
+    Attributes:
+        off: The switch that turns telemetry off, as one phrase; "" when it is on.
+        gate: What is removed from the host's own signals.
+        hook_files: The hook files of the operator, in order.
+        id_modes: `plain`, `hmac` or `drop` by attribute name; "" is the mode of all others.
+        state_dir: Where identity is kept; None where there is no home directory to keep it in.
+        diagnostic_id, license_id, server_version: As set, unchecked; "" when not set.
+        span_events: Whether events are also put on the current span.
+        exporters: Entry point names of the log exporters, resolved by protocol; empty sends none.
+        batch: The batch processor's settings.
+        config_file: The parsed `OTEL_CONFIG_FILE` (an `OpenTelemetryConfiguration`), None without one.
+        problems: One line for each value that could not be used.
+    """
+
+    off: str = ""
+    gate: Gate = "standard"
+    gate_is_set: bool = False
+    hook_files: tuple[Path, ...] = ()
+    id_modes: Mapping[str, Literal["plain", "hmac", "drop"]] = field(default_factory=dict)
+    state_dir: Path | None = None
+    diagnostic_id: str = ""
+    license_id: str = ""
+    server_version: str = ""
+    span_events: bool = False
+    exporters: tuple[str, ...] = ("otlp_proto_grpc",)
+    batch: Batch = Batch()
+    config_file: Any = None
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
+    ) -> Config:
+        """Read the environment, the configuration file and an instrumentor's options.
+
+        Args:
+            environ: The variables; by default the process's.
+            options: What `IncidentInstrumentor().instrument(...)` was given, by the file's option names;
+                they come before the file's, the file's before the environment's.
+        """
+        # config.py is the room that may: everything else is handed a Config
+        variables = dict(os.environ if environ is None else environ)  # noqa: TID251
+        if variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            return cls(off="OTEL_SDK_DISABLED=true")
+        if _says_yes(variables.get("DO_NOT_TRACK", "")):
+            return cls(off="DO_NOT_TRACK is set")
+        file = None
+        try:
+            file = _load_file(variables)
+            in_file = _file_options(file)
+            given = _as_variables(in_file | dict(options or {}))
+        except ConfigurationError as error:
+            return cls(off="the configuration cannot be read", problems=(str(error),))
+        if file is not None and file.disabled:
+            return cls(off="OTEL_CONFIG_FILE says disabled: true")
+        reader = _Reader(variables | given)
+        config = reader.config()
+        if file is None:
+            return config
+        provider = file.logger_provider
+        names = tuple(f"file:{index}" for index in range(len(provider.processors))) if provider else ()
+        return replace(config, config_file=file, exporters=names)
+
+
+def _load_file(variables: Mapping[str, str]) -> Any:
+    path = variables.get("OTEL_CONFIG_FILE", "").strip()
+    if not path:
+        return None
+    try:
+        from opentelemetry.configuration import load_config_file  # noqa: PLC0415  optional, and slow to import
+
+        return load_config_file(path)
+    except ImportError:
+        raise ConfigurationError(
+            "OTEL_CONFIG_FILE is set, but opentelemetry-configuration is not installed: install it, "
+            "or unset the variable. Incident telemetry stays off."
+        ) from None
+    except Exception as error:  # the reader of the file is not ours: whatever it raises, we stay off
+        raise ConfigurationError(
+            f"OTEL_CONFIG_FILE ({path}) cannot be read ({type(error).__name__}: {error}). "
+            "Incident telemetry stays off."
+        ) from error
+
+
+def _file_options(file: Any) -> dict[str, Any]:
+    if file is None or file.instrumentation_development is None:
+        return {}
+    python = file.instrumentation_development.python or {}
+    return dict(python.get("incident") or {})
+
+
+def _as_variables(options: Mapping[str, Any]) -> dict[str, str]:
+    """Options of a file or a call, as the variables whose rules hold for them.
+
+    Raises:
+        ConfigurationError: An option is not known or is not of a type that a variable could have.
+    """
+    variables = {}
+    for name, value in options.items():
+        variable = _FILE_OPTIONS.get(name)
+        if variable is None:
+            raise ConfigurationError(
+                f"The option {name!r} of the incident instrumentation is not known; known are "
+                f"{', '.join(_FILE_OPTIONS)}. Incident telemetry stays off."
+            )
+        if isinstance(value, bool):
+            variables[variable] = "true" if value else "false"
+        elif isinstance(value, list) and name == "hooks" and all(isinstance(item, str) for item in value):
+            variables[variable] = os.pathsep.join(value)
+        elif isinstance(value, dict) and name == "id_mode":
+            variables[variable] = ",".join(
+                f"{key}={mode}" if key else str(mode) for key, mode in value.items()
+            )
+        elif isinstance(value, str | int):
+            variables[variable] = str(value)
+        elif value is not None:
+            raise ConfigurationError(
+                f"The option {name!r} of the incident instrumentation has the wrong type "
+                f"({type(value).__name__}). Incident telemetry stays off."
+            )
+    return variables
+
+
+def _says_yes(value: str) -> bool:
+    return value.strip().lower() not in {"", "0", "false", "no", "off"}
+
+
+class _Reader:
+    """Reads variables one by one and collects a line for each that cannot be used."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._problems: list[str] = []
+
+    def config(self) -> Config:
+        enabled = self._boolean(OTEL_INCIDENT_ENABLED, default=True, when_bad=False)
+        gate = self._gate()
+        read = Config(
+            off="" if enabled else f"{OTEL_INCIDENT_ENABLED} is not true",
+            gate=gate,
+            gate_is_set=bool(self._text(OTEL_INCIDENT_GATE)),
+            hook_files=tuple(
+                Path(part) for part in self._text(OTEL_INCIDENT_HOOKS).split(os.pathsep) if part
+            ),
+            id_modes=self._id_modes(),
+            state_dir=self._state_dir(),
+            diagnostic_id=self._text(OTEL_INCIDENT_DIAGNOSTIC_ID),
+            license_id=self._text(OTEL_INCIDENT_LICENSE_ID),
+            server_version=self._text(OTEL_INCIDENT_SERVER_VERSION),
+            span_events=self._boolean(OTEL_INCIDENT_SPAN_EVENTS, default=False, when_bad=False),
+            exporters=self._exporters(),
+            batch=self._batch(),
+        )
+        return replace(read, problems=tuple(self._problems))
+
+    def _text(self, name: str) -> str:
+        return self._variables.get(name, "").strip()
+
+    def _problem(self, name: str, value: str, expected: str, holds: str) -> None:
+        self._problems.append(f"{name}={value!r} cannot be used: expected {expected}; {holds}.")
+
+    def _boolean(self, name: str, *, default: bool, when_bad: bool) -> bool:
+        value = self._text(name)
+        if not value:
+            return default
+        if value.lower() in _TRUE:
+            return True
+        if value.lower() not in _FALSE:
+            self._problem(name, value, "true or false", f"{str(when_bad).lower()} holds")
+            return when_bad
+        return False
+
+    def _gate(self) -> Gate:
+        value = self._text(OTEL_INCIDENT_GATE)
+        if not value:
+            return "standard"
+        for gate in GATES:
+            if value.lower() == gate:
+                return gate
+        self._problem(OTEL_INCIDENT_GATE, value, f"one of {', '.join(GATES)}", "strict holds")
+        return "strict"
+
+    def _id_modes(self) -> dict[str, Literal["plain", "hmac", "drop"]]:
+        modes: dict[str, Literal["plain", "hmac", "drop"]] = {}
+        value = self._text(OTEL_INCIDENT_ID_MODE)
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            name, _, mode = part.rpartition("=")
+            known = not name or (name in ATTRIBUTES and ATTRIBUTES[name].rule == "id")
+            if mode not in _ID_MODES or not known:
+                expected = "plain, hmac or drop, alone or as <id attribute>=<mode>, separated by commas"
+                self._problem(
+                    OTEL_INCIDENT_ID_MODE, part, expected, "it is passed over, plain being the default"
+                )
+                continue
+            modes[name] = mode  # type: ignore[assignment]  # one of _ID_MODES, as checked above
+        return modes
+
+    def _state_dir(self) -> Path | None:
+        explicit = self._text(OTEL_INCIDENT_STATE_DIR)
+        if explicit:
+            return Path(explicit)
+        by_systemd = self._text("STATE_DIRECTORY").split(":")[0]
+        if by_systemd:
+            return Path(by_systemd)
+        xdg = self._text("XDG_STATE_HOME")
+        if xdg and Path(xdg).is_absolute():  # a relative one is invalid, says the XDG specification
+            return Path(xdg) / "otel-incident"
+        home = self._text("HOME")
+        return Path(home) / ".local" / "state" / "otel-incident" if home else None
+
+    def _exporters(self) -> tuple[str, ...]:
+        names = [name.strip() for name in self._text("OTEL_LOGS_EXPORTER").split(",") if name.strip()]
+        if not names:
+            names = ["otlp"]
+        if any(name.lower() == "none" for name in names):
+            if len(names) > 1:
+                value = self._text("OTEL_LOGS_EXPORTER")
+                self._problem(
+                    "OTEL_LOGS_EXPORTER", value, "`none` alone or a list of exporters", "none holds"
+                )
+            return ()
+        resolved = (self._otlp() if name == "otlp" else name for name in names)
+        return tuple(
+            dict.fromkeys(resolved)
+        )  # each once: the same exporter twice would send each event twice
+
+    def _otlp(self) -> str:
+        for name in ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+            value = self._text(name)
+            if value in _OTLP_EXPORTERS:
+                return _OTLP_EXPORTERS[value]
+            if value:
+                self._problem(name, value, f"one of {', '.join(_OTLP_EXPORTERS)}", "grpc holds")
+                break
+        return _OTLP_EXPORTERS["grpc"]
+
+    def _batch(self) -> Batch:
+        default = Batch()
+        read = Batch(
+            schedule_delay_millis=self._positive("OTEL_BLRP_SCHEDULE_DELAY", default.schedule_delay_millis),
+            max_queue_size=self._positive("OTEL_BLRP_MAX_QUEUE_SIZE", default.max_queue_size),
+            max_export_batch_size=self._positive(
+                "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", default.max_export_batch_size
+            ),
+            export_timeout_millis=self._positive("OTEL_BLRP_EXPORT_TIMEOUT", default.export_timeout_millis),
+        )
+        if read.max_export_batch_size <= read.max_queue_size:
+            return read
+        if self._text("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"):
+            name, value = "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", str(read.max_export_batch_size)
+            self._problem(name, value, f"at most the queue's {read.max_queue_size}", "the queue's size holds")
+        return replace(read, max_export_batch_size=read.max_queue_size)
+
+    def _positive(self, name: str, default: int) -> int:
+        value = self._text(name)
+        if not value:
+            return default
+        if value.isascii() and value.isdigit() and int(value) > 0:
+            return int(value)
+        self._problem(name, value, "a positive integer", f"{default} holds")
+        return default

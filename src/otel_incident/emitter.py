@@ -1,0 +1,302 @@
+"""From a lifecycle event to the OpenTelemetry Logs API: one record without a body, and its metrics.
+
+`IncidentEmitter` is what an application calls; hooks call its `emit`. It resolves where events go
+when the first one comes, so that making one costs nothing and a process that is only imported stays
+quiet. Whatever goes wrong here is swallowed by `guard`: an incident tool must not fail because of us.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
+
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.trace import get_current_span
+
+from otel_incident.events import Actor, Incident, IncidentEvent, epoch_milliseconds, wire_id, wire_timestamp
+from otel_incident.guard import swallow
+from otel_incident.vocabulary import (
+    EVENTS,
+    INCIDENT_ACTION,
+    INCIDENT_ACTIVE,
+    INCIDENT_CHECKLIST_COUNT,
+    INCIDENT_CHECKLIST_ITEM_COUNT,
+    INCIDENT_COMMANDER_ID,
+    INCIDENT_CREATED_AT,
+    INCIDENT_DURATION,
+    INCIDENT_ID,
+    INCIDENT_POST_ID,
+    INCIDENT_PUBLIC,
+    INCIDENT_STAGE_INDEX,
+    INCIDENT_TEAM_ID,
+    LOG_RECORD_UID,
+    METRIC_INCIDENT_DURATION,
+    METRIC_INCIDENT_EVENTS,
+    METRICS,
+    USER_ID,
+    USER_ROLES,
+)
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry._logs import Logger, LoggerProvider
+    from opentelemetry.metrics import Meter, MeterProvider
+
+_logger: Final = logging.getLogger("otel_incident")
+
+_EVENT_NAMES: Final[Mapping[str, str]] = {event.action: event.name for event in EVENTS.values()}
+_ACTIVE_AFTER: Final[Mapping[str, bool]] = {"create": True, "restart": True, "end": False}
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
+
+
+class Check(Protocol):
+    """The policy, bound to its counters: the attributes that may leave, or None to refuse the event."""
+
+    def __call__(
+        self,
+        event_name: str,
+        attributes: Mapping[str, object],
+        id_shapes: Mapping[str, re.Pattern[str]] | None,
+        /,
+    ) -> Mapping[str, Any] | None:
+        """Decide about one event."""
+        ...
+
+
+def new_ulid(now: int) -> str:
+    """A ULID: 48 bits of milliseconds and 80 random ones, 26 characters that sort by time.
+
+    Args:
+        now: ns since the epoch.
+    """
+    number = (now // 1_000_000 & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join([_PAIRS[number >> shift & 0x3FF] for shift in range(120, -1, -10)])
+
+
+@final
+class Route:
+    """Where events go once that is known: a logger, the policy, the metrics.
+
+    Args:
+        logger: The logger of our scope, on our own provider or on the caller's.
+        meter: For `incident.events` and `incident.duration`; no id is ever one of their attributes.
+        check: The policy bound to its counters.
+        span_events: Whether each event is also put on the span in which the change was made.
+        now: The clock, ns since the epoch.
+        new_uid: Makes `log.record.uid` from the time.
+    """
+
+    __slots__ = ("_check", "_durations", "_events", "_logger", "_new_uid", "_now", "_span_events")
+
+    def __init__(
+        self,
+        *,
+        logger: Logger,
+        meter: Meter,
+        check: Check,
+        span_events: bool = False,
+        now: Callable[[], int] = time.time_ns,
+        new_uid: Callable[[int], str] = new_ulid,
+    ) -> None:
+        self._logger = logger
+        self._check = check
+        self._span_events = span_events
+        self._now = now
+        self._new_uid = new_uid
+        events, durations = METRICS[METRIC_INCIDENT_EVENTS], METRICS[METRIC_INCIDENT_DURATION]
+        self._events = meter.create_counter(events.name, events.unit, events.brief)
+        self._durations = meter.create_histogram(
+            durations.name,
+            durations.unit,
+            durations.brief,
+            explicit_bucket_boundaries_advisory=_DURATION_BOUNDS,
+        )
+
+    def send(self, event: IncidentEvent) -> None:
+        """Emit one event; what the policy refuses goes no further."""
+        observed = self._now()
+        happened = event.timestamp if type(event.timestamp) is int else observed
+        name = _EVENT_NAMES.get(event.action, "")
+        attributes = self._check(name, self._attributes(event, happened, observed), event.id_shapes)
+        if attributes is None:
+            return
+        self._logger.emit(
+            timestamp=happened,
+            observed_timestamp=observed,
+            context=event.context,
+            severity_number=SeverityNumber.INFO,
+            severity_text="INFO",
+            attributes=attributes,
+            event_name=name,
+        )
+        self._events.add(1, {INCIDENT_ACTION: attributes[INCIDENT_ACTION]}, context=event.context)
+        if INCIDENT_DURATION in attributes:
+            self._durations.record(attributes[INCIDENT_DURATION], context=event.context)
+        if self._span_events:
+            span = get_current_span(event.context)
+            if span.is_recording():
+                span.add_event(name, attributes, timestamp=happened)
+
+    def _attributes(self, event: IncidentEvent, happened: int, observed: int) -> dict[str, object]:
+        """Everything the event says, in wire types; what the host did not say is absent."""
+        incident, actor = event.incident, event.actor
+        said = {
+            INCIDENT_ACTION: event.action,
+            LOG_RECORD_UID: self._new_uid(observed),
+            INCIDENT_ID: wire_id(incident.id),
+            INCIDENT_ACTIVE: _ACTIVE_AFTER.get(event.action, incident.active),
+            INCIDENT_COMMANDER_ID: wire_id(incident.commander_id),
+            INCIDENT_TEAM_ID: wire_id(incident.team_id),
+            INCIDENT_CREATED_AT: wire_timestamp(incident.created_at),
+            INCIDENT_POST_ID: wire_id(incident.post_id),
+            INCIDENT_CHECKLIST_COUNT: incident.checklist_count,
+            INCIDENT_CHECKLIST_ITEM_COUNT: incident.checklist_item_count,
+            INCIDENT_PUBLIC: event.public,
+            INCIDENT_STAGE_INDEX: event.stage_index,
+            INCIDENT_DURATION: _duration(event, happened),
+        }
+        if actor is not None:
+            said[USER_ID] = wire_id(actor.id)
+            said[USER_ROLES] = _roles(actor)
+        return {name: value for name, value in said.items() if value is not None}
+
+
+def _duration(event: IncidentEvent, happened: int) -> float | None:
+    """Seconds from creation to end, as far as both are known."""
+    if event.action != "end":
+        return None
+    created = epoch_milliseconds(event.incident.created_at)
+    return None if created is None else (happened // 1_000_000 - created) / 1000
+
+
+def _roles(actor: Actor) -> object:
+    """The roles as a tuple; none given is absent, and what is no list of roles is for the policy to refuse."""
+    roles: object = actor.roles
+    if isinstance(roles, list):
+        roles = tuple(roles)
+    return None if roles == () else roles
+
+
+# A minute to a month: incidents are not requests, the SDK's default bounds end at ten seconds.
+_DURATION_BOUNDS: Final = (
+    60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 259200.0, 604800.0, 2592000.0,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Switch:
+    """The switch that holds for the whole process, hooks included."""
+
+    off: bool = False
+
+
+_switch: Final = _Switch()
+
+
+@final
+class IncidentEmitter:
+    """Reports incident lifecycle events; safe in any thread, never raises, never waits for the network.
+
+    Without arguments, events take the plugin's own pipeline, configured by the environment
+    (`OTEL_*`, `OTEL_INCIDENT_*`); where that has telemetry off, nothing happens and it is said once.
+
+    Args:
+        logger_provider: Hands events to this provider instead. They are still checked by the policy;
+            delivery and identity are then the provider's.
+        meter_provider: For the metrics; default the global one.
+        route: Where events go, resolved at the first event; for tests and the instrumentor.
+    """
+
+    __slots__ = ("_lock", "_resolve", "_route")
+
+    def __init__(
+        self,
+        *,
+        logger_provider: LoggerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        route: Callable[[], Route | None] | None = None,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._route: Route | None = None
+        self._resolve: Callable[[], Route | None] | None = route or (
+            lambda: _default_route(logger_provider, meter_provider)
+        )
+
+    def create(self, incident: Incident, *, actor: Actor | None = None, public: bool | None = None) -> None:
+        """An incident was created (seed: actionCreate): `incident.create`."""
+        self.emit(IncidentEvent(action="create", incident=incident, actor=actor, public=public))
+
+    def end(self, incident: Incident, *, actor: Actor | None = None) -> None:
+        """An incident was ended (seed: actionEnd): `incident.end`, with its duration in s if known."""
+        self.emit(IncidentEvent(action="end", incident=incident, actor=actor))
+
+    def restart(self, incident: Incident, *, actor: Actor | None = None) -> None:
+        """An ended incident was made active again (seed: actionRestart): `incident.restart`."""
+        self.emit(IncidentEvent(action="restart", incident=incident, actor=actor))
+
+    def change_commander(self, incident: Incident, *, actor: Actor | None = None) -> None:
+        """Somebody else took over (seed: actionChangeCommander): `incident.change_commander`."""
+        self.emit(IncidentEvent(action="change_commander", incident=incident, actor=actor))
+
+    def change_stage(
+        self, incident: Incident, *, actor: Actor | None = None, stage_index: int | None = None
+    ) -> None:
+        """An incident moved to another stage (seed: actionChangeStage): `incident.change_stage`.
+
+        Args:
+            incident: The incident, as it is now.
+            actor: Who moved it.
+            stage_index: The stage it is in now, 0-based (seed: ActiveStage).
+        """
+        self.emit(
+            IncidentEvent(action="change_stage", incident=incident, actor=actor, stage_index=stage_index)
+        )
+
+    def emit(self, event: IncidentEvent) -> None:
+        """Report an event that was put together elsewhere, with its time and its trace context."""
+        if _switch.off:
+            return
+        try:
+            route = self._route
+            if route is None:
+                if self._resolve is None:
+                    return
+                route = self._settle()
+                if route is None:
+                    return
+            route.send(event)
+        except Exception as error:  # noqa: BLE001  the boundary to the host
+            swallow("emit", error)
+
+    def disable(self) -> None:
+        """Stop reporting in the whole process, hooks included; what is queued is still sent."""
+        _switch.off = True
+
+    def enable(self) -> None:
+        """Report again after `disable`; does not override an environment that has telemetry off."""
+        _switch.off = False
+
+    def _settle(self) -> Route | None:
+        with self._lock:
+            if self._route is None and self._resolve is not None:
+                self._route = self._resolve()
+                if self._route is None:  # off, which does not change while the process runs
+                    self._resolve = None
+            return self._route
+
+
+def _default_route(
+    logger_provider: LoggerProvider | None, meter_provider: MeterProvider | None
+) -> Route | None:
+    """The plugin's own pipeline, or the caller's provider behind the policy."""
+    # the composition root, reached for at the first event: importing an emitter loads no SDK
+    from otel_incident.pipeline import default_route  # noqa: PLC0415
+
+    return default_route(logger_provider, meter_provider)

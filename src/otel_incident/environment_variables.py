@@ -1,0 +1,79 @@
+"""Every `OTEL_INCIDENT_*` variable, documented once, with its default.
+
+This module is also the entry point `opentelemetry_environment_variables`: `opentelemetry-instrument`
+offers each as an option (`--incident_gate strict`). The README's table is checked against it.
+"""
+
+OTEL_INCIDENT_ENABLED = "OTEL_INCIDENT_ENABLED"
+"""
+.. envvar:: OTEL_INCIDENT_ENABLED
+
+`true` or `false`: whether incidents are reported at all. A value that is neither means `false`.
+Default: `true`.
+"""
+
+OTEL_INCIDENT_GATE = "OTEL_INCIDENT_GATE"
+"""
+.. envvar:: OTEL_INCIDENT_GATE
+
+What is removed from the host's own signals: `standard`, `strict`, `audit` or `off`. Our own events
+are checked in every mode. A value that is none of these means `strict`. Default: `standard`.
+"""
+
+OTEL_INCIDENT_HOOKS = "OTEL_INCIDENT_HOOKS"
+"""
+.. envvar:: OTEL_INCIDENT_HOOKS
+
+Path of a hook file (TOML) that says which callables or models of the host mean what; several are
+separated like `PATH` entries. Default: none; the presets that ship with the package are always there.
+"""
+
+OTEL_INCIDENT_ID_MODE = "OTEL_INCIDENT_ID_MODE"
+"""
+.. envvar:: OTEL_INCIDENT_ID_MODE
+
+`plain` (what a machine made passes, anything else is hashed), `hmac` (all ids are hashed) or `drop`
+(ids are left out; `incident.id` is hashed instead). Also by attribute: `user.id=drop,incident.post.id=hmac`;
+the two forms can be mixed: `hmac,user.id=drop`. Default: `plain`.
+"""
+
+OTEL_INCIDENT_STATE_DIR = "OTEL_INCIDENT_STATE_DIR"
+"""
+.. envvar:: OTEL_INCIDENT_STATE_DIR
+
+Directory that holds the diagnostic id and the key of the id hashes.
+Default: `$STATE_DIRECTORY` (as systemd sets it), else `$XDG_STATE_HOME/otel-incident`,
+else `~/.local/state/otel-incident`.
+"""
+
+OTEL_INCIDENT_DIAGNOSTIC_ID = "OTEL_INCIDENT_DIAGNOSTIC_ID"
+"""
+.. envvar:: OTEL_INCIDENT_DIAGNOSTIC_ID
+
+The id of this installation, an id that a machine made (a UUID, say).
+Default: made once and kept in the state directory.
+"""
+
+OTEL_INCIDENT_LICENSE_ID = "OTEL_INCIDENT_LICENSE_ID"
+"""
+.. envvar:: OTEL_INCIDENT_LICENSE_ID
+
+The id of the host's license, an id that a machine made; with it the vendor can identify the
+contact person of the license. Default: none, and then nothing is said of a license.
+"""
+
+OTEL_INCIDENT_SERVER_VERSION = "OTEL_INCIDENT_SERVER_VERSION"
+"""
+.. envvar:: OTEL_INCIDENT_SERVER_VERSION
+
+The version of the host. Default: `service.version` of the resource, else the version of the
+distribution of the host that a hook matched, else `unknown`.
+"""
+
+OTEL_INCIDENT_SPAN_EVENTS = "OTEL_INCIDENT_SPAN_EVENTS"
+"""
+.. envvar:: OTEL_INCIDENT_SPAN_EVENTS
+
+`true` also puts each event on the span in which the change was made, so that backends which know
+traces alone show it. Default: `false`.
+"""

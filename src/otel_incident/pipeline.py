@@ -1,0 +1,179 @@
+"""The events' own pipeline: identity, policy, processor and exporters, built from a `Config`.
+
+Events do not travel on the host's `LoggerProvider`. On one of our own the resource always carries
+the diagnostic id and the versions, no processor of the host can drop or decorate an event, and how
+long the host's exit waits is bounded. It is built when the first event comes: only then is it known
+which host the hooks matched, and until then there is no thread, no file and no connection.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final, final
+
+from opentelemetry._logs import NoOpLogger
+from opentelemetry.metrics import get_meter_provider
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
+
+from otel_incident.config import Config
+from otel_incident.drops import Drops
+from otel_incident.emitter import Route
+from otel_incident.exporters import BoundedBatchProcessor, deferred_exporters
+from otel_incident.guard import fail_open
+from otel_incident.identity import Identity
+from otel_incident.policy import Policy
+from otel_incident.version import __version__
+from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry._logs import Logger
+    from opentelemetry._logs import LoggerProvider as ApiLoggerProvider
+    from opentelemetry.metrics import MeterProvider
+
+_logger: Final = logging.getLogger("otel_incident")
+
+
+@final
+class Pipeline:
+    """One pipeline for the process; nothing is built before the first event.
+
+    Args:
+        config: The settings.
+        logger_provider: Hands events to this provider instead of building one.
+        meter_provider: For the metrics; default the global one.
+        host_distribution: Says, once an event comes, which distribution the hooks matched.
+        strict: Raise on the first drop, for tests.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        logger_provider: ApiLoggerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        host_distribution: Callable[[], str] = str,
+        strict: bool = False,
+    ) -> None:
+        self._config = config
+        self._logger_provider = logger_provider
+        self._meter_provider = meter_provider
+        self._host_distribution = host_distribution
+        self._strict = strict
+        self._own_provider: LoggerProvider | None = None
+        self._route: Route | None = None
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._after_fork)
+        announce(config)
+
+    def route(self) -> Route | None:
+        """Where events go; None where telemetry is off."""
+        if self._config.off:
+            return None
+        with self._lock:
+            if self._route is None:
+                self._route = self._build()
+            return self._route
+
+    def force_flush(self) -> bool:
+        """Deliver what is queued, in the caller's thread."""
+        return self._own_provider is None or self._own_provider.force_flush()
+
+    @fail_open("pipeline")
+    def shutdown(self) -> None:
+        """Deliver what is queued within the bound, then stop; also called at exit."""
+        provider, self._own_provider, self._route = self._own_provider, None, None
+        if provider is not None:
+            provider.shutdown()
+            atexit.unregister(self.shutdown)
+
+    def _build(self) -> Route:
+        identity = Identity(self._config)
+        meter = (self._meter_provider or get_meter_provider()).get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
+        drops = Drops(meter, strict=self._strict)
+        policy = Policy(pseudonym=identity.pseudonym, id_modes=self._config.id_modes)
+
+        def check(
+            event_name: str, attributes: Mapping[str, object], id_shapes: Mapping[str, re.Pattern[str]] | None
+        ) -> Mapping[str, Any] | None:
+            checked = policy.check_event(event_name, attributes, id_shapes)
+            if checked.drops:
+                drops.record("logs", checked.drops)
+            return checked.attributes
+
+        return Route(
+            logger=self._make_logger(identity), meter=meter, check=check, span_events=self._config.span_events
+        )
+
+    def _make_logger(self, identity: Identity) -> Logger:
+        if self._logger_provider is not None:
+            return self._logger_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
+        exporters = deferred_exporters(self._config)
+        if not exporters:
+            return NoOpLogger(SCOPE_NAME)
+        provider = LoggerProvider(
+            resource=identity.resource(self._host_distribution()),
+            shutdown_on_exit=False,  # it would wait 30 s; ours is bounded
+            log_record_limits=LogRecordLimits(
+                max_attributes=LogRecordLimits.UNSET,  # an id that a limit cut short is another id
+                max_attribute_length=LogRecordLimits.UNSET,
+                max_log_record_attributes=LogRecordLimits.UNSET,
+                max_log_record_attribute_length=LogRecordLimits.UNSET,
+            ),
+        )
+        for exporter in exporters:
+            provider.add_log_record_processor(BoundedBatchProcessor(exporter, self._config.batch))
+        self._own_provider = provider
+        atexit.register(self.shutdown)
+        return provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
+
+    def _after_fork(self) -> None:
+        """A lock that another thread held at the fork would never be released in the child."""
+        self._lock = threading.Lock()
+
+
+_said: Final[set[str]] = set()
+_default_lock: Final = threading.Lock()
+_default: Pipeline | None = None
+
+
+def announce(config: Config) -> None:
+    """Say once for the process which settings cannot be used, and that telemetry is off if it is."""
+    for line in config.problems:
+        if line not in _said:
+            _said.add(line)
+            _logger.warning("%s", line)
+    if config.off and config.off not in _said:
+        _said.add(config.off)
+        _logger.info("Incident telemetry is off: %s.", config.off)
+
+
+def default_pipeline() -> Pipeline:
+    """The pipeline of this process, configured by its environment unless the instrumentor set another."""
+    global _default  # noqa: PLW0603  one for the process, as the SDK's own providers
+    with _default_lock:
+        if _default is None:
+            _default = Pipeline(Config.from_env())
+        return _default
+
+
+def set_default_pipeline(pipeline: Pipeline | None) -> Pipeline | None:
+    """Make a pipeline the process's own, or (None) let the next event build one; returns the former."""
+    global _default
+    with _default_lock:
+        former, _default = _default, pipeline
+        return former
+
+
+def default_route(
+    logger_provider: ApiLoggerProvider | None, meter_provider: MeterProvider | None
+) -> Route | None:
+    """The route of an `IncidentEmitter` that was given nothing, or providers of the caller's."""
+    if logger_provider is None and meter_provider is None:
+        return default_pipeline().route()
+    return Pipeline(Config.from_env(), logger_provider=logger_provider, meter_provider=meter_provider).route()

@@ -1,0 +1,233 @@
+"""The rules that decide what may leave: one key, one exact type, one grammar, one set of bounds.
+
+Deny by default: a key without a rule is deleted, a value that breaks its rule is deleted (or, for
+an id that no machine made, replaced by its keyed hash), an event that lacks what it requires is
+refused. Nothing is masked and nothing is logged here: the caller gets the decision and the list of
+what was taken out, by key of the vocabulary, reason and rule.
+
+The grammars are matched in full and are ASCII alone, so that a look-alike letter breaks them; types
+are exact, so that neither `True` passes for 1 nor a subclass of `str` for text that it is not.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, final
+
+from otel_incident.vocabulary import (
+    ATTRIBUTES,
+    EVENTS,
+    INCIDENT_ID,
+    USER_HASH,
+    USER_ID,
+    Attribute,
+    Event,
+    Reason,
+    Rule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+IdMode = Literal["plain", "hmac", "drop"]
+"""What happens to an id: passes if a machine made it, is always hashed, or is left out."""
+
+Value: TypeAlias = str | int | float | bool | tuple[str, ...]
+"""What an attribute of the vocabulary can be on the wire."""
+
+ID_MODES: Final[tuple[IdMode, ...]] = ("plain", "hmac", "drop")
+MAX_COUNT: Final = 2**31 - 1
+MAX_SECONDS: Final = 3.2e9  # a hundred years
+MAX_ID_LENGTH: Final = 64
+OUR_NAMESPACES: Final = ("incident.", "otel_incident.")
+
+# What a machine makes: integers in decimal, UUIDs, ULIDs, Mattermost's 26 of its own base 32, long hex,
+# and our own keyed hashes. Everything else might be a word.
+_ID: Final = re.compile(
+    r"[0-9]{1,20}"
+    r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+    r"|[0-7][0-9A-HJKMNP-TV-Z]{25}"
+    r"|[13-9a-km-uw-z]{26}"
+    r"|[0-9a-fA-F]{12,64}"
+    r"|hmac-[0-9a-f]{32}",
+    re.ASCII,
+)
+_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
+_HASH: Final = re.compile(r"hmac-[0-9a-f]{32}", re.ASCII)
+_TIMESTAMP: Final = re.compile(
+    r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z", re.ASCII
+)
+_VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~:-]{0,63}", re.ASCII)
+
+
+class Drop(NamedTuple):
+    """One thing that did not leave as it came: which attribute of ours (or ""), why, by which rule."""
+
+    attribute: str
+    reason: Reason
+    rule: Rule | Literal["none"]
+
+
+class Checked(NamedTuple):
+    """The decision about one event: its attributes (None: refused as a whole) and what was taken out."""
+
+    attributes: dict[str, Value] | None
+    drops: tuple[Drop, ...]
+
+
+def _is_text(grammar: re.Pattern[str]) -> Callable[[object], bool]:
+    match = grammar.fullmatch
+    return lambda value: type(value) is str and match(value) is not None
+
+
+def _is_flag(value: object) -> bool:
+    return type(value) is bool
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_COUNT
+
+
+def _is_seconds(value: object) -> bool:
+    return type(value) is float and math.isfinite(value) and 0.0 <= value <= MAX_SECONDS
+
+
+def _rule_of(attribute: Attribute) -> Callable[[object], bool]:
+    members = frozenset(attribute.members)
+    if attribute.rule == "enum":
+        return lambda value: type(value) is str and value in members
+    if attribute.rule == "enum_list":
+        return lambda value: (
+            type(value) in (tuple, list)
+            and 0 < len(value) <= len(members)  # type: ignore[arg-type]  # a sized sequence, by the line above
+            and all(type(item) is str and item in members for item in value)  # type: ignore[attr-defined]  # the same
+        )
+    return {
+        "id": _is_text(_ID),
+        "uid": _is_text(_ULID),
+        "hash": _is_text(_HASH),
+        "timestamp": _is_text(_TIMESTAMP),
+        "version": _is_text(_VERSION),
+        "flag": _is_flag,
+        "count": _is_count,
+        "seconds": _is_seconds,
+    }[attribute.rule]
+
+
+KEEPS_RULE: Final[Mapping[str, Callable[[object], bool]]] = {
+    name: _rule_of(attribute) for name, attribute in ATTRIBUTES.items()
+}
+"""For each registered attribute: does this value keep its rule? Total, and never raises."""
+
+_PYTHON_TYPES: Final[Mapping[Rule, type]] = {
+    "flag": bool,
+    "count": int,
+    "seconds": float,
+    "enum_list": tuple,
+}
+
+
+def refusal(name: str, value: object) -> Drop:
+    """Why a value was refused: its type is wrong, or its type is right and the value is not."""
+    attribute = ATTRIBUTES.get(name)
+    if attribute is None:
+        return Drop("", "unknown_key", "none")
+    expected = _PYTHON_TYPES.get(attribute.rule, str)
+    reason: Reason = "bad_value" if type(value) is expected else "wrong_type"
+    return Drop(name, reason, attribute.rule)
+
+
+@final
+class Policy:
+    """The rules for our own events, with the id modes of one installation.
+
+    Args:
+        pseudonym: Makes the keyed hash of an id that may not pass: `hmac-` and 32 hex digits.
+        id_modes: The mode by attribute name; "" is the mode of all others. Default: plain.
+    """
+
+    __slots__ = ("_events", "_id_modes", "_pseudonym")
+
+    def __init__(
+        self, *, pseudonym: Callable[[str], str], id_modes: Mapping[str, IdMode] | None = None
+    ) -> None:
+        modes = id_modes or {}
+        default = modes.get("", "plain")
+        self._pseudonym = pseudonym
+        self._id_modes: dict[str, IdMode] = {
+            name: modes.get(name, default) for name, attribute in ATTRIBUTES.items() if attribute.rule == "id"
+        }
+        if self._id_modes[INCIDENT_ID] == "drop":  # an event without its incident says nothing: hash it
+            self._id_modes[INCIDENT_ID] = "hmac"
+        self._events: dict[str, Event] = dict(EVENTS)
+
+    def check_event(
+        self,
+        event_name: str,
+        attributes: Mapping[str, object],
+        id_shapes: Mapping[str, re.Pattern[str]] | None = None,
+    ) -> Checked:
+        """Decide about one event of ours.
+
+        Args:
+            event_name: `incident.create` and the like; one that is not registered is refused.
+            attributes: What the emitter collected; None never occurs.
+            id_shapes: By attribute name, what a hook's host uses as an id (at most 64 ASCII characters).
+
+        Returns:
+            The attributes that may leave, and what was taken out; never raises.
+        """
+        event = self._events.get(event_name)
+        if event is None:
+            return Checked(None, (Drop("", "unknown_key", "none"),))
+        kept: dict[str, Value] = {}
+        drops: list[Drop] = []
+        id_modes = self._id_modes
+        for name, value in attributes.items():
+            if name not in event.attributes:
+                drops.append(Drop(name if name in ATTRIBUTES else "", "unknown_key", "none"))
+            elif name in id_modes:
+                self._check_id(name, value, id_shapes, kept, drops)
+            elif KEEPS_RULE[name](value):
+                kept[name] = value  # type: ignore[assignment]  # a `Value`, as its rule has just said
+            else:
+                drops.append(refusal(name, value))
+        for name, level in event.attributes.items():
+            if level == "required" and name not in kept:
+                drops.append(Drop(name, "missing_required", ATTRIBUTES[name].rule))
+                return Checked(None, tuple(drops))
+        return Checked(kept, tuple(drops))
+
+    def _check_id(
+        self,
+        name: str,
+        value: object,
+        id_shapes: Mapping[str, re.Pattern[str]] | None,
+        kept: dict[str, Value],
+        drops: list[Drop],
+    ) -> None:
+        mode = self._id_modes[name]
+        if mode == "drop":
+            return
+        if type(value) is not str or not value:
+            drops.append(refusal(name, value))
+            return
+        if mode == "plain":
+            if _keeps_shape(name, value, id_shapes):
+                kept[name] = value
+                return
+            drops.append(Drop(name, "hashed", "id"))
+        kept[USER_HASH if name == USER_ID else name] = self._pseudonym(value)
+
+
+def _keeps_shape(name: str, value: str, id_shapes: Mapping[str, re.Pattern[str]] | None) -> bool:
+    shape = id_shapes.get(name) if id_shapes else None
+    if shape is None:
+        return _ID.fullmatch(value) is not None
+    return len(value) <= MAX_ID_LENGTH and value.isascii() and shape.fullmatch(value) is not None
+
+
+def is_ours(key: object) -> bool:
+    """Whether a key stands in a namespace of ours, where only what is registered may stand."""
+    return type(key) is str and key.startswith(OUR_NAMESPACES)

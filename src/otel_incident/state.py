@@ -1,0 +1,176 @@
+"""The state directory: what must outlive a restart, kept so that several workers agree on it.
+
+Two files: `diagnostic-id`, the id of the installation, and `key`, the secret of the id hashes. Each
+is made once: written beside its place, flushed to disk, and linked into place under a lock, so that
+workers which start at the same moment all read the same one and a crash leaves none half-written.
+A file that cannot be read as what it should be is set aside and kept, never deleted.
+
+What is ours is 0700 / 0600. A directory that is not ours alone (a mounted volume, 2775) is not
+changed: we make a 0700 folder of our own in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import time
+from typing import TYPE_CHECKING, Final, final
+
+from otel_incident.errors import StateDirectoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_OWN_FOLDER: Final = "otel-incident"
+# File systems that end with the container or the machine, as /proc/self/mountinfo names them.
+_EPHEMERAL: Final = frozenset({"overlay", "tmpfs", "ramfs", "aufs"})
+
+
+@final
+class StateDirectory:
+    """One installation's state directory; nothing is touched before the first read.
+
+    Args:
+        configured: The directory as the operator or the default names it.
+    """
+
+    __slots__ = ("_configured", "_path")
+
+    def __init__(self, configured: Path) -> None:
+        self._configured = configured
+        self._path: Path | None = None
+
+    @property
+    def configured(self) -> Path:
+        """The directory as configured, whether or not it exists."""
+        return self._configured
+
+    def read_or_make(self, name: str, make: Callable[[], bytes], is_valid: Callable[[bytes], bool]) -> bytes:
+        """The content of the file `name`; made if there is none, set aside and made if it is not valid.
+
+        Args:
+            name: The file's name in the directory.
+            make: Makes a new content.
+            is_valid: Says whether a content is one.
+
+        Returns:
+            The same bytes for every process that shares the directory.
+
+        Raises:
+            StateDirectoryError: The directory cannot be used; the message says which and why.
+        """
+        try:
+            path = self._open() / name
+            content = _read(path)
+            if content is not None and is_valid(content):
+                return content
+            with _locked(path.with_name(".lock")):
+                content = _read(path)
+                if content is not None and is_valid(content):
+                    return content
+                if content is not None:
+                    path.rename(path.with_name(f"{name}.unreadable-{time.time_ns()}"))
+                return _place(path, make())
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise StateDirectoryError(
+                f"The state directory {self._configured} cannot be used ({why}): make it writable for this "
+                "process, or set OTEL_INCIDENT_STATE_DIR to a directory that is."
+            ) from error
+
+    def peek(self, name: str, is_valid: Callable[[bytes], bool]) -> bytes | None:
+        """The content of the file `name` if it is there and valid; makes and changes nothing."""
+        for folder in (self._configured / _OWN_FOLDER, self._configured):
+            with contextlib.suppress(OSError):
+                content = _read(folder / name)
+                if content is not None and is_valid(content):
+                    return content
+        return None
+
+    def _open(self) -> Path:
+        if self._path is None:
+            self._path = _own(self._configured)
+        return self._path
+
+
+def _own(configured: Path) -> Path:
+    """A 0700 directory of this user: the configured one if it is (or can be made) ours, else one in it."""
+    configured.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        configured.mkdir(mode=0o700)
+    if _is_private(configured):
+        return configured
+    folder = configured / _OWN_FOLDER
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if not _is_private(folder):
+        folder.chmod(0o700)  # ours with a mode that let others in; somebody else's raises, as it should
+    return folder
+
+
+def _is_private(path: Path) -> bool:
+    status = path.stat()
+    return status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o077
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file; where the file system has no locks, the link alone must do."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _place(path: Path, content: bytes) -> bytes:
+    """Put a whole file in its place, or take the one that another process put there first."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return path.read_bytes()
+        except OSError:  # a file system without hard links: under the lock a rename is as good
+            draft.rename(path)
+        return content
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def ephemeral_mount(path: Path, mountinfo: str) -> str:
+    """The type of the file system that holds a path if it does not outlive its container, else "".
+
+    Args:
+        path: An absolute path; it need not exist.
+        mountinfo: The text of `/proc/self/mountinfo`.
+    """
+    best, kind = "", ""
+    for line in mountinfo.splitlines():
+        fields, separator, rest = line.partition(" - ")
+        columns = fields.split(" ")
+        if not separator or len(columns) < 5:  # noqa: PLR2004  mount id, parent, device, root, mount point
+            continue
+        point = columns[4].replace("\\040", " ")
+        inside = str(path) == point or str(path).startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):  # the longest wins, and of two on one point the later
+            best, kind = point, rest.split(" ")[0]
+    return kind if kind in _EPHEMERAL else ""
