@@ -1,8 +1,8 @@
 """Which backend the tests send to: the real collector if it is there, else the recording receiver.
 
 Building the collector takes minutes, so an ordinary run never does: it uses one that `scripts/collector
-build` has made, and says so if there is none. With `OTEL_INCIDENT_TEST_REQUIRE=all` nothing is left out: it is
-built if need be, and its absence is a failure.
+build` has made, and says so if there is none. With `OTEL_INCIDENT_TEST_REQUIRE=all` nothing is left out: it
+is built if need be, and its absence is a failure.
 """
 
 import functools
@@ -35,6 +35,12 @@ class Backend(Protocol):
 
     def wait_for_events(self, n: int, timeout: float = ...) -> list[LogEvent]:
         """All log events so far, as soon as there are `n`."""
+
+    def wait_for_spans(self, n: int, timeout: float = ...) -> list[SpanData]:
+        """All spans so far, as soon as there are `n`."""
+
+    def wait_for_metrics(self, n: int, timeout: float = ...) -> list[MetricPoint]:
+        """All data points so far, as soon as there are `n`."""
 
     def spans(self) -> list[SpanData]:
         """The spans so far."""

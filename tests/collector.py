@@ -126,6 +126,16 @@ class Collector:
         wait_until(lambda: len(self.telemetry().events) >= n, timeout, f"{n} events in the collector's file")
         return list(self.telemetry().events)
 
+    def wait_for_spans(self, n: int, timeout: float = 10.0) -> list[SpanData]:
+        """All spans so far, as soon as there are `n`."""
+        wait_until(lambda: len(self.spans()) >= n, timeout, f"{n} spans in the collector's file")
+        return self.spans()
+
+    def wait_for_metrics(self, n: int, timeout: float = 10.0) -> list[MetricPoint]:
+        """All data points so far, as soon as there are `n`."""
+        wait_until(lambda: len(self.metrics()) >= n, timeout, f"{n} data points in the collector's file")
+        return self.metrics()
+
     def spans(self) -> list[SpanData]:
         """The spans so far."""
         return list(self.telemetry().spans)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.backend import Backend, collector_binary, everything_required, report
+from tests.certificates import Certificates, make_certificates
 from tests.collector import Collector
 from tests.otlp_receiver import OtlpReceiver
 
@@ -26,6 +27,12 @@ def receiver() -> Iterator[OtlpReceiver]:
     """A recording receiver, plain text, that accepts everything until told otherwise."""
     with OtlpReceiver() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority, a server and a client, for TLS and mTLS."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="session")

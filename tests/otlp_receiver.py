@@ -68,7 +68,7 @@ class OtlpReceiver:
 
     name: Final = "receiver"
 
-    def __init__(  # noqa: PLR0913 -- each is one independent setting, by keyword
+    def __init__(
         self,
         *,
         tls: Tls | None = None,
@@ -172,6 +172,16 @@ class OtlpReceiver:
         """All accepted log events as soon as there are `n`."""
         self.wait_for(lambda receiver: len(receiver.telemetry().events) >= n, timeout)
         return list(self.telemetry().events)
+
+    def wait_for_spans(self, n: int, timeout: float = 10.0) -> list[SpanData]:
+        """All accepted spans as soon as there are `n`."""
+        self.wait_for(lambda receiver: len(receiver.spans()) >= n, timeout)
+        return self.spans()
+
+    def wait_for_metrics(self, n: int, timeout: float = 10.0) -> list[MetricPoint]:
+        """All accepted data points as soon as there are `n`."""
+        self.wait_for(lambda receiver: len(receiver.metrics()) >= n, timeout)
+        return self.metrics()
 
     def spans(self) -> list[SpanData]:
         """The accepted spans so far."""

@@ -52,8 +52,9 @@ class GrpcServer:
         """Listen; `port` 0 takes a free one."""
         self._handle = handle
         # Hanging requests each hold a worker until they are released.
+        self._workers = ThreadPoolExecutor(max_workers=64, thread_name_prefix="otlp-grpc")
         self._server = grpc.server(
-            ThreadPoolExecutor(max_workers=64, thread_name_prefix="otlp-grpc"),
+            self._workers,
             handlers=[self._service(name, signal) for name, signal in _SERVICES.items()],
             options=[
                 ("grpc.so_reuseport", 0),  # a port in use is an error, not a port shared with another test
@@ -73,8 +74,9 @@ class GrpcServer:
         self._server.start()
 
     def close(self) -> None:
-        """Stop at once; the caller has released what hangs."""
+        """Stop at once and wait for the workers; the caller has released what hangs."""
         self._server.stop(grace=0).wait()
+        self._workers.shutdown()
 
     def _service(self, name: str, signal: Signal) -> Any:
         def export(body: bytes, context: Any) -> bytes:
@@ -120,7 +122,7 @@ class HttpServer:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="otlp-http")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="otlp-http")
         self._thread.start()
 
     def close(self) -> None:
