@@ -177,7 +177,7 @@ def _duration(event: IncidentEvent, happened: int) -> float | None:
 
 
 def _roles(actor: Actor) -> object:
-    """The roles as a tuple; none given is absent, and what is no list of roles is for the policy to refuse."""
+    """The roles as a tuple; none given is absent, and what is no list is for the policy to refuse."""
     roles: object = actor.roles
     if isinstance(roles, list):
         roles = tuple(roles)

@@ -18,6 +18,7 @@ from opentelemetry._logs import NoOpLogger
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
 
+from otel_incident.announcements import announce
 from otel_incident.config import Config
 from otel_incident.drops import Drops
 from otel_incident.emitter import Route
@@ -137,20 +138,8 @@ class Pipeline:
         self._lock = threading.Lock()
 
 
-_said: Final[set[str]] = set()
 _default_lock: Final = threading.Lock()
 _default: Pipeline | None = None
-
-
-def announce(config: Config) -> None:
-    """Say once for the process which settings cannot be used, and that telemetry is off if it is."""
-    for line in config.problems:
-        if line not in _said:
-            _said.add(line)
-            _logger.warning("%s", line)
-    if config.off and config.off not in _said:
-        _said.add(config.off)
-        _logger.info("Incident telemetry is off: %s.", config.off)
 
 
 def default_pipeline() -> Pipeline:

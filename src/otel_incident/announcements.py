@@ -1,0 +1,28 @@
+"""What is said once for a process: settings that cannot be used, and that telemetry is off."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from otel_incident.config import Config
+
+_logger: Final = logging.getLogger("otel_incident")
+_said: Final[set[str]] = set()
+
+
+def announce(config: Config) -> None:
+    """Say the problems of a configuration as warnings, and that telemetry is off as information."""
+    for line in config.problems:
+        if line not in _said:
+            _said.add(line)
+            _logger.warning("%s", line)
+    if config.off and config.off not in _said:
+        _said.add(config.off)
+        _logger.info("Incident telemetry is off: %s.", config.off)
+
+
+def forget() -> None:
+    """Say everything again; for tests."""
+    _said.clear()

@@ -1,0 +1,95 @@
+"""Puts the hooks of all files in place and takes them away again.
+
+An operator's file is on at once; a preset is on as soon as its host is imported. A file that is
+refused is said in one line and costs nothing else: the host runs, and so do the other files.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, final
+
+import wrapt
+
+from otel_incident.errors import HookFileError
+from otel_incident.guard import fail_open
+from otel_incident.hooks.calls import CallWatch
+from otel_incident.hooks.django_models import ModelWatch
+from otel_incident.hooks.django_requests import DjangoRequests
+from otel_incident.hooks.spec import HookFile, load, presets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from otel_incident.events import IncidentEvent
+
+_logger: Final = logging.getLogger("otel_incident")
+
+
+def read_files(paths: Iterable[Path]) -> list[HookFile]:
+    """The operator's hook files, and after them the presets; a refused one is said and left out."""
+    files = []
+    for path in paths:
+        try:
+            files.append(load(path))
+        except HookFileError as error:
+            _logger.error("%s. The file is not in force; the host runs without it.", error)  # noqa: TRY400  the message says all
+    return files + presets()
+
+
+@final
+class Activation:
+    """The hooks of a process.
+
+    Args:
+        files: The hook files.
+        sink: Takes the events.
+    """
+
+    def __init__(self, files: Iterable[HookFile], sink: Callable[[IncidentEvent], None]) -> None:
+        self._files = tuple(files)
+        self._sink = sink
+        self._matched: list[HookFile] = []
+        self._requests = DjangoRequests()
+        self._watches: list[CallWatch | ModelWatch] = []
+        self._active = False
+
+    def install(self) -> None:
+        """Watch what the files name, now or when it is imported."""
+        self._active = True
+        self._requests.install()
+        for file in self._files:
+            if file.preset:
+                wrapt.register_post_import_hook(fail_open("hook")(self._on_import(file)), file.module)
+            else:
+                self._start(file)
+
+    def uninstall(self) -> None:
+        """Put everything back as it was."""
+        self._active = False
+        self._requests.uninstall()
+        while self._watches:
+            self._watches.pop().uninstall()
+
+    def host_distribution(self) -> str:
+        """The distribution of the first host that a hook matched, "" if none says one."""
+        return next((file.distribution for file in self._matched if file.distribution), "")
+
+    def _on_import(self, file: HookFile) -> Callable[[Any], None]:
+        def start(_module: Any) -> None:
+            if self._active:
+                self._start(file)
+
+        return start
+
+    def _start(self, file: HookFile) -> None:
+        for hook in file.hooks:
+            kind = CallWatch if hook.kind == "call" else ModelWatch
+            watch = kind(file, hook, self._sink, self._note)
+            self._watches.append(watch)
+            watch.install()
+
+    def _note(self, file: HookFile) -> None:
+        if file not in self._matched:
+            self._matched.append(file)

@@ -1,0 +1,160 @@
+"""Path expressions: how a hook file says where a value is found. They look up, they never evaluate.
+
+    arg.user.id                          attributes, keys of mappings
+    result['owner_id'], self.stages[0]   keys and indexes
+    len(self.stages)                     how many
+    sum(len(self.stages[*].tasks))       how many over all
+
+A path reads only what is already loaded: on an instance of an ORM model nothing but loaded columns
+and relations is looked at, so that no query is ever ours. What is not there is absent (None).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, final
+
+Fold = Literal["value", "len", "sum"]
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_SEGMENT: Final = re.compile(
+    r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|\[(?P<index>-?[0-9]{1,6})\]"
+    r"|\[(?P<quote>['\"])(?P<key>[^'\"\]]{1,100})(?P=quote)\]"
+    r"|\[(?P<each>\*)\]",
+    re.ASCII,
+)
+_FOLDS: Final = (
+    (re.compile(r"sum\(len\((.*)\)\)"), "sum"),
+    (re.compile(r"len\((.*)\)"), "len"),
+)
+
+
+@final
+class PathError(ValueError):
+    """A path that cannot be used: one sentence, quoting the path, which the operator wrote."""
+
+
+class _Each:
+    """The segment `[*]`: every item."""
+
+
+_EACH: Final = _Each()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A compiled path.
+
+    Attributes:
+        text: As it stands in the hook file.
+        root: Its first name: `self`, `arg`, `result` or `user`.
+        segments: What to look up, in order: a name, an index or a key, or each item.
+        fold: What to make of what is found: the value itself, its length, or the sum of lengths.
+    """
+
+    text: str
+    root: str
+    segments: tuple[str | int | _Each, ...]
+    fold: Fold
+
+    def resolve(self, roots: Mapping[str, object]) -> object:
+        """The value, or None where anything on the way is absent or cannot be read."""
+        try:
+            found = [roots.get(self.root)]
+            for segment in self.segments:
+                if isinstance(segment, _Each):
+                    found = [item for value in found for item in _items(value)]
+                else:
+                    found = [_look_up(value, segment) for value in found]
+            if self.fold == "sum":
+                lengths = [_length(value) for value in found]
+                return None if None in lengths else sum(length for length in lengths if length is not None)
+            return _length(found[0]) if self.fold == "len" else found[0]
+        except Exception:  # noqa: BLE001  a host's property may raise anything; then there is no value
+            return None
+
+
+def compile_path(text: str, roots: Sequence[str]) -> Path:
+    """Compile a path.
+
+    Args:
+        text: The expression.
+        roots: The names it may begin with.
+
+    Raises:
+        PathError: It is not one; says what is wrong.
+    """
+    fold: Fold = "value"
+    inner = text.strip()
+    for pattern, kind in _FOLDS:
+        match = pattern.fullmatch(inner)
+        if match:
+            fold, inner = ("sum" if kind == "sum" else "len"), match[1].strip()
+            break
+    head = _NAME.match(inner)
+    if head is None or head[0] not in roots:
+        raise PathError(f"{text!r} must begin with one of {', '.join(roots)}")
+    segments: list[str | int | _Each] = []
+    position = head.end()
+    while position < len(inner):
+        segment = _SEGMENT.match(inner, position)
+        if segment is None:
+            raise PathError(
+                f"{text!r} cannot be read from {inner[position:]!r} on; "
+                "paths are names, [0], ['key'], [*], len(…) and sum(len(…))"
+            )
+        name = segment["name"]
+        if name is not None and name.startswith("__"):
+            raise PathError(f"{text!r} names {name!r}; names with two leading underscores are not looked up")
+        if segment["each"]:
+            segments.append(_EACH)
+        else:
+            segments.append(int(segment["index"]) if segment["index"] else name or segment["key"])
+        position = segment.end()
+    if (_EACH in segments) != (fold == "sum"):
+        raise PathError(f"{text!r}: [*] and sum(len(…)) go together, since an attribute has one value")
+    return Path(text=text, root=head[0], segments=tuple(segments), fold=fold)
+
+
+def _look_up(value: object, segment: str | int) -> object:
+    if value is None:
+        return None
+    if isinstance(segment, int):
+        return value[segment] if isinstance(value, Sequence) and not isinstance(value, str) else None
+    if isinstance(value, Mapping):
+        return value.get(segment)
+    loaded = getattr(value, "__dict__", None)
+    if isinstance(loaded, dict):
+        if "_state" in loaded and hasattr(type(value), "_meta"):
+            return _django_loaded(value, loaded, segment)
+        if "_sa_instance_state" in loaded:
+            return loaded.get(segment)
+    return getattr(value, segment, None)
+
+
+def _django_loaded(instance: object, loaded: dict[str, object], name: str) -> object:
+    """A field or relation of a Django instance as far as it is in memory."""
+    if name == "pk":
+        name = instance._meta.pk.attname  # type: ignore[attr-defined]  # noqa: SLF001  Django's documented Meta API
+    if name in loaded:
+        return loaded[name]
+    related = getattr(loaded["_state"], "fields_cache", {})
+    if name in related:
+        return related[name]
+    prefetched = loaded.get("_prefetched_objects_cache")
+    return prefetched.get(name) if isinstance(prefetched, dict) else None
+
+
+def _items(value: object) -> Sequence[object]:
+    value = getattr(value, "_result_cache", value)  # a prefetched query set's rows
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _length(value: object) -> int | None:
+    """The length of a collection; of text it would be content."""
+    value = getattr(value, "_result_cache", value)
+    return len(value) if isinstance(value, list | tuple | dict | set | frozenset) else None

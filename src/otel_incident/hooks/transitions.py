@@ -1,0 +1,82 @@
+"""Which actions a change of a row's fields means: a pure decision, the same for every ORM.
+
+Between open values nothing is said of the lifecycle, between closed ones neither. Setting the first
+commander or stage of a row that has just been made completes its creation and is no change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_incident.hooks.spec import Hook
+    from otel_incident.vocabulary import Action
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The watched fields of a model, by the names under which its instances hold them; "" is none."""
+
+    lifecycle: str
+    closed: tuple[Any, ...]
+    commander: str
+    stage: str
+
+    @classmethod
+    def of(cls, hook: Hook, held_as: Mapping[str, str]) -> Fields:
+        """The fields of a hook, given under which name the ORM holds each."""
+        stage = str(hook.stage.source) if hook.stage is not None else ""
+        return cls(
+            lifecycle=held_as.get(hook.lifecycle_field, ""),
+            closed=hook.closed,
+            commander=held_as.get(hook.commander_field, ""),
+            stage=held_as.get(stage, ""),
+        )
+
+    def is_closed(self, values: Mapping[str, Any]) -> bool | None:
+        """Whether a row with these values has ended; None where that is not known."""
+        if not self.lifecycle or self.lifecycle not in values:
+            return None
+        return values[self.lifecycle] in self.closed
+
+
+def created_actions(fields: Fields, after: Mapping[str, Any]) -> tuple[Action, ...]:
+    """What the creation of a row means; one that is created closed has ended, too."""
+    return ("create", "end") if fields.is_closed(after) else ("create",)
+
+
+def transitions(
+    fields: Fields, before: Mapping[str, Any], after: Mapping[str, Any], *, fresh: bool
+) -> tuple[Action, ...]:
+    """What the change of a row means, in the order in which a reader expects it.
+
+    Args:
+        fields: Which fields are watched.
+        before: What they were, as far as it is known: what is not known has not changed.
+        after: What they are.
+        fresh: Whether the row was made by the same instance or in the same transaction.
+    """
+    was, is_now = fields.is_closed(before), fields.is_closed(after)
+    known = was is not None and is_now is not None
+    actions: list[Action] = []
+    if known and was and not is_now:
+        actions.append("restart")
+    if _changed(fields.commander, before, after, fresh=fresh):
+        actions.append("change_commander")
+    # where the stage is the status itself, ending and restarting are not moves between stages
+    ended = fields.stage == fields.lifecycle and (was or is_now)
+    if not ended and _changed(fields.stage, before, after, fresh=fresh):
+        actions.append("change_stage")
+    if known and not was and is_now:
+        actions.append("end")
+    return tuple(actions)
+
+
+def _changed(field: str, before: Mapping[str, Any], after: Mapping[str, Any], *, fresh: bool) -> bool:
+    if not field or field not in before or field not in after or before[field] == after[field]:
+        return False
+    return not (fresh and before[field] is None)

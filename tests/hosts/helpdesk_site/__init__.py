@@ -1,0 +1,1 @@
+"""A site around an unmodified django-helpdesk; not one line about telemetry."""

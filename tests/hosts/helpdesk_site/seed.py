@@ -1,0 +1,18 @@
+"""Fills an empty helpdesk: two users who work on tickets, and a queue. Run without telemetry."""
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "helpdesk_site.settings")
+django.setup()
+
+from django.contrib.auth import get_user_model  # noqa: E402  needs the apps loaded
+from django.core.management import call_command  # noqa: E402  the same
+from helpdesk.models import Queue  # noqa: E402  the same
+
+call_command("migrate", verbosity=0)
+User = get_user_model()
+User.objects.create_superuser("morgan", "morgan@example.org", "password-of-morgan")
+User.objects.create_user("alex", "alex@example.org", "password-of-alex", is_staff=True)
+Queue.objects.create(title="Payments", slug="payments", email_address="payments@example.org")
