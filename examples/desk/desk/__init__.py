@@ -1,0 +1,1 @@
+"""An incident desk: people report what is broken, a team takes it through its stages, one commands."""
