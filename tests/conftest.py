@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from otel_incident.guard import set_reraise
 from tests.backend import Backend, collector_binary, everything_required, report
 from tests.certificates import Certificates, make_certificates
 from tests.collector import Collector
 from tests.otlp_receiver import OtlpReceiver
+from tests.process_state import clear_environment, forget_everything
 
 
 def pytest_report_header() -> str:
@@ -20,6 +22,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say it again at the end if the real one was missing: that is what a reader of the result must know."""
     if not everything_required() and not isinstance(collector_binary(), Path):
         terminalreporter.write_line(report())
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test finds the package as a new process does, and whatever production swallows is raised."""
+    clear_environment(monkeypatch, tmp_path)
+    forget_everything()
+    set_reraise(reraise=True)
+    yield
+    forget_everything()
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""What the package keeps for a whole process, put back to where a new process starts."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from otel_incident import announcements, emitter, guard, identity, pipeline
+from tests.backend import REQUIRE
+
+# What decides, besides the OTEL_ variables, whether events leave and where identity is kept.
+_OTHERS: Final = ("DO_NOT_TRACK", "STATE_DIRECTORY", "XDG_STATE_HOME")
+
+
+def clear_environment(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """No setting of whoever runs the tests reaches them, and none of their state reaches his home."""
+    # TID251: about the tests, not the package's configuration.
+    for name in list(os.environ):  # noqa: TID251
+        if name in _OTHERS or (name.startswith("OTEL_") and name != REQUIRE):
+            monkeypatch.delenv(name)
+    # Not HOME: the tools that tests call keep their caches there.
+    monkeypatch.setenv("XDG_STATE_HOME", str(directory / "xdg-state"))
+    monkeypatch.setenv("OTEL_INCIDENT_STATE_DIR", str(directory / "state"))
+
+
+def forget_everything() -> None:
+    """End the default pipeline, switch reporting on, and forget what was counted and said."""
+    former = pipeline.set_default_pipeline(None)
+    if former is not None:
+        former.shutdown()
+    # SLF001: the package has no public way to forget, since no process ever wants to.
+    emitter._switch.off = False  # noqa: SLF001
+    guard._state.swallowed.clear()  # noqa: SLF001
+    guard._state.said.clear()  # noqa: SLF001
+    guard.set_reraise(reraise=False)
+    identity._mentioned.clear()  # noqa: SLF001
+    announcements.forget()
