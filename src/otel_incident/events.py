@@ -100,20 +100,28 @@ class IncidentEvent:
 
 def wire_id(value: object) -> object:
     """An id as it goes on the wire; what is no id passes unchanged, for the policy to refuse."""
-    if type(value) is int or isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, str):  # a subclass (a safe string, an enum member) by its text, not its __str__
-        return str.__str__(value)
+    # By the real type: `__class__` may lie (a lazy proxy) or raise, and what a subclass says of itself
+    # (`__str__` of a safe string, of an enum member) is not its value.
+    kind = type(value)
+    try:
+        if kind is int:
+            return str(value)
+        if issubclass(kind, str):
+            return str.__str__(value)
+        if issubclass(kind, UUID):
+            return UUID.__str__(value)
+    except Exception:  # noqa: BLE001  a number too long for decimal, a subclass with code of its own: no id
+        return value
     return value
 
 
 def epoch_milliseconds(value: object) -> int | None:
     """Milliseconds since the epoch of a `Moment` that keeps the rule, else None."""
-    if isinstance(value, datetime):
+    if issubclass(type(value), datetime):
         try:
-            if value.utcoffset() is None:
+            if value.utcoffset() is None:  # type: ignore[attr-defined]  # a datetime, by the line above
                 return None
-            since = value - _EPOCH
+            since = datetime.__sub__(value, _EPOCH)  # type: ignore[operator]  # the same
         except Exception:  # noqa: BLE001  a host's tzinfo may raise anything; then it is no moment
             return None
         value = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
