@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, final
 from otel_incident.vocabulary import (
     ATTRIBUTES,
     EVENTS,
+    INCIDENT_ACTION,
     INCIDENT_ID,
     USER_HASH,
     USER_ID,
@@ -56,7 +57,9 @@ _ID: Final = re.compile(
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 _HASH: Final = re.compile(r"hmac-[0-9a-f]{32}", re.ASCII)
 _TIMESTAMP: Final = re.compile(
-    r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z", re.ASCII
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z",
+    re.ASCII,
 )
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~:-]{0,63}", re.ASCII)
 
@@ -93,13 +96,17 @@ def _is_seconds(value: object) -> bool:
     return type(value) is float and math.isfinite(value) and 0.0 <= value <= MAX_SECONDS
 
 
+def _is_sequence(value: object) -> bool:
+    return type(value) is tuple or type(value) is list  # not `in`: a class can define its own equality
+
+
 def _rule_of(attribute: Attribute) -> Callable[[object], bool]:
     members = frozenset(attribute.members)
     if attribute.rule == "enum":
         return lambda value: type(value) is str and value in members
     if attribute.rule == "enum_list":
         return lambda value: (
-            type(value) in (tuple, list)
+            _is_sequence(value)
             and 0 < len(value) <= len(members)  # type: ignore[arg-type]  # a sized sequence, by the line above
             and all(type(item) is str and item in members for item in value)  # type: ignore[attr-defined]  # the same
         )
@@ -134,7 +141,8 @@ def refusal(name: str, value: object) -> Drop:
     if attribute is None:
         return Drop("", "unknown_key", "none")
     expected = _PYTHON_TYPES.get(attribute.rule, str)
-    reason: Reason = "bad_value" if type(value) is expected else "wrong_type"
+    right = _is_sequence(value) if expected is tuple else type(value) is expected
+    reason: Reason = "bad_value" if right else "wrong_type"
     return Drop(name, reason, attribute.rule)
 
 
@@ -180,13 +188,15 @@ class Policy:
         """
         event = self._events.get(event_name)
         if event is None:
-            return Checked(None, (Drop("", "unknown_key", "none"),))
+            return Checked(None, (Drop(INCIDENT_ACTION, "missing_required", "enum"),))
         kept: dict[str, Value] = {}
         drops: list[Drop] = []
         id_modes = self._id_modes
-        for name, value in attributes.items():
-            if name not in event.attributes:
-                drops.append(Drop(name if name in ATTRIBUTES else "", "unknown_key", "none"))
+        for name, given in attributes.items():
+            value = tuple(given) if type(given) is list else given  # whoever holds a list can still change it
+            if type(name) is not str or name not in event.attributes:
+                known = type(name) is str and name in ATTRIBUTES
+                drops.append(Drop(name if known else "", "unknown_key", "none"))
             elif name in id_modes:
                 self._check_id(name, value, id_shapes, kept, drops)
             elif KEEPS_RULE[name](value):
