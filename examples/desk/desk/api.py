@@ -59,7 +59,8 @@ def session(request: HttpRequest) -> dict[str, Any]:
     elif request.method == "DELETE":
         logout(request)
     user = request.user
-    return {"token": get_token(request), "member": user.pk, "name": str(user)}
+    team = getattr(user, "team_id", None)
+    return {"token": get_token(request), "member": user.pk, "name": str(user), "team": team}
 
 
 @require_POST
