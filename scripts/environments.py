@@ -6,11 +6,13 @@ that has changed. Standard library only: this runs before anything is installed.
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,9 +106,11 @@ class Environment:
         log.unlink()
 
     def _made_from(self) -> str:
-        parts = [_python_version(), str(ROOT), *self.requirements]
-        pyproject = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-        return "\n".join([*parts, pyproject, ""])
+        # Only what pip reads there: a linter's setting is no reason to install everything again.
+        pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        metadata = {key: pyproject.get(key) for key in ("build-system", "project", "dependency-groups")}
+        digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
+        return "\n".join([_python_version(), str(ROOT), *self.requirements, digest, ""])
 
     def _is_of_this_python(self) -> bool:
         asked = "import sys; print('{}.{}'.format(*sys.version_info))"

@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 import uuid
 from collections import Counter
@@ -184,14 +185,18 @@ def _show_search(screen: Screen, scene: Scene, play: Play) -> list[str]:
     screen.say(
         f"  searched: {haystack.size:,} bytes of {requests} requests (all signals, headers and bodies)"
     )
-    screen.say(f"  found is: the whole string or any {RUN} characters of it in a row, as {', '.join(GUISES)}")
+    screen.say(
+        f"  found is: the whole string, or any {RUN} characters of it in a row, in each of these guises:"
+    )
+    for line in textwrap.wrap(", ".join(GUISES), 90):
+        screen.say(f"            {line}")
     carrier = next((request.payload for request in scene.receiver.accepted), b"")
     problems, planted = control_problems(inventory, haystack, carrier, scene.canary)
     canary = "found" if haystack.find([scene.canary]) else "not found"
-    screen.say(f"  control:  {canary} is the service.instance.id, which was sent on purpose; found are")
     screen.say(
-        f"            {planted:,} of {held * len(GUISES):,} strings planted in a copy ({len(GUISES)} guises)"
+        f"  control:  the service.instance.id, which was sent on purpose, is {canary}; of the {held} strings,"
     )
+    screen.say(f"            planted in a copy in {len(GUISES)} guises each, {planted:,} are found")
     screen.say()
     screen.verdict(
         f"  strings of content that the host held: {held}; of these anywhere in what arrived: {len(found)}",

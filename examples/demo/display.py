@@ -45,7 +45,7 @@ class Screen:
 
     def fact(self, name: str, value: str) -> None:
         """One named fact."""
-        self.say(f"  {name:<12}{value}")
+        self.say(f"  {name:<11} {value}")
 
     def verdict(self, text: str, *, good: bool) -> None:
         """The line that matters."""
