@@ -6,12 +6,11 @@ attribute): never a key or a value from outside. `otel_incident.testing` turns a
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 from otel_incident.errors import PolicyViolation
+from otel_incident.guard import HostLock, say
 from otel_incident.vocabulary import (
     METRIC_OTEL_INCIDENT_POLICY_DROPPED,
     METRICS,
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from otel_incident.policy import Drop
     from otel_incident.vocabulary import Signal
 
-_logger: Final = logging.getLogger("otel_incident")
-
 
 @final
 class Drops:
@@ -45,7 +42,7 @@ class Drops:
     __slots__ = ("_announce", "_counter", "_counts", "_lock", "_said", "_strict")
 
     def __init__(self, meter: Meter | None = None, *, strict: bool = False, announce: bool = True) -> None:
-        self._lock = threading.Lock()
+        self._lock = HostLock()
         self._counts: Counter[tuple[Signal, str, str]] = Counter()
         self._said: set[Drop] = set()
         self._strict = strict
@@ -77,9 +74,7 @@ class Drops:
             if self._strict:
                 raise PolicyViolation(sentence)
             if first and self._announce:
-                _logger.warning(
-                    "%s This is said once; the metric otel_incident.policy.dropped counts on.", sentence
-                )
+                say("%s This is said once; the metric otel_incident.policy.dropped counts on.", sentence)
 
     def counts(self) -> dict[tuple[Signal, str, str], int]:
         """How often each (signal, reason, rule) occurred."""

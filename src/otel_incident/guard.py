@@ -6,16 +6,22 @@ raised it, and the host goes on. The exception's message is never said, since it
 host's data. `BaseException` (exits, interrupts, cancellations) always passes.
 
 Tests switch `reraise` on, so that nothing that production swallows hides there.
+
+Two things that could hurt a host without an exception live here too: a line in its log (`say`) and
+a lock (`HostLock`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
+import weakref
 from collections import Counter
 from functools import wraps
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +32,52 @@ Place = Literal["emit", "hook", "instrument", "gate", "pipeline", "identity"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PACKAGE: Final = PurePath(__file__).parent.name
+LOCK_SECONDS: Final = 5.0
+
+_PACKAGE: Final = PurePath(__file__).parent
 _logger: Final = logging.getLogger("otel_incident")
+
+
+@final
+class HostLock:
+    """A lock that cannot hang a host; a context manager.
+
+    The thread that holds it may come back (from a signal handler, or a log handler that reports an
+    incident); a forked child finds it free, whoever held it in the parent; and whoever waits gives
+    up after `LOCK_SECONDS` with a `TimeoutError`, since the one who holds it may be waiting for him
+    in a lock of the host's own.
+    """
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self.renew()
+        _locks.add(self)
+
+    def __enter__(self) -> None:
+        """Take it; TimeoutError if that takes too long."""
+        if not self._lock.acquire(timeout=LOCK_SECONDS):
+            raise TimeoutError
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back; a child forked in between has nothing to give back."""
+        with contextlib.suppress(RuntimeError):
+            self._lock.release()
+
+    def renew(self) -> None:
+        """Forget who holds it."""
+        self._lock = threading.RLock()
+
+
+_locks: Final[weakref.WeakSet[HostLock]] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for lock in _locks:
+        lock.renew()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 
 class _State:
@@ -36,7 +86,7 @@ class _State:
     __slots__ = ("lock", "reraise", "said", "swallowed")
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = HostLock()
         self.swallowed: Counter[Place] = Counter()
         self.said: set[tuple[Place, str]] = set()
         self.reraise = False
@@ -55,12 +105,18 @@ def swallow(place: Place, error: Exception) -> None:
         first = (place, where) not in _state.said
         _state.said.add((place, where))
     if first:
-        _logger.warning(
+        say(
             "An internal error (%s) was swallowed in %s; the host is not affected, the event may be missing. "
             "Please report this line.",
             where,
             place,
         )
+
+
+def say(message: str, *arguments: object) -> None:
+    """Log one warning; what a log handler of the host's raises stays there."""
+    with contextlib.suppress(Exception):
+        _logger.warning(message, *arguments, stacklevel=2)
 
 
 def fail_open(place: Place) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
@@ -98,8 +154,7 @@ def _our_line(error: Exception) -> str:
     frame = error.__traceback__
     while frame is not None:
         path = PurePath(frame.tb_frame.f_code.co_filename)
-        if _PACKAGE in path.parts:
-            inner = path.parts[len(path.parts) - path.parts[::-1].index(_PACKAGE) :]
-            line = f"{'/'.join(inner)}:{frame.tb_lineno}"
+        if path.is_relative_to(_PACKAGE):
+            line = f"{path.relative_to(_PACKAGE).as_posix()}:{frame.tb_lineno}"
         frame = frame.tb_next
     return line
