@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import textwrap
@@ -34,6 +35,7 @@ from tests.otlp_receiver import OtlpReceiver, Received
 from tests.telemetry import LogEvent
 
 _ARRIVAL_SECONDS: Final = 15.0
+_CONNECT_SECONDS: Final = 5.0
 
 
 @final
@@ -57,21 +59,22 @@ def main() -> int:
         signal.signal(number, _end)
     screen = Screen()
     directory = Path(tempfile.mkdtemp(prefix="otel-incident-demo-"))
-    status = 1
+    status = 0
     try:
         with ExitStack() as running:
             scene = _set_up(screen, options, directory, running)
             status = _perform(screen, options, scene)
-    except PlayError as error:
-        screen.say()
-        screen.verdict(f"The demonstration failed: {error}", good=False)
+    except (PlayError, TimeoutError, RuntimeError) as error:  # the last two: a process that did not start
+        screen.verdict(f"\nThe demonstration failed: {error}", good=False)
+        status = 1
     except KeyboardInterrupt:
         screen.say("Interrupted.")
         status = 128 + signal.SIGINT
-    if status == 0 and not options.keep:
-        shutil.rmtree(directory, ignore_errors=True)
-    else:
-        screen.say(f"Everything that arrived, and the host's database and log, are in {directory}")
+    finally:
+        if (options.keep or status == 1) and any(directory.iterdir()):
+            screen.say(f"Everything that arrived, and the host's database and log, are in {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
     return status
 
 
@@ -80,6 +83,8 @@ def _set_up(screen: Screen, options: Options, directory: Path, running: ExitStac
     made = f"made in {options.made_in:.0f} s: " if options.made_in else ""
     screen.fact("environment", f"{made}{sys.prefix}")
     collector = None
+    if options.endpoint:
+        _require_connection(options.endpoint)
     binary = None if options.endpoint else built_collector()
     if binary is not None:
         collector = running.enter_context(Collector(binary, directory / "collector"))
@@ -108,6 +113,15 @@ def _set_up(screen: Screen, options: Options, directory: Path, running: ExitStac
     for name, value in telemetry.items():
         screen.say(f"                {name}={value}")
     return Scene(receiver, collector, host, directory, canary)
+
+
+def _require_connection(endpoint: str) -> None:
+    """Say at once that nobody listens there, rather than after all retries."""
+    url = urlsplit(endpoint)
+    try:
+        socket.create_connection((url.hostname or "", url.port or 80), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise PlayError(f"nothing answers at {endpoint} ({error}): is your collector running?") from error
 
 
 def _perform(screen: Screen, options: Options, scene: Scene) -> int:
@@ -207,10 +221,14 @@ def _show_search(screen: Screen, scene: Scene, play: Play) -> list[str]:
 
 def _await_events(scene: Scene, count: int) -> None:
     """The host goes on running: wait for its pipeline to deliver by itself."""
+
+    def complete(receiver: OtlpReceiver) -> bool:
+        telemetry = receiver.telemetry()
+        events = _ours(telemetry.events)
+        return len(events) >= count and not trace_problems(events, telemetry.spans)
+
     try:
-        scene.receiver.wait_for(
-            lambda receiver: len(_ours(receiver.telemetry().events)) >= count, _ARRIVAL_SECONDS
-        )
+        scene.receiver.wait_for(complete, _ARRIVAL_SECONDS)
     except TimeoutError:
         return  # the verdict says what is missing
 

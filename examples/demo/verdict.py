@@ -94,10 +94,14 @@ def _incident_problems(incident: str, expected: Sequence[Expected], arrived: Seq
             for each, event in zip(expected[first:last], arrived[begin:end], strict=True):
                 problems += _attribute_problems(each, event)
             continue
-        for position in range(first, last):
-            problems.append(f"incident {incident}: {awaited[position]}, its event {position + 1}, is missing")
-        for position in range(begin, end):
-            problems.append(f"incident {incident}: {came[position]} arrived, and was not expected there")
+        if first < last:
+            which = f"{first + 1} to {last}" if last - first > 1 else str(last)
+            problems.append(
+                f"incident {incident}: missing is event {which}: {', '.join(awaited[first:last])}"
+            )
+        problems += [
+            f"incident {incident}: {name} arrived, and was not due there" for name in came[begin:end]
+        ]
     return problems
 
 
