@@ -1,8 +1,10 @@
 """`scripts/demo` for real, as a user starts it; how it judges is tested in `test_demo_judgement.py`."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -16,10 +18,11 @@ EVENTS: Final = 51
 ROW: Final = re.compile(r"^  [0-9:.]{12}  (incident\.[a-z_]+) ", re.MULTILINE)
 
 
-def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
-    """Run the demonstration without a terminal."""
+def run_demo(scratch: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the demonstration without a terminal; what a failed one leaves to look at is left in `scratch`."""
     return subprocess.run(  # noqa: S603  the words are ours
         [sys.executable, str(ROOT / "scripts" / "demo"), *options],
+        env={**os.environ, "TMPDIR": str(scratch)},  # noqa: TID251  a child gets the tests' environment
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -28,9 +31,9 @@ def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_event_arrives_once_and_no_content_does() -> None:
+def test_every_event_arrives_once_and_no_content_does(tmp_path: Path) -> None:
     """The demonstration ends with status 0, shows each event that is due, and found no string of content."""
-    done = run_demo()
+    done = run_demo(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     names = ROW.findall(done.stdout)
     assert len(names) == EVENTS
@@ -49,38 +52,39 @@ def test_every_event_arrives_once_and_no_content_does() -> None:
     assert "service.instance.id, which was sent on purpose, is found" in done.stdout
     assert f"{EVENTS} of {EVENTS} events arrived, each exactly once" in done.stdout
     assert "\033" not in done.stdout, "escape codes are for terminals"
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
-def test_a_collector_of_the_users_gets_everything(receiver: OtlpReceiver) -> None:
+def test_a_collector_of_the_users_gets_everything(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """`--endpoint` passes the events and the host's own telemetry on to a collector that is not ours."""
-    done = run_demo("--endpoint", receiver.http_endpoint)
+    done = run_demo(tmp_path, "--endpoint", receiver.http_endpoint)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [event.event_name for event in receiver.telemetry().events] == ROW.findall(done.stdout)
     assert receiver.spans()
     assert receiver.metrics()
 
 
-def test_what_the_users_collector_refuses_is_missing(receiver: OtlpReceiver) -> None:
+def test_what_the_users_collector_refuses_is_missing(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """A collector that takes nothing makes the demonstration fail, and say what is missing."""
     receiver.answer_with(Status(400))
-    done = run_demo("--endpoint", receiver.http_endpoint)
+    done = run_demo(tmp_path, "--endpoint", receiver.http_endpoint)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "incident 6: missing is event 1 to 6: incident.create, incident.change_stage" in done.stdout
     assert f"0 of {EVENTS} events arrived; not as they should have" in done.stdout
 
 
-def test_an_endpoint_where_nobody_listens_is_said_at_once(free_port: int) -> None:
+def test_an_endpoint_where_nobody_listens_is_said_at_once(free_port: int, tmp_path: Path) -> None:
     """Nothing is played for a collector that is not there."""
-    done = run_demo("--endpoint", f"http://127.0.0.1:{free_port}")
+    done = run_demo(tmp_path, "--endpoint", f"http://127.0.0.1:{free_port}")
     assert done.returncode == 1
     assert f"nothing answers at http://127.0.0.1:{free_port}" in done.stdout
     assert "Playing" not in done.stdout
 
 
 @pytest.mark.parametrize("endpoint", ["https://collector.example", "127.0.0.1:4318", "http://"])
-def test_an_endpoint_that_it_cannot_use_is_refused(endpoint: str) -> None:
+def test_an_endpoint_that_it_cannot_use_is_refused(endpoint: str, tmp_path: Path) -> None:
     """Only plain HTTP is spoken to a collector of the user's, and a mistake ends with status 2."""
-    done = run_demo("--endpoint", endpoint)
+    done = run_demo(tmp_path, "--endpoint", endpoint)
     assert done.returncode == 2
     assert "expected a URL like http://127.0.0.1:4318" in done.stderr
 
