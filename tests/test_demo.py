@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from tests.backend import collector_binary
 from tests.collector import ROOT
 from tests.otlp_receiver import OtlpReceiver, Status
 
@@ -51,6 +52,8 @@ def test_every_event_arrives_once_and_no_content_does(tmp_path: Path) -> None:
     assert int(found[1]) > 150
     assert "service.instance.id, which was sent on purpose, is found" in done.stdout
     assert f"{EVENTS} of {EVENTS} events arrived, each exactly once" in done.stdout
+    if isinstance(collector_binary(), Path):
+        assert f"the real one wrote {EVENTS} events" in done.stdout
     assert "\033" not in done.stdout, "escape codes are for terminals"
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 

@@ -171,7 +171,7 @@ def _show_evidence(screen: Screen, options: Options, scene: Scene, play: Play) -
     if scene.collector is not None:
         written = _ours(scene.collector.telemetry().events)
         problems += collector_problems(events, written)
-        screen.fact("collector", f"the real one wrote {len(written)} events to {scene.collector.file}")
+        screen.fact("collector", f"the real one wrote {len(written)} events")
     signals = f"{len(telemetry.spans)} spans, {len(telemetry.metrics)} data points of metrics"
     screen.fact("beside them", f"the host's own telemetry: {signals}")
     problems += _show_search(screen, scene, play)
@@ -196,9 +196,8 @@ def _show_search(screen: Screen, scene: Scene, play: Play) -> list[str]:
     for place, count in sorted(inventory.by_place().items()):
         screen.say(f"  {count:>5}  {place}")
     screen.say(f"  left out: {inventory.too_short} strings of fewer than {SHORTEST} characters")
-    screen.say(
-        f"  searched: {haystack.size:,} bytes of {requests} requests (all signals, headers and bodies)"
-    )
+    also = ", and what the collector wrote" if scene.collector is not None else ""
+    screen.say(f"  searched: {haystack.size:,} bytes: {requests} requests (headers and bodies){also}")
     screen.say(
         f"  found is: the whole string, or any {RUN} characters of it in a row, in each of these guises:"
     )
