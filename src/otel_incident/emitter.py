@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from opentelemetry._logs import SeverityNumber
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
 from otel_incident.events import Actor, Incident, IncidentEvent, epoch_milliseconds, wire_id, wire_timestamp
-from otel_incident.guard import swallow
+from otel_incident.guard import HostLock, swallow
 from otel_incident.vocabulary import (
     EVENTS,
     INCIDENT_ACTION,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry._logs import Logger, LoggerProvider
+    from opentelemetry.context import Context
     from opentelemetry.metrics import Meter, MeterProvider
 
 _logger: Final = logging.getLogger("otel_incident")
@@ -54,6 +55,7 @@ _EVENT_NAMES: Final[Mapping[str, str]] = {event.action: event.name for event in 
 _ACTIVE_AFTER: Final[Mapping[str, bool]] = {"create": True, "restart": True, "end": False}
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
+_LAST_NANOSECOND: Final = 2**63 - 1  # one time that OTLP cannot encode would cost its whole batch
 
 
 class Check(Protocol):
@@ -91,9 +93,12 @@ class Route:
         span_events: Whether each event is also put on the span in which the change was made.
         now: The clock, ns since the epoch.
         new_uid: Makes `log.record.uid` from the time.
+
+    Attributes:
+        closed: Set when what is behind it was shut down; emitters then look for another one.
     """
 
-    __slots__ = ("_check", "_durations", "_events", "_logger", "_new_uid", "_now", "_span_events")
+    __slots__ = ("_check", "_durations", "_events", "_logger", "_new_uid", "_now", "_span_events", "closed")
 
     def __init__(
         self,
@@ -110,6 +115,7 @@ class Route:
         self._span_events = span_events
         self._now = now
         self._new_uid = new_uid
+        self.closed = False
         events, durations = METRICS[METRIC_INCIDENT_EVENTS], METRICS[METRIC_INCIDENT_DURATION]
         self._events = meter.create_counter(events.name, events.unit, events.brief)
         self._durations = meter.create_histogram(
@@ -122,34 +128,39 @@ class Route:
     def send(self, event: IncidentEvent) -> None:
         """Emit one event; what the policy refuses goes no further."""
         observed = self._now()
-        happened = event.timestamp if type(event.timestamp) is int else observed
-        name = _EVENT_NAMES.get(event.action, "")
-        attributes = self._check(name, self._attributes(event, happened, observed), event.id_shapes)
+        happened = observed
+        if type(event.timestamp) is int and 0 <= event.timestamp <= _LAST_NANOSECOND:
+            happened = event.timestamp
+        name = _EVENT_NAMES.get(event.action, "") if type(event.action) is str else ""
+        said = self._attributes(event, happened, observed) if name else {}
+        attributes = self._check(name, said, event.id_shapes)
         if attributes is None:
             return
+        context = _trace_context(event.context)
         self._logger.emit(
             timestamp=happened,
             observed_timestamp=observed,
-            context=event.context,
+            context=context,
             severity_number=SeverityNumber.INFO,
             severity_text="INFO",
             attributes=attributes,
             event_name=name,
         )
-        self._events.add(1, {INCIDENT_ACTION: attributes[INCIDENT_ACTION]}, context=event.context)
+        self._events.add(1, {INCIDENT_ACTION: attributes[INCIDENT_ACTION]}, context=context)
         if INCIDENT_DURATION in attributes:
-            self._durations.record(attributes[INCIDENT_DURATION], context=event.context)
+            self._durations.record(attributes[INCIDENT_DURATION], context=context)
         if self._span_events:
-            span = get_current_span(event.context)
+            span = get_current_span(context)
             if span.is_recording():
                 span.add_event(name, attributes, timestamp=happened)
 
     def _attributes(self, event: IncidentEvent, happened: int, observed: int) -> dict[str, object]:
         """Everything the event says, in wire types; what the host did not say is absent."""
         incident, actor = event.incident, event.actor
-        said = {
-            INCIDENT_ACTION: event.action,
-            LOG_RECORD_UID: self._new_uid(observed),
+        said: dict[str, object] = {INCIDENT_ACTION: event.action, LOG_RECORD_UID: self._new_uid(observed)}
+        if type(incident) is not Incident:  # a host's own object is not looked into: the event lacks its id
+            return said
+        said |= {
             INCIDENT_ID: wire_id(incident.id),
             INCIDENT_ACTIVE: _ACTIVE_AFTER.get(event.action, incident.active),
             INCIDENT_COMMANDER_ID: wire_id(incident.commander_id),
@@ -162,10 +173,21 @@ class Route:
             INCIDENT_STAGE_INDEX: event.stage_index,
             INCIDENT_DURATION: _duration(event, happened),
         }
-        if actor is not None:
+        if type(actor) is Actor:
             said[USER_ID] = wire_id(actor.id)
             said[USER_ROLES] = _roles(actor)
+        elif (
+            actor is not None
+        ):  # an id in its place is taken as one, anything else is for the policy to refuse
+            said[USER_ID] = wire_id(actor)
         return {name: value for name, value in said.items() if value is not None}
+
+
+def _trace_context(context: Context | None) -> Context | None:
+    """What was given; an empty context says that there was no span, where the SDK would take the current."""
+    if context is None or context:
+        return context
+    return set_span_in_context(INVALID_SPAN, context)
 
 
 def _duration(event: IncidentEvent, happened: int) -> float | None:
@@ -179,9 +201,9 @@ def _duration(event: IncidentEvent, happened: int) -> float | None:
 def _roles(actor: Actor) -> object:
     """The roles as a tuple; none given is absent, and what is no list is for the policy to refuse."""
     roles: object = actor.roles
-    if isinstance(roles, list):
+    if type(roles) is list:
         roles = tuple(roles)
-    return None if roles == () else roles
+    return None if type(roles) is tuple and not roles else roles
 
 
 # A minute to a month: incidents are not requests, the SDK's default bounds end at ten seconds.
@@ -197,7 +219,14 @@ class _Switch:
     off: bool = False
 
 
+class _Settling(threading.local):
+    """Whether this thread is looking for a route: that logs, and a log handler may report an incident."""
+
+    active = False
+
+
 _switch: Final = _Switch()
+_settling: Final = _Settling()
 
 
 @final
@@ -223,7 +252,7 @@ class IncidentEmitter:
         meter_provider: MeterProvider | None = None,
         route: Callable[[], Route | None] | None = None,
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock = HostLock()
         self._route: Route | None = None
         self._resolve: Callable[[], Route | None] | None = route or (
             lambda: _default_route(logger_provider, meter_provider)
@@ -265,7 +294,7 @@ class IncidentEmitter:
             return
         try:
             route = self._route
-            if route is None:
+            if route is None or route.closed:
                 if self._resolve is None:
                     return
                 route = self._settle()
@@ -284,9 +313,16 @@ class IncidentEmitter:
         _switch.off = False
 
     def _settle(self) -> Route | None:
+        """The route, looked for by the first event and by the first after it was closed; None where off."""
+        if _settling.active:
+            return None
         with self._lock:
-            if self._route is None and self._resolve is not None:
-                self._route = self._resolve()
+            if self._resolve is not None and (self._route is None or self._route.closed):
+                _settling.active = True
+                try:
+                    self._route = self._resolve()
+                finally:
+                    _settling.active = False
                 if self._route is None:  # off, which does not change while the process runs
                     self._resolve = None
             return self._route

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
-import threading
 from typing import TYPE_CHECKING, Any, Final, final
 
 from opentelemetry._logs import NoOpLogger
@@ -23,7 +21,7 @@ from otel_incident.config import Config
 from otel_incident.drops import Drops
 from otel_incident.emitter import Route
 from otel_incident.exporters import BoundedBatchProcessor, deferred_exporters
-from otel_incident.guard import fail_open
+from otel_incident.guard import HostLock, fail_open
 from otel_incident.identity import Identity
 from otel_incident.policy import Policy
 from otel_incident.version import __version__
@@ -68,15 +66,17 @@ class Pipeline:
         self._strict = strict
         self._own_provider: LoggerProvider | None = None
         self._route: Route | None = None
-        self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._after_fork)
+        self._closed = False
+        self._lock = HostLock()
         announce(config)
 
     def route(self) -> Route | None:
-        """Where events go; None where telemetry is off."""
+        """Where events go; None where telemetry is off or was shut down."""
         if self._config.off:
             return None
         with self._lock:
+            if self._closed:
+                return None
             if self._route is None:
                 self._route = self._build()
             return self._route
@@ -87,17 +87,26 @@ class Pipeline:
 
     @fail_open("pipeline")
     def shutdown(self) -> None:
-        """Deliver what is queued within the bound, then stop; also called at exit."""
-        provider, self._own_provider, self._route = self._own_provider, None, None
+        """Deliver what is queued within the bound, then stop for good; also called at exit."""
+        with self._lock:
+            self._closed = True
+            provider, self._own_provider = self._own_provider, None
+            route, self._route = self._route, None
+        if route is not None:
+            route.closed = True
         if provider is not None:
-            provider.shutdown()
             atexit.unregister(self.shutdown)
+            provider.shutdown()
 
     def _build(self) -> Route:
         identity = Identity(self._config)
         meter = (self._meter_provider or get_meter_provider()).get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
         drops = Drops(meter, strict=self._strict)
-        policy = Policy(pseudonym=identity.pseudonym, id_modes=self._config.id_modes)
+        config = self._config
+        # where no id can leave, no key is made for it: off means no file
+        ids_leave = self._logger_provider is not None or config.exporters or config.span_events
+        pseudonym = identity.pseudonym if ids_leave else _no_pseudonym
+        policy = Policy(pseudonym=pseudonym, id_modes=config.id_modes)
 
         def check(
             event_name: str, attributes: Mapping[str, object], id_shapes: Mapping[str, re.Pattern[str]] | None
@@ -108,7 +117,7 @@ class Pipeline:
             return checked.attributes
 
         return Route(
-            logger=self._make_logger(identity), meter=meter, check=check, span_events=self._config.span_events
+            logger=self._make_logger(identity), meter=meter, check=check, span_events=config.span_events
         )
 
     def _make_logger(self, identity: Identity) -> Logger:
@@ -116,6 +125,9 @@ class Pipeline:
             return self._logger_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
         exporters = deferred_exporters(self._config)
         if not exporters:
+            _logger.info(
+                "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no exporter."
+            )
             return NoOpLogger(SCOPE_NAME)
         provider = LoggerProvider(
             resource=identity.resource(self._host_distribution()),
@@ -133,12 +145,13 @@ class Pipeline:
         atexit.register(self.shutdown)
         return provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
 
-    def _after_fork(self) -> None:
-        """A lock that another thread held at the fork would never be released in the child."""
-        self._lock = threading.Lock()
+
+def _no_pseudonym(_: str) -> str:
+    """What stands for a hash that nobody will see: it has the form that the policy asks for."""
+    return f"hmac-{0:032}"
 
 
-_default_lock: Final = threading.Lock()
+_default_lock: Final = HostLock()
 _default: Pipeline | None = None
 
 

@@ -1,0 +1,163 @@
+"""How an emitter finds where its events go: once, late, without hanging, and never while it is off."""
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from otel_incident import emitter as emitter_module
+from otel_incident.emitter import IncidentEmitter, Route
+from otel_incident.events import Incident, IncidentEvent
+from otel_incident.guard import LOCK_SECONDS
+from otel_incident.pipeline import default_pipeline, set_default_pipeline
+from tests.emitting import Emitting
+from tests.otlp_receiver import OtlpReceiver
+
+
+@pytest.fixture
+def host() -> Iterator[Emitting]:
+    """An emitter that keeps its events."""
+    host = Emitting()
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def to_receiver(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> OtlpReceiver:
+    """A receiver that the environment points to."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint)
+    return receiver
+
+
+def test_a_log_handler_may_report_incidents(to_receiver: OtlpReceiver) -> None:
+    """A host that opens an incident for each warning does not hang or recurse on a warning of ours."""
+
+    class Opening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record.getMessage())
+            for each in (emitter, IncidentEmitter()):
+                each.create(Incident(id=3))
+
+    seen: list[str] = []
+    emitter = IncidentEmitter()
+    handler = Opening(logging.WARNING)
+    logging.getLogger("otel_incident").addHandler(handler)
+    try:
+        thread = threading.Thread(target=emitter.create, args=(Incident(id=1),))
+        thread.start()
+        thread.join(LOCK_SECONDS - 1)
+        assert not thread.is_alive()
+        emitter.create(Incident(id=2))
+    finally:
+        logging.getLogger("otel_incident").removeHandler(handler)
+    assert [line.partition(":")[0] for line in seen] == ["The host's version is unknown"]
+    assert default_pipeline().force_flush()
+    assert [event.attributes["incident.id"] for event in to_receiver.wait_for_events(2)] == ["1", "2"]
+
+
+def test_an_emitter_outlives_the_default_pipeline(to_receiver: OtlpReceiver) -> None:
+    """When the instrumentor takes its pipeline away, an emitter of the application builds its own."""
+    emitter = IncidentEmitter()
+    emitter.create(Incident(id=1))
+    former = set_default_pipeline(None)
+    assert former is not None
+    former.shutdown()
+    emitter.create(Incident(id=2))
+    assert default_pipeline().force_flush()
+    assert [event.attributes["incident.id"] for event in to_receiver.wait_for_events(2)] == ["1", "2"]
+
+
+def test_threads_settle_once() -> None:
+    """Threads whose events come first at the same moment look for one route between them."""
+    asked: list[int] = []
+    sent: list[object] = []
+    start = threading.Barrier(8)
+
+    class Counting(Route):  # type: ignore[misc]  # final to everybody but this test
+        def __init__(self) -> None:
+            self.closed = False
+
+        def send(self, event: IncidentEvent) -> None:
+            sent.append(event)
+
+    def resolve() -> Route:
+        asked.append(1)
+        return Counting()
+
+    emitter = IncidentEmitter(route=resolve)
+
+    def run() -> None:
+        start.wait(10)
+        emitter.create(Incident(id="1"))
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(asked) == 1
+    assert len(sent) == 8
+
+
+def test_an_emitter_finds_another_route_when_its_own_is_closed(host: Emitting) -> None:
+    """An application's emitter outlives the pipeline that an instrumentor set and took away."""
+    meter = host.meter_provider.get_meter("tests")
+    logger = host.logger_provider.get_logger("tests")
+
+    def make() -> Route:
+        routes.append(Route(logger=logger, meter=meter, check=lambda _, attributes, __: attributes))
+        return routes[-1]
+
+    routes: list[Route] = []
+    emitter = IncidentEmitter(route=make)
+    emitter.create(Incident(id="1"))
+    emitter.create(Incident(id="2"))
+    assert len(routes) == 1
+    routes[0].closed = True
+    emitter.create(Incident(id="3"))
+    assert len(routes) == 2
+    assert [each["incident.id"] for each in host.attributes()] == ["1", "2", "3"]
+
+
+def test_off_is_asked_once() -> None:
+    """Where there is no route, nobody asks again."""
+    asked: list[int] = []
+
+    def resolve() -> None:
+        asked.append(1)
+
+    emitter = IncidentEmitter(route=resolve)
+    for _ in range(3):
+        emitter.create(Incident(id="1"))
+    assert asked == [1]
+
+
+def test_disable_and_enable_hold_for_the_process(host: Emitting) -> None:
+    """`disable()` of any emitter stops them all, hooks' included, until any of them is enabled."""
+    other = Emitting()
+    host.emitter.disable()
+    for each in (host, other):
+        each.emitter.create(Incident(id="1"))
+        each.emitter.emit(IncidentEvent(action="end", incident=Incident(id="1")))
+        assert each.records() == []
+        assert each.points("incident.events") == []
+    other.emitter.enable()
+    for each in (host, other):
+        each.emitter.create(Incident(id="1"))
+        assert each.names() == ["incident.create"]
+    other.close()
+
+
+def test_a_disabled_emitter_looks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is disabled an emitter does not even build its pipeline."""
+    asked: list[object] = []
+    monkeypatch.setattr(emitter_module, "_default_route", lambda *providers: asked.append(providers))
+    emitter = IncidentEmitter()
+    emitter.disable()
+    emitter.create(Incident(id="1"))
+    assert asked == []
+    emitter.enable()
+    emitter.create(Incident(id="1"))
+    assert asked == [(None, None)]
