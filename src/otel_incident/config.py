@@ -13,6 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
+from otel_incident.config_file import (
+    REPLACED_BY_FILE,
+    as_variables,
+    described_processors,
+    load_file,
+    options_in,
+)
 from otel_incident.environment_variables import (
     OTEL_INCIDENT_DIAGNOSTIC_ID,
     OTEL_INCIDENT_ENABLED,
@@ -25,7 +32,7 @@ from otel_incident.environment_variables import (
     OTEL_INCIDENT_STATE_DIR,
 )
 from otel_incident.errors import ConfigurationError
-from otel_incident.vocabulary import ATTRIBUTES
+from otel_incident.vocabulary import ATTRIBUTES, EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +41,12 @@ Gate = Literal["standard", "strict", "audit", "off"]
 GATES: Final[tuple[Gate, ...]] = ("standard", "strict", "audit", "off")
 
 _ID_MODES: Final = ("plain", "hmac", "drop")
+_EVENT_IDS: Final = frozenset(
+    name for event in EVENTS.values() for name in event.attributes if ATTRIBUTES[name].rule == "id"
+)
+# More would overflow a timer or a queue in the thread that sends.
+_MAX_SETTING: Final = 2**31 - 1
+_SHOWN: Final = 100  # of a value that cannot be used, in its one line
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 # The protocol names of the OTLP specification, and the exporters that speak them. The SDK's own
@@ -43,30 +56,37 @@ _OTLP_EXPORTERS: Final[Mapping[str, str]] = {
     "http/protobuf": "otlp_proto_http",
     "http/json": "otlp_json_http",
 }
-# `OTEL_CONFIG_FILE` options under `instrumentation/development: python: incident:`, and the
-# variable whose rules hold for each.
-_FILE_OPTIONS: Final[Mapping[str, str]] = {
-    "enabled": OTEL_INCIDENT_ENABLED,
-    "gate": OTEL_INCIDENT_GATE,
-    "hooks": OTEL_INCIDENT_HOOKS,
-    "id_mode": OTEL_INCIDENT_ID_MODE,
-    "state_dir": OTEL_INCIDENT_STATE_DIR,
-    "diagnostic_id": OTEL_INCIDENT_DIAGNOSTIC_ID,
-    "license_id": OTEL_INCIDENT_LICENSE_ID,
-    "server_version": OTEL_INCIDENT_SERVER_VERSION,
-    "span_events": OTEL_INCIDENT_SPAN_EVENTS,
-}
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """How the batch processor is set up (`OTEL_BLRP_*`, or the configuration file)."""
+    """How a batch processor is set up: by `OTEL_BLRP_*`, or by the configuration file for each exporter."""
 
     schedule_delay_millis: int = 1000
     max_queue_size: int = 2048
     max_export_batch_size: int = 512
     export_timeout_millis: int = 30_000
+
+    @classmethod
+    def described_by(cls, processor: Any) -> Batch:
+        """The settings of a processor in the configuration file; those that cannot be used are default."""
+        described, default = processor.batch, cls()
+
+        def usable(value: object, otherwise: int) -> int:
+            return value if type(value) is int and 0 < value <= _MAX_SETTING else otherwise
+
+        if described is None:  # a simple processor: an event never waits for a network here
+            return default
+        queue = usable(described.max_queue_size, default.max_queue_size)
+        return cls(
+            schedule_delay_millis=usable(described.schedule_delay, default.schedule_delay_millis),
+            max_queue_size=queue,
+            max_export_batch_size=min(
+                queue, usable(described.max_export_batch_size, default.max_export_batch_size)
+            ),
+            export_timeout_millis=usable(described.export_timeout, default.export_timeout_millis),
+        )
 
 
 @final
@@ -83,7 +103,7 @@ class Config:
         diagnostic_id, license_id, server_version: As set, unchecked; "" when not set.
         span_events: Whether events are also put on the current span.
         exporters: Entry point names of the log exporters, resolved by protocol; empty sends none.
-        batch: The batch processor's settings.
+        batch: The batch processor's settings; those of a configuration file stand in the file.
         config_file: The parsed `OTEL_CONFIG_FILE` (an `OpenTelemetryConfiguration`), None without one.
         problems: One line for each value that could not be used.
     """
@@ -122,79 +142,17 @@ class Config:
             return cls(off="DO_NOT_TRACK is set")
         file = None
         try:
-            file = _load_file(variables)
-            in_file = _file_options(file)
-            given = _as_variables(in_file | dict(options or {}))
+            file = load_file(variables.get("OTEL_CONFIG_FILE", "").strip())
+            given = as_variables(options_in(file) | dict(options or {}))
         except ConfigurationError as error:
             return cls(off="the configuration cannot be read", problems=(str(error),))
         if file is not None and file.disabled:
             return cls(off="OTEL_CONFIG_FILE says disabled: true")
-        reader = _Reader(variables | given)
-        config = reader.config()
         if file is None:
-            return config
-        provider = file.logger_provider
-        names = tuple(f"file:{index}" for index in range(len(provider.processors))) if provider else ()
-        return replace(config, config_file=file, exporters=names)
-
-
-def _load_file(variables: Mapping[str, str]) -> Any:
-    path = variables.get("OTEL_CONFIG_FILE", "").strip()
-    if not path:
-        return None
-    try:
-        from opentelemetry.configuration import load_config_file  # noqa: PLC0415  optional, and slow to import
-
-        return load_config_file(path)
-    except ImportError:
-        raise ConfigurationError(
-            "OTEL_CONFIG_FILE is set, but opentelemetry-configuration is not installed: install it, "
-            "or unset the variable. Incident telemetry stays off."
-        ) from None
-    except Exception as error:  # the reader of the file is not ours: whatever it raises, we stay off
-        raise ConfigurationError(
-            f"OTEL_CONFIG_FILE ({path}) cannot be read ({type(error).__name__}: {error}). "
-            "Incident telemetry stays off."
-        ) from error
-
-
-def _file_options(file: Any) -> dict[str, Any]:
-    if file is None or file.instrumentation_development is None:
-        return {}
-    python = file.instrumentation_development.python or {}
-    return dict(python.get("incident") or {})
-
-
-def _as_variables(options: Mapping[str, Any]) -> dict[str, str]:
-    """Options of a file or a call, as the variables whose rules hold for them.
-
-    Raises:
-        ConfigurationError: An option is not known or is not of a type that a variable could have.
-    """
-    variables = {}
-    for name, value in options.items():
-        variable = _FILE_OPTIONS.get(name)
-        if variable is None:
-            raise ConfigurationError(
-                f"The option {name!r} of the incident instrumentation is not known; known are "
-                f"{', '.join(_FILE_OPTIONS)}. Incident telemetry stays off."
-            )
-        if isinstance(value, bool):
-            variables[variable] = "true" if value else "false"
-        elif isinstance(value, list) and name == "hooks" and all(isinstance(item, str) for item in value):
-            variables[variable] = os.pathsep.join(value)
-        elif isinstance(value, dict) and name == "id_mode":
-            variables[variable] = ",".join(
-                f"{key}={mode}" if key else str(mode) for key, mode in value.items()
-            )
-        elif isinstance(value, str | int):
-            variables[variable] = str(value)
-        elif value is not None:
-            raise ConfigurationError(
-                f"The option {name!r} of the incident instrumentation has the wrong type "
-                f"({type(value).__name__}). Incident telemetry stays off."
-            )
-    return variables
+            return _Reader(variables | given).config()
+        left = {name: value for name, value in variables.items() if not name.startswith(REPLACED_BY_FILE)}
+        names = tuple(f"file:{index}" for index in range(len(described_processors(file))))
+        return replace(_Reader(left | given).config(), config_file=file, exporters=names)
 
 
 def _says_yes(value: str) -> bool:
@@ -216,7 +174,9 @@ class _Reader:
             gate=gate,
             gate_is_set=bool(self._text(OTEL_INCIDENT_GATE)),
             hook_files=tuple(
-                Path(part) for part in self._text(OTEL_INCIDENT_HOOKS).split(os.pathsep) if part
+                Path(part.strip())
+                for part in self._text(OTEL_INCIDENT_HOOKS).split(os.pathsep)
+                if part.strip()
             ),
             id_modes=self._id_modes(),
             state_dir=self._state_dir(),
@@ -233,6 +193,7 @@ class _Reader:
         return self._variables.get(name, "").strip()
 
     def _problem(self, name: str, value: str, expected: str, holds: str) -> None:
+        value = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
         self._problems.append(f"{name}={value!r} cannot be used: expected {expected}; {holds}.")
 
     def _boolean(self, name: str, *, default: bool, when_bad: bool) -> bool:
@@ -260,9 +221,9 @@ class _Reader:
         modes: dict[str, Literal["plain", "hmac", "drop"]] = {}
         value = self._text(OTEL_INCIDENT_ID_MODE)
         for part in filter(None, (part.strip() for part in value.split(","))):
-            name, _, mode = part.rpartition("=")
-            known = not name or (name in ATTRIBUTES and ATTRIBUTES[name].rule == "id")
-            if mode not in _ID_MODES or not known:
+            name, _, mode = (piece.strip() for piece in part.rpartition("="))
+            mode = mode.lower()
+            if mode not in _ID_MODES or (name and name not in _EVENT_IDS):
                 expected = "plain, hmac or drop, alone or as <id attribute>=<mode>, separated by commas"
                 self._problem(
                     OTEL_INCIDENT_ID_MODE, part, expected, "it is passed over, plain being the default"
@@ -274,7 +235,7 @@ class _Reader:
     def _state_dir(self) -> Path | None:
         explicit = self._text(OTEL_INCIDENT_STATE_DIR)
         if explicit:
-            return Path(explicit)
+            return Path(explicit).absolute()  # a host may change its directory before the first event
         by_systemd = self._text("STATE_DIRECTORY").split(":")[0]
         if by_systemd:
             return Path(by_systemd)
@@ -322,8 +283,9 @@ class _Reader:
         )
         if read.max_export_batch_size <= read.max_queue_size:
             return read
-        if self._text("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"):
-            name, value = "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", str(read.max_export_batch_size)
+        name = "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"
+        value = str(read.max_export_batch_size)
+        if self._text(name) == value:  # else the queue alone was set, or the size has had its line already
             self._problem(name, value, f"at most the queue's {read.max_queue_size}", "the queue's size holds")
         return replace(read, max_export_batch_size=read.max_queue_size)
 
@@ -331,7 +293,8 @@ class _Reader:
         value = self._text(name)
         if not value:
             return default
-        if value.isascii() and value.isdigit() and int(value) > 0:
+        # by length first: Python refuses to read a number of thousands of digits
+        if value.isascii() and value.isdigit() and len(value) <= 20 and 0 < int(value) <= _MAX_SETTING:  # noqa: PLR2004  any length that int() takes
             return int(value)
-        self._problem(name, value, "a positive integer", f"{default} holds")
+        self._problem(name, value, f"an integer from 1 to {_MAX_SETTING}", f"{default} holds")
         return default

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.util._importlib_metadata import entry_points
 
+from otel_incident.config import Batch
+from otel_incident.config_file import described_processors
 from otel_incident.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk._logs import ReadableLogRecord
 
-    from otel_incident.config import Batch, Config
+    from otel_incident.config import Config
 
 EXIT_SECONDS: Final = 2.0
 """At exit at most this long is spent on delivery, none if the endpoint refused last."""
@@ -143,12 +145,16 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         self._batch_processor.shutdown(timeout_millis=int(EXIT_SECONDS * 1000))
 
 
-def deferred_exporters(config: Config) -> list[DeferredExporter]:
-    """One exporter for each that the environment or the configuration file names."""
+def batch_processors(config: Config) -> list[BoundedBatchProcessor]:
+    """A processor with its exporter for each that the environment or the configuration file names."""
     if config.config_file is None:
-        return [DeferredExporter(name, _from_entry_point(name)) for name in config.exporters]
-    processors = config.config_file.logger_provider.processors if config.exporters else []
-    return [DeferredExporter("of OTEL_CONFIG_FILE", _from_file(processor)) for processor in processors]
+        made = [(DeferredExporter(name, _from_entry_point(name)), config.batch) for name in config.exporters]
+    else:
+        made = [
+            (DeferredExporter("of OTEL_CONFIG_FILE", _from_file(described)), Batch.described_by(described))
+            for described in described_processors(config.config_file)
+        ]
+    return [BoundedBatchProcessor(exporter, batch) for exporter, batch in made]
 
 
 def _from_entry_point(name: str) -> Callable[[], LogRecordExporter]:

@@ -20,7 +20,7 @@ from otel_incident.announcements import announce
 from otel_incident.config import Config
 from otel_incident.drops import Drops
 from otel_incident.emitter import Route
-from otel_incident.exporters import BoundedBatchProcessor, deferred_exporters
+from otel_incident.exporters import batch_processors
 from otel_incident.guard import HostLock, fail_open
 from otel_incident.identity import Identity
 from otel_incident.policy import Policy
@@ -123,8 +123,7 @@ class Pipeline:
     def _make_logger(self, identity: Identity) -> Logger:
         if self._logger_provider is not None:
             return self._logger_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
-        exporters = deferred_exporters(self._config)
-        if not exporters:
+        if not self._config.exporters:
             _logger.info(
                 "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no exporter."
             )
@@ -139,8 +138,8 @@ class Pipeline:
                 max_log_record_attribute_length=LogRecordLimits.UNSET,
             ),
         )
-        for exporter in exporters:
-            provider.add_log_record_processor(BoundedBatchProcessor(exporter, self._config.batch))
+        for processor in batch_processors(self._config):
+            provider.add_log_record_processor(processor)
         self._own_provider = provider
         atexit.register(self.shutdown)
         return provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)

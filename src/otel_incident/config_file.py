@@ -1,0 +1,120 @@
+"""`OTEL_CONFIG_FILE`: the part of it that is about incidents, and what it takes the place of.
+
+The file is read with the public reader of `opentelemetry-configuration`. Upstream hands an instrumentor
+nothing of a file that is disabled or whose options are wrong, so both are looked at here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_incident.environment_variables import (
+    OTEL_INCIDENT_DIAGNOSTIC_ID,
+    OTEL_INCIDENT_ENABLED,
+    OTEL_INCIDENT_GATE,
+    OTEL_INCIDENT_HOOKS,
+    OTEL_INCIDENT_ID_MODE,
+    OTEL_INCIDENT_LICENSE_ID,
+    OTEL_INCIDENT_SERVER_VERSION,
+    OTEL_INCIDENT_SPAN_EVENTS,
+    OTEL_INCIDENT_STATE_DIR,
+)
+from otel_incident.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REPLACED_BY_FILE: Final = ("OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_", "OTEL_BLRP_")
+"""Variables by prefix that a file replaces: with one, the SDK does not read them."""
+
+# `OTEL_CONFIG_FILE` options under `instrumentation/development: python: incident:`, and the
+# variable whose rules hold for each.
+_FILE_OPTIONS: Final[Mapping[str, str]] = {
+    "enabled": OTEL_INCIDENT_ENABLED,
+    "gate": OTEL_INCIDENT_GATE,
+    "hooks": OTEL_INCIDENT_HOOKS,
+    "id_mode": OTEL_INCIDENT_ID_MODE,
+    "state_dir": OTEL_INCIDENT_STATE_DIR,
+    "diagnostic_id": OTEL_INCIDENT_DIAGNOSTIC_ID,
+    "license_id": OTEL_INCIDENT_LICENSE_ID,
+    "server_version": OTEL_INCIDENT_SERVER_VERSION,
+    "span_events": OTEL_INCIDENT_SPAN_EVENTS,
+}
+
+
+def load_file(path: str) -> Any:
+    """The parsed file (an `OpenTelemetryConfiguration`), None where no path is given.
+
+    Raises:
+        ConfigurationError: It cannot be read, or what reads it is not installed.
+    """
+    if not path:
+        return None
+    try:
+        from opentelemetry.configuration import load_config_file  # noqa: PLC0415  optional, and slow to import
+
+        return load_config_file(path)
+    except ImportError:
+        raise ConfigurationError(
+            "OTEL_CONFIG_FILE is set, but opentelemetry-configuration is not installed: install it, "
+            "or unset the variable. Incident telemetry stays off."
+        ) from None
+    except Exception as error:  # the reader of the file is not ours: whatever it raises, we stay off
+        why = " ".join(str(error).split())  # a parser's message has several lines
+        raise ConfigurationError(
+            f"OTEL_CONFIG_FILE ({path}) cannot be read ({type(error).__name__}: {why}). "
+            "Incident telemetry stays off."
+        ) from error
+
+
+def options_in(file: Any) -> dict[str, Any]:
+    """The options of this instrumentation in a file."""
+    if file is None or file.instrumentation_development is None:
+        return {}
+    python = file.instrumentation_development.python or {}
+    return dict(python.get("incident") or {})
+
+
+def as_variables(options: Mapping[str, Any]) -> dict[str, str]:
+    """Options of a file or a call, as the variables whose rules hold for them.
+
+    Raises:
+        ConfigurationError: An option is not known or is not of a type that a variable could have.
+    """
+    variables = {}
+    for name, value in options.items():
+        variable = _FILE_OPTIONS.get(name)
+        if variable is None:
+            raise ConfigurationError(
+                f"The option {name!r} of the incident instrumentation is not known; known are "
+                f"{', '.join(_FILE_OPTIONS)}. Incident telemetry stays off."
+            )
+        if isinstance(value, bool):
+            variables[variable] = "true" if value else "false"
+        elif (
+            isinstance(value, list)
+            and name == "hooks"
+            and all(isinstance(item, str | Path) for item in value)
+        ):
+            variables[variable] = os.pathsep.join(str(item) for item in value)
+        elif isinstance(value, dict) and name == "id_mode":
+            variables[variable] = ",".join(
+                f"{key}={mode}" if key else str(mode) for key, mode in value.items()
+            )
+        elif isinstance(value, str | int | Path):
+            variables[variable] = str(value)
+        elif value is not None:
+            raise ConfigurationError(
+                f"The option {name!r} of the incident instrumentation has the wrong type "
+                f"({type(value).__name__}). Incident telemetry stays off."
+            )
+    return variables
+
+
+def described_processors(file: Any) -> list[Any]:
+    """The log record processors of a configuration file that have an exporter."""
+    provider = file.logger_provider
+    processors = provider.processors if provider is not None else []
+    return [each for each in processors if each.batch is not None or each.simple is not None]

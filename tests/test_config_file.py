@@ -1,0 +1,280 @@
+"""`OTEL_CONFIG_FILE`: our options in it, its switches, and its exporters in place of the variables'."""
+
+import builtins
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from otel_incident import Incident, IncidentEmitter
+from otel_incident.config import Batch, Config
+from otel_incident.config_file import described_processors
+from otel_incident.pipeline import default_pipeline
+from tests.otlp_receiver import OtlpReceiver
+
+Write = Callable[[str], str]
+START: Final = 'file_format: "1.0"\n'
+INCIDENT: Final = START + "instrumentation/development:\n  python:\n    incident: "
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a file, and get its path."""
+
+    def to(text: str) -> str:
+        path = tmp_path / "otel.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return to
+
+
+def read(path: str, /, **variables: str) -> Config:
+    """The configuration of an environment with this file."""
+    return Config.from_env({"HOME": "/home/desk", "OTEL_CONFIG_FILE": path, **variables})
+
+
+def test_every_option(write: Write) -> None:
+    """The options of the file are the variables in lower case, and keep their rules."""
+    config = read(
+        write(
+            INCIDENT
+            + """
+      enabled: true
+      gate: audit
+      hooks: [a.toml, /b c.toml]
+      id_mode: {user.id: drop, "": hmac}
+      state_dir: /state
+      diagnostic_id: 123e4567-e89b-12d3-a456-426614174000
+      license_id: 77
+      server_version: 5.4.0
+      span_events: true
+"""
+        )
+    )
+    assert config.off == ""
+    assert (config.gate, config.gate_is_set) == ("audit", True)
+    assert config.hook_files == (Path("a.toml"), Path("/b c.toml"))
+    assert config.id_modes == {"user.id": "drop", "": "hmac"}
+    assert config.state_dir == Path("/state")
+    assert config.diagnostic_id == "123e4567-e89b-12d3-a456-426614174000"
+    assert config.license_id == "77"
+    assert config.server_version == "5.4.0"
+    assert config.span_events is True
+    assert config.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "options", "gate"),
+    [
+        ("{}", {"OTEL_INCIDENT_GATE": "off"}, {}, "off"),
+        ("{gate: audit}", {"OTEL_INCIDENT_GATE": "off"}, {}, "audit"),
+        ("{gate: audit}", {"OTEL_INCIDENT_GATE": "off"}, {"gate": "strict"}, "strict"),
+        ("{gate: nonsense}", {"OTEL_INCIDENT_GATE": "off"}, {}, "strict"),
+        ("{gate: null}", {"OTEL_INCIDENT_GATE": "off"}, {}, "off"),
+    ],
+)
+def test_who_is_heard(
+    write: Write, text: str, variables: dict[str, str], options: dict[str, Any], gate: str
+) -> None:
+    """Options of a call come before the file's, the file's before the environment's."""
+    environ = {"OTEL_CONFIG_FILE": write(INCIDENT + text), **variables}
+    assert Config.from_env(environ, options).gate == gate
+
+
+def test_options_of_a_call_need_no_file(tmp_path: Path) -> None:
+    """`instrument(hooks=..., enabled=...)` has the options of the file, and takes paths."""
+    options = {"hooks": [tmp_path / "a.toml"], "state_dir": tmp_path, "enabled": True}
+    config = Config.from_env({}, options)
+    assert config.hook_files == (tmp_path / "a.toml",)
+    assert config.state_dir == tmp_path
+    assert Config.from_env({"OTEL_INCIDENT_GATE": "off"}, {"gate": "audit"}).gate == "audit"
+    assert Config.from_env({}, {"enabled": False}).off == "OTEL_INCIDENT_ENABLED is not true"
+
+
+def test_a_file_that_is_disabled(write: Write) -> None:
+    """`disabled: true` of the whole file turns us off."""
+    assert read(write(START + "disabled: true\n")) == Config(off="OTEL_CONFIG_FILE says disabled: true")
+    assert read(write(START + "disabled: false\n")).off == ""
+
+
+def test_an_instrumentation_that_is_disabled(write: Write) -> None:
+    """`incident: {enabled: false}` turns us off alone; a value that is neither does, too."""
+    assert read(write(INCIDENT + "{enabled: false}")).off == "OTEL_INCIDENT_ENABLED is not true"
+    assert read(write(INCIDENT + "{enabled: nonsense}")).off == "OTEL_INCIDENT_ENABLED is not true"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "{title: x}",
+            "The option 'title' of the incident instrumentation is not known; known are enabled, gate,",
+        ),
+        ("{gate: [strict]}", "The option 'gate' of the incident instrumentation has the wrong type (list)."),
+        ("{gate: {a: b}}", "The option 'gate' of the incident instrumentation has the wrong type (dict)."),
+        ("{hooks: [1]}", "The option 'hooks' of the incident instrumentation has the wrong type (list)."),
+        (
+            "{server_version: 5.4}",
+            "The option 'server_version' of the incident instrumentation has the wrong type",
+        ),
+        (
+            "{id_mode: [hmac]}",
+            "The option 'id_mode' of the incident instrumentation has the wrong type (list).",
+        ),
+        ("true", "cannot be read (ConfigurationError: Configuration does not match schema:"),
+    ],
+)
+def test_a_block_that_cannot_be_used(write: Write, text: str, reason: str) -> None:
+    """A block with an unknown option or a wrong type is refused whole: we stay off, with one line."""
+    config = read(write(INCIDENT + text))
+    assert config.off == "the configuration cannot be read"
+    (line,) = config.problems
+    assert reason in line
+    assert line.endswith(" Incident telemetry stays off.")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: b: c\n  d\n- e", "file_format: '9.0'\n", START + "logger_provider: 5\n", "[]", "\t"]
+)
+def test_a_file_that_cannot_be_read(write: Write, text: str) -> None:
+    """A file that is empty, no YAML or not by the schema leaves us off, with one line that names it."""
+    path = write(text)
+    config = read(path)
+    assert config.off == "the configuration cannot be read"
+    (line,) = config.problems
+    assert line.startswith(f"OTEL_CONFIG_FILE ({path}) cannot be read (")
+    assert line.endswith("). Incident telemetry stays off.")
+    assert "\n" not in line
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A path to nothing, or to a directory, is the same."""
+    for path in (tmp_path / "missing.yaml", tmp_path):
+        config = read(str(path))
+        assert config.off == "the configuration cannot be read"
+        assert config.problems[0].startswith(f"OTEL_CONFIG_FILE ({path}) cannot be read (")
+
+
+def test_what_reads_files_is_not_installed(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `opentelemetry-configuration` we stay off and say what to install."""
+    real = builtins.__import__
+
+    def missing(name: str, *arguments: Any, **settings: Any) -> Any:
+        if name == "opentelemetry.configuration":
+            raise ImportError(name)
+        return real(name, *arguments, **settings)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    config = read(write(START))
+    line = (
+        "OTEL_CONFIG_FILE is set, but opentelemetry-configuration is not installed: install it, or unset "
+        "the variable. Incident telemetry stays off."
+    )
+    assert config == Config(off="the configuration cannot be read", problems=(line,))
+
+
+TWO_EXPORTERS: Final = (
+    START
+    + """
+logger_provider:
+  processors:
+    - batch:
+        schedule_delay: 50
+        max_queue_size: 10
+        exporter: {otlp_http: {endpoint: "http://127.0.0.1:1/v1/logs"}}
+    - simple:
+        exporter: {console: }
+    - event_to_span_event_bridge/development:
+"""
+)
+
+
+def test_the_file_s_exporters_take_the_variables_place(write: Write) -> None:
+    """With a file its processors count, each with its own settings, and the variables are not looked at."""
+    config = read(
+        write(TWO_EXPORTERS),
+        OTEL_LOGS_EXPORTER="none,console",
+        OTEL_EXPORTER_OTLP_PROTOCOL="kafka",
+        OTEL_BLRP_MAX_QUEUE_SIZE="many",
+    )
+    assert config.exporters == ("file:0", "file:1")
+    assert config.problems == ()
+    assert [Batch.described_by(each) for each in described_processors(config.config_file)] == [
+        Batch(schedule_delay_millis=50, max_queue_size=10, max_export_batch_size=10),
+        Batch(),
+    ]
+
+
+def test_settings_that_no_processor_takes(write: Write) -> None:
+    """What the SDK's processor would raise for is the default: the schema allows more than it does."""
+    text = """
+logger_provider:
+  processors:
+    - batch:
+        schedule_delay: 0
+        max_queue_size: 99999999999999999999
+        max_export_batch_size: 4096
+        exporter: {console: }
+"""
+    (described,) = described_processors(read(write(START + text)).config_file)
+    assert Batch.described_by(described) == Batch(max_export_batch_size=2048)
+
+
+BRIDGE_ALONE: Final = "logger_provider: {processors: [{event_to_span_event_bridge/development: null}]}\n"
+
+
+@pytest.mark.parametrize("text", ["", BRIDGE_ALONE], ids=["no provider", "no exporter"])
+def test_a_file_without_exporters(write: Write, text: str) -> None:
+    """A file that sends no logs sends none of ours, whatever the variables say."""
+    config = read(write(START + text), OTEL_LOGS_EXPORTER="otlp")
+    assert (config.off, config.exporters) == ("", ())
+
+
+def test_events_take_the_file_s_way(
+    write: Write, receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event goes to the endpoint that the file names, with its headers and its resource."""
+    path = write(
+        START
+        + f"""
+resource:
+  schema_url: https://opentelemetry.io/schemas/1.40.0
+  attributes:
+    - {{name: service.name, value: incident desk}}
+    - {{name: incident.title, value: secret}}
+  detection/development:
+    detectors: [{{process: }}]
+logger_provider:
+  processors:
+    - batch:
+        exporter:
+          otlp_http:
+            endpoint: {receiver.http_endpoint}/v1/logs
+            headers: [{{name: authorization, value: token}}]
+instrumentation/development:
+  python:
+    incident: {{server_version: "5.4.0"}}
+"""
+    )
+    monkeypatch.setenv("OTEL_CONFIG_FILE", path)
+    IncidentEmitter().create(Incident(id="1"))
+    assert default_pipeline().force_flush()
+    (event,) = receiver.wait_for_events(1)
+    assert receiver.requests[0].headers["authorization"] == "token"
+    assert event.event_name == "incident.create"
+    assert event.resource_schema_url == ""
+    assert set(event.resource) == {
+        "service.name",
+        "service.version",
+        "incident.diagnostic.id",
+        "incident.plugin.version",
+        "incident.server.version",
+        "telemetry.sdk.language",
+        "telemetry.sdk.name",
+        "telemetry.sdk.version",
+    }
+    assert event.resource["service.name"] == "incident desk"
+    assert event.resource["incident.server.version"] == "5.4.0"
