@@ -12,8 +12,10 @@ changed: we make a 0700 folder of our own in it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import re
 import stat
 import time
 from typing import TYPE_CHECKING, Final, final
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 _OWN_FOLDER: Final = "otel-incident"
 # File systems that end with the container or the machine, as /proc/self/mountinfo names them.
 _EPHEMERAL: Final = frozenset({"overlay", "tmpfs", "ramfs", "aufs"})
+_LOCK_SECONDS: Final = 2.0  # a process that was stopped while it held the lock must not stop others
+_ESCAPED: Final = re.compile(
+    r"\\([0-7]{3})"
+)  # how mountinfo writes a space, a tab, a line break, a backslash
 
 
 @final
@@ -85,7 +91,7 @@ class StateDirectory:
         """The content of the file `name` if it is there and valid; makes and changes nothing."""
         for folder in (self._configured / _OWN_FOLDER, self._configured):
             with contextlib.suppress(OSError):
-                content = _read(folder / name)
+                content = _read(folder / name) if _is_private(folder) else None
                 if content is not None and is_valid(content):
                     return content
         return None
@@ -98,7 +104,8 @@ class StateDirectory:
 
 def _own(configured: Path) -> Path:
     """A 0700 directory of this user: the configured one if it is (or can be made) ours, else one in it."""
-    configured.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # a file on the way: the next line says it better
+        configured.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         configured.mkdir(mode=0o700)
     if _is_private(configured):
@@ -106,8 +113,11 @@ def _own(configured: Path) -> Path:
     folder = configured / _OWN_FOLDER
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    if not _is_private(folder):
-        folder.chmod(0o700)  # ours with a mode that let others in; somebody else's raises, as it should
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():  # root could use it all the same
+        raise PermissionError(errno.EPERM, f"{_OWN_FOLDER} in it is somebody else's")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        folder.chmod(0o700)
     return folder
 
 
@@ -118,14 +128,29 @@ def _is_private(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; where the file system has no locks, the link alone must do."""
+    """Hold an exclusive lock on a file; where that cannot be had in time, the link alone must do."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _try_lock(descriptor) and time.monotonic() < deadline:
+            time.sleep(0.01)
         yield
     finally:
+        # closing alone would leave it locked for as long as a child lives that was forked meanwhile
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Whether there is nothing left to wait for: the lock is ours, or the file system has none."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _read(path: Path) -> bytes | None:
@@ -169,7 +194,7 @@ def ephemeral_mount(path: Path, mountinfo: str) -> str:
         columns = fields.split(" ")
         if not separator or len(columns) < 5:  # noqa: PLR2004  mount id, parent, device, root, mount point
             continue
-        point = columns[4].replace("\\040", " ")
+        point = _ESCAPED.sub(lambda escape: chr(int(escape[1], 8)), columns[4])
         inside = str(path) == point or str(path).startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):  # the longest wins, and of two on one point the later
             best, kind = point, rest.split(" ")[0]
