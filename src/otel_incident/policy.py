@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, final
 
 from otel_incident.vocabulary import (
     ATTRIBUTES,
@@ -29,7 +29,7 @@ from otel_incident.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 IdMode = Literal["plain", "hmac", "drop"]
 """What happens to an id: passes if a machine made it, is always hashed, or is left out."""
@@ -77,6 +77,16 @@ class Checked(NamedTuple):
 
     attributes: dict[str, Value] | None
     drops: tuple[Drop, ...]
+
+
+class Filtered(NamedTuple):
+    """What stays of some attributes, and what was taken out."""
+
+    attributes: dict[str, Any]
+    drops: tuple[Drop, ...]
+
+
+_UNKNOWN: Final = Drop("", "unknown_key", "none")
 
 
 def _is_text(grammar: re.Pattern[str]) -> Callable[[object], bool]:
@@ -240,4 +250,44 @@ def _keeps_shape(name: str, value: str, id_shapes: Mapping[str, re.Pattern[str]]
 
 def is_ours(key: object) -> bool:
     """Whether a key stands in a namespace of ours, where only what is registered may stand."""
-    return type(key) is str and key.startswith(OUR_NAMESPACES)
+    return isinstance(key, str) and key.startswith(OUR_NAMESPACES)
+
+
+def keep_registered(attributes: Mapping[str, object], among: Collection[str] = ATTRIBUTES) -> Filtered:
+    """Strict: what is registered and keeps its rule stays, everything else goes.
+
+    Args:
+        attributes: Attributes of any signal.
+        among: The registered names that may stand here; by default all.
+    """
+    kept: dict[str, Any] = {}
+    drops: list[Drop] = []
+    for name, value in attributes.items():
+        if type(name) is not str or name not in among:
+            drops.append(_UNKNOWN)
+        elif KEEPS_RULE[name](value):
+            kept[name] = value
+        else:
+            drops.append(refusal(name, value))
+    return Filtered(kept, tuple(drops))
+
+
+def without_forbidden(attributes: Mapping[str, object]) -> Filtered | None:
+    """Standard: what stands in our namespaces must be registered and keep its rule; the rest is not ours.
+
+    Returns:
+        What stays and what goes, or None when nothing has to go.
+    """
+    drops: dict[str, Drop] = {}
+    for name, value in attributes.items():
+        if is_ours(name):
+            rule = KEEPS_RULE.get(name)
+            if rule is None:
+                drops[name] = _UNKNOWN
+            elif not rule(value):
+                drops[name] = refusal(name, value)
+    if not drops:
+        return None
+    return Filtered(
+        {name: value for name, value in attributes.items() if name not in drops}, tuple(drops.values())
+    )

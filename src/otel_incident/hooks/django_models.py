@@ -62,6 +62,8 @@ class ModelWatch:
         self._matched = matched
         self._memory = f"_otel_incident_{hook.name}"
         self._active = True
+        self._connected = False
+        self._said_missing = False
         self._model: Any = None
         self._written_as: dict[str, str] = {}
         self._fields = Fields("", (), "", "")
@@ -81,8 +83,9 @@ class ModelWatch:
     # -- connecting
 
     def _connect(self, models: Any) -> None:
-        if not self._active or self._undo:
+        if not self._active or self._connected:
             return
+        self._connected = True
         target = self._hook.target
         loaded, saved = fail_open("hook")(self._loaded), fail_open("hook")(self._saved)
         for signal, receiver in ((models.signals.post_init, loaded), (models.signals.post_save, saved)):
@@ -173,9 +176,11 @@ class ModelWatch:
         self._undo.append(undo)
 
     def _check_found(self) -> None:
-        if self._active and self._model is None:
+        if self._active and self._model is None and not self._said_missing:
+            self._said_missing = True
             _logger.warning(
-                "%s, hook %r: there is no model %s, so it reports nothing; correct `model` or remove the hook.",
+                "%s, hook %r: there is no model %s, so it reports nothing; "
+                "correct `model` or remove the hook.",
                 self._file.source,
                 self._hook.name,
                 self._hook.target,
