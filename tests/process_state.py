@@ -34,5 +34,5 @@ def forget_everything() -> None:
     guard._state.swallowed.clear()  # noqa: SLF001
     guard._state.said.clear()  # noqa: SLF001
     guard.set_reraise(reraise=False)
-    identity._mentioned.clear()  # noqa: SLF001
+    identity._process.forget()  # noqa: SLF001
     announcements.forget()

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import secrets
 import sys
-import threading
 import uuid
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +21,7 @@ from opentelemetry.sdk.version import __version__ as SDK_VERSION  # noqa: N812  
 
 from otel_incident.config import Config
 from otel_incident.errors import StateDirectoryError
-from otel_incident.guard import swallow
+from otel_incident.guard import HostLock, say, swallow
 from otel_incident.policy import KEEPS_RULE, is_ours
 from otel_incident.state import StateDirectory, ephemeral_mount
 from otel_incident.version import __version__
@@ -41,7 +39,36 @@ if TYPE_CHECKING:
 UNKNOWN_VERSION: Final = "unknown"
 _KEY_BYTES: Final = 32
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
-_logger: Final = logging.getLogger("otel_incident")
+
+
+class _Process:
+    """What holds for the process, however many identities are made in it.
+
+    Attributes:
+        said: The lines that were said.
+        in_memory: What could not be kept in a directory, by directory and name.
+    """
+
+    __slots__ = ("in_memory", "said")
+
+    def __init__(self) -> None:
+        self.said: set[str] = set()
+        self.in_memory: dict[tuple[str, str], bytes] = {}
+
+    def say_once(self, message: str, *arguments: object) -> None:
+        """Log one warning, unless this process has."""
+        line = message % arguments
+        if line not in self.said:
+            self.said.add(line)
+            say("%s", line)
+
+    def forget(self) -> None:
+        """Begin again; for tests."""
+        self.said.clear()
+        self.in_memory.clear()
+
+
+_process: Final = _Process()
 
 
 def _is_diagnostic_id(content: bytes) -> bool:
@@ -65,7 +92,7 @@ class Identity:
         self._config = config
         self._mountinfo = mountinfo
         self._state = StateDirectory(config.state_dir) if config.state_dir is not None else None
-        self._lock = threading.Lock()
+        self._lock = HostLock()
         self._diagnostic_id = ""
         self._key = b""
 
@@ -78,12 +105,12 @@ class Identity:
 
     def peek_diagnostic_id(self) -> str:
         """The diagnostic id as far as it exists already; "" otherwise. Makes nothing."""
-        if self._diagnostic_id or self._state is None:
+        if self._diagnostic_id:
             return self._diagnostic_id
         configured = self._config.diagnostic_id
         if KEEPS_RULE[INCIDENT_DIAGNOSTIC_ID](configured):
             return configured
-        content = self._state.peek("diagnostic-id", _is_diagnostic_id)
+        content = self._state.peek("diagnostic-id", _is_diagnostic_id) if self._state is not None else None
         return content.decode("ascii").strip() if content else ""
 
     def pseudonym(self, value: str) -> str:
@@ -119,7 +146,7 @@ class Identity:
         """
         version = self._server_version(base, host_distribution)
         if version == UNKNOWN_VERSION and not may_be_unknown:
-            _logger.warning(
+            _process.say_once(
                 "The host's version is unknown: set OTEL_INCIDENT_SERVER_VERSION, or service.version in "
                 "OTEL_RESOURCE_ATTRIBUTES."
             )
@@ -135,7 +162,7 @@ class Identity:
             if KEEPS_RULE[INCIDENT_LICENSE_ID](license_id):
                 attributes[INCIDENT_LICENSE_ID] = license_id
             else:
-                _logger.warning(
+                _process.say_once(
                     "OTEL_INCIDENT_LICENSE_ID cannot be used: expected an id that a machine made; left out."
                 )
         return attributes
@@ -163,7 +190,7 @@ class Identity:
             return ""
         if KEEPS_RULE[INCIDENT_DIAGNOSTIC_ID](value):
             return value
-        _logger.warning(
+        _process.say_once(
             "OTEL_INCIDENT_DIAGNOSTIC_ID cannot be used: expected an id that a machine made (a UUID, say); "
             "the one kept in the state directory holds."
         )
@@ -177,37 +204,38 @@ class Identity:
         return self._kept("key", lambda: secrets.token_bytes(_KEY_BYTES), _is_key)
 
     def _kept(self, name: str, make: Callable[[], bytes], is_valid: Callable[[bytes], bool]) -> bytes:
+        """What the state directory keeps under a name; where there is none, what this process keeps."""
+        place = (str(self._config.state_dir), name)
+        if place in _process.in_memory:
+            return _process.in_memory[place]
+        what = name.replace("-", " ")
         if self._state is None:
-            _logger.warning(
+            _process.say_once(
                 "There is no home directory to keep the %s in, so it is another one at each start: "
                 "set OTEL_INCIDENT_STATE_DIR to a writable directory.",
-                name.replace("-", " "),
+                what,
             )
-            return make()
+            return _process.in_memory.setdefault(place, make())
         try:
             content = self._state.read_or_make(name, make, is_valid)
         except StateDirectoryError as error:
-            _logger.warning(
-                "%s Until then its %s is another one at each start.", error, name.replace("-", " ")
-            )
-            return make()
-        self._mention_ephemeral()
+            _process.say_once("%s Until then its %s is another one at each start.", error, what)
+            return _process.in_memory.setdefault(place, make())
+        self._mention_ephemeral(self._state)
         return content
 
-    def _mention_ephemeral(self) -> None:
-        if self._state is None or str(self._state.configured) in _mentioned:
-            return
-        _mentioned.add(str(self._state.configured))
+    def _mention_ephemeral(self, state: StateDirectory) -> None:
         try:
-            mountinfo = self._mountinfo.read_text()
+            # mount points are bytes to the kernel
+            mountinfo = self._mountinfo.read_text("utf-8", "surrogateescape")
         except OSError:  # not a Linux kernel: nothing is known, so nothing is said
             return
-        kind = ephemeral_mount(self._state.configured.resolve(), mountinfo)
+        kind = ephemeral_mount(state.configured.resolve(), mountinfo)
         if kind:
-            _logger.warning(
+            _process.say_once(
                 "The state directory %s is on %s and ends with its container or machine: the installation's "
                 "identity will change. Mount a volume there, or set OTEL_INCIDENT_STATE_DIR.",
-                self._state.configured,
+                state.configured,
                 kind,
             )
 
@@ -223,7 +251,7 @@ class Identity:
                 continue
             if KEEPS_RULE[INCIDENT_SERVER_VERSION](value):
                 return str(value)
-            _logger.warning(
+            _process.say_once(
                 "%s is no version (expected at most 64 of 0-9 A-Z a-z . + _ ~ : -); passed over.", source
             )
         return UNKNOWN_VERSION
@@ -234,7 +262,6 @@ _SDK_ATTRIBUTES: Final = {
     "telemetry.sdk.name": "opentelemetry",
     "telemetry.sdk.version": SDK_VERSION,
 }
-_mentioned: Final[set[str]] = set()
 
 
 def _distribution_version(name: str) -> str:
@@ -242,7 +269,7 @@ def _distribution_version(name: str) -> str:
         return ""
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:
+    except Exception:  # noqa: BLE001  not installed, or with metadata that cannot be read: it names no version
         return ""
 
 
