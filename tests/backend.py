@@ -17,6 +17,10 @@ from tests.telemetry import LogEvent, MetricPoint, SpanData, Telemetry
 
 REQUIRE: Final = "OTEL_INCIDENT_TEST_REQUIRE"
 
+# Of whoever runs the tests, as it was before a fixture took their settings away: it says where the cache is.
+# TID251: about the tests, not the package's configuration.
+_ENVIRONMENT: Final = dict(os.environ)  # noqa: TID251
+
 
 class Backend(Protocol):
     """What `Collector` and `OtlpReceiver` have in common. Endpoints are URLs without a path."""
@@ -65,6 +69,7 @@ def collector_binary() -> Path | str:
         capture_output=True,
         text=True,
         check=False,
+        env=_ENVIRONMENT,
     )
     if done.returncode == 0:
         return Path(done.stdout.splitlines()[-1])
