@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from otel_incident.events import IncidentEvent
 from otel_incident.guard import set_reraise
 from tests.backend import Backend, collector_binary, everything_required, report
 from tests.certificates import Certificates, make_certificates
 from tests.collector import Collector
+from tests.django_host import INCIDENTS, empty, project, watching
 from tests.otlp_receiver import OtlpReceiver
 from tests.process_state import clear_environment, forget_everything
 
@@ -71,3 +73,26 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     real = everything_required() or isinstance(collector_binary(), Path)
     chosen: Backend = request.getfixturevalue("collector" if real else "receiver")
     return chosen
+
+
+@pytest.fixture(scope="session")
+def django_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Django in this process, which can be configured once only."""
+    with project(tmp_path_factory.mktemp("ops")):
+        yield
+
+
+@pytest.fixture
+def ops(django_project: None) -> Iterator[None]:
+    """The project `tests.hosts.ops` with empty databases, not watched."""
+    del django_project
+    yield
+    empty()
+
+
+@pytest.fixture
+def reported(ops: None) -> Iterator[list[IncidentEvent]]:
+    """What the hooks on its `Incident` report."""
+    del ops
+    with watching(INCIDENTS) as seen:
+        yield seen

@@ -5,8 +5,8 @@ the admin, commands, background jobs. What a row was before is remembered when i
 (`post_init`) and compared when it is saved (`post_save`); the events wait for the transaction and
 vanish with it, with a savepoint too, since Django drops their callbacks.
 
-Blind by nature: `QuerySet.update`, `bulk_*`, raw SQL, and fields that were deferred when the row
-was loaded, since then nobody knows what they were.
+Blind by nature: `QuerySet.update`, `bulk_*`, raw SQL, transactions by hand without autocommit, and
+fields that were deferred when the row was loaded, since then nobody knows what they were.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class ModelWatch:
         self._written_as: dict[str, str] = {}
         self._fields = Fields("", (), "", "")
         self._undo: list[Callable[[], None]] = []
+        self._said_unseen = False
 
     def install(self) -> None:
         """Connect as soon as Django's models are imported; the model itself may come later."""
@@ -203,8 +204,12 @@ class ModelWatch:
             return
         from django.db import transaction  # noqa: PLC0415  the host's library, which is at work
 
+        connection = transaction.get_connection(using)
+        if not connection.in_atomic_block and not connection.get_autocommit():
+            self._say_unseen()
+            return
         row = (self._hook.name, using, instance.pk)
-        pending = _pending(transaction.get_connection(using), row)
+        pending = _pending(connection, row)
         memory: dict[str, Any] = getattr(instance._state, self._memory, {})  # noqa: SLF001  Django's documented state
         if created:
             after, fresh = held, True
@@ -245,6 +250,17 @@ class ModelWatch:
             event_of(hook, action, incident, roots, stage=stage, timestamp=now, context=context)
             for action in actions
         )
+
+    def _say_unseen(self) -> None:
+        if not self._said_unseen:
+            self._said_unseen = True
+            _logger.warning(
+                "%s, hook %r: %s was saved without autocommit and outside `atomic()`; Django tells nobody of "
+                "such a commit, so changes like this are not reported. This is said once.",
+                self._file.source,
+                self._hook.name,
+                self._hook.target,
+            )
 
     def _committed(self, instance: Any, change: _Change) -> None:
         self._remember(instance, change.after, fresh=change.fresh)

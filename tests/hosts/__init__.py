@@ -1,0 +1,1 @@
+"""Hosts that tests watch; not one of them knows of telemetry."""

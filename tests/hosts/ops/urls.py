@@ -1,0 +1,3 @@
+"""Where the project's views are."""
+
+urlpatterns: list[object] = []
