@@ -243,7 +243,7 @@ class IncidentEmitter:
         route: Where events go, resolved at the first event; for tests and the instrumentor.
     """
 
-    __slots__ = ("_lock", "_resolve", "_route")
+    __slots__ = ("_lock", "_own", "_resolve", "_route")
 
     def __init__(
         self,
@@ -254,6 +254,7 @@ class IncidentEmitter:
     ) -> None:
         self._lock = HostLock()
         self._route: Route | None = None
+        self._own = logger_provider is not None or meter_provider is not None
         self._resolve: Callable[[], Route | None] | None = route or (
             lambda: _default_route(logger_provider, meter_provider)
         )
@@ -323,7 +324,7 @@ class IncidentEmitter:
                     self._route = self._resolve()
                 finally:
                     _settling.active = False
-                if self._route is None:  # off, which does not change while the process runs
+                if self._route is None and self._own:  # off, which does not change while the process runs
                     self._resolve = None
             return self._route
 

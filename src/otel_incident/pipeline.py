@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final, final
 
 from opentelemetry._logs import NoOpLogger
@@ -19,7 +20,7 @@ from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
 from otel_incident.announcements import announce
 from otel_incident.config import Config
 from otel_incident.drops import Drops
-from otel_incident.emitter import Route
+from otel_incident.emitter import Route, new_ulid
 from otel_incident.exporters import batch_processors
 from otel_incident.guard import HostLock, fail_open
 from otel_incident.identity import Identity
@@ -48,6 +49,8 @@ class Pipeline:
         meter_provider: For the metrics; default the global one.
         host_distribution: Says, once an event comes, which distribution the hooks matched.
         strict: Raise on the first drop, for tests.
+        now: The clock, ns since the epoch.
+        new_uid: Makes `log.record.uid` from the time.
     """
 
     def __init__(
@@ -58,12 +61,16 @@ class Pipeline:
         meter_provider: MeterProvider | None = None,
         host_distribution: Callable[[], str] = str,
         strict: bool = False,
+        now: Callable[[], int] = time.time_ns,
+        new_uid: Callable[[int], str] = new_ulid,
     ) -> None:
         self._config = config
         self._logger_provider = logger_provider
         self._meter_provider = meter_provider
         self._host_distribution = host_distribution
         self._strict = strict
+        self._now = now
+        self._new_uid = new_uid
         self._own_provider: LoggerProvider | None = None
         self._route: Route | None = None
         self._closed = False
@@ -80,6 +87,13 @@ class Pipeline:
             if self._route is None:
                 self._route = self._build()
             return self._route
+
+    def reroute(self) -> None:
+        """Let emitters look for their route again, because another pipeline is the process's own now."""
+        with self._lock:
+            route, self._route = self._route, None
+        if route is not None:
+            route.closed = True
 
     def force_flush(self) -> bool:
         """Deliver what is queued, in the caller's thread."""
@@ -117,7 +131,12 @@ class Pipeline:
             return checked.attributes
 
         return Route(
-            logger=self._make_logger(identity), meter=meter, check=check, span_events=config.span_events
+            logger=self._make_logger(identity),
+            meter=meter,
+            check=check,
+            span_events=config.span_events,
+            now=self._now,
+            new_uid=self._new_uid,
         )
 
     def _make_logger(self, identity: Identity) -> Logger:
@@ -168,7 +187,9 @@ def set_default_pipeline(pipeline: Pipeline | None) -> Pipeline | None:
     global _default
     with _default_lock:
         former, _default = _default, pipeline
-        return former
+    if former is not None:
+        former.reroute()
+    return former
 
 
 def default_route(

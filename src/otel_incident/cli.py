@@ -1,0 +1,120 @@
+"""`otel-incident`: see what can leave and what would, before it does. Sends nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from otel_incident.config import Config
+from otel_incident.version import __version__
+from otel_incident.vocabulary import ATTRIBUTES, EVENTS, METRICS, RESOURCE, SCHEMA_URL, SCOPE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otel_incident.vocabulary import Requirement
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status.
+
+    Args:
+        arguments: By default the process's own.
+    """
+    parser = argparse.ArgumentParser(prog="otel-incident", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"otel-incident {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("catalog", help="every event and attribute that can ever be sent, and why")
+    listing.add_argument("--json", action="store_true", help="the same as JSON")
+    commands.add_parser("preview", help="one event of each kind, exactly as it would leave from here")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(format="otel-incident: %(message)s", stream=sys.stderr, level=logging.WARNING)
+    try:
+        if chosen.command == "catalog":
+            _say(json.dumps(catalog(), indent=2) if chosen.json else catalog_text())
+        else:
+            _preview()
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        sys.stderr.close()
+    return 0
+
+
+def catalog() -> dict[str, Any]:
+    """Everything that can ever be sent, as plain data."""
+    return {
+        "schema_url": SCHEMA_URL,
+        "scope": SCOPE_NAME,
+        "events": [
+            {
+                "name": event.name,
+                "brief": event.brief,
+                "seed_name": event.seed_name,
+                "attributes": _described(event.attributes),
+            }
+            for event in EVENTS.values()
+        ],
+        "resource": _described(RESOURCE),
+        "metrics": [
+            {
+                "name": metric.name,
+                "instrument": metric.instrument,
+                "unit": metric.unit,
+                "brief": metric.brief,
+                "why": metric.why,
+                "attributes": _described(metric.attributes),
+            }
+            for metric in METRICS.values()
+        ],
+    }
+
+
+def catalog_text() -> str:
+    """Everything that can ever be sent, for a person to read."""
+    lines = ["Everything that otel-incident can ever send. What is not here cannot leave.", ""]
+    for title, levels in (
+        *((f"Event {event.name}: {event.brief}", event.attributes) for event in EVENTS.values()),
+        ("Resource (who is speaking)", RESOURCE),
+        *((f"Metric {metric.name} ({metric.instrument}, {metric.unit}): {metric.brief}", metric.attributes)
+          for metric in METRICS.values()),
+    ):  # fmt: skip
+        lines += [title, *(f"  {name}  ({level})" for name, level in levels.items()), ""]
+    lines.append("Attributes")
+    for attribute in ATTRIBUTES.values():
+        seed = f"; seed: {attribute.seed_name}" if attribute.seed_name else ""
+        lines += [
+            f"  {attribute.name}: {attribute.type}, rule {attribute.rule}{seed}; "
+            f"identifies {attribute.identifies}",
+            f"      {attribute.brief} {attribute.why}",
+        ]
+        if attribute.members:
+            lines.append(f"      One of: {', '.join(attribute.members)}.")
+    return "\n".join(lines)
+
+
+def _described(levels: Mapping[str, Requirement]) -> list[dict[str, Any]]:
+    described = []
+    for name, level in levels.items():
+        attribute = ATTRIBUTES[name]
+        entry: dict[str, Any] = {**attribute._asdict(), "requirement": level}
+        entry["members"] = list(attribute.members)
+        described.append(entry)
+    return described
+
+
+def _preview() -> None:
+    config = Config.from_env()
+    for line in config.problems:
+        sys.stderr.write(f"otel-incident: {line}\n")
+    if config.off:
+        sys.stderr.write(f"otel-incident: telemetry is off ({config.off}); switched on, this would leave:\n")
+    from otel_incident.preview import text  # noqa: PLC0415  the catalog needs neither SDK nor exporters
+
+    _say(text(config))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
