@@ -3,14 +3,16 @@
 import logging
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from otel_incident import emitter as emitter_module
+from otel_incident.config import Config
 from otel_incident.emitter import IncidentEmitter, Route
 from otel_incident.events import Incident, IncidentEvent
 from otel_incident.guard import LOCK_SECONDS
-from otel_incident.pipeline import default_pipeline, set_default_pipeline
+from otel_incident.pipeline import Pipeline, default_pipeline, set_default_pipeline
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
 
@@ -121,17 +123,41 @@ def test_an_emitter_finds_another_route_when_its_own_is_closed(host: Emitting) -
     assert [each["incident.id"] for each in host.attributes()] == ["1", "2", "3"]
 
 
-def test_off_is_asked_once() -> None:
-    """Where there is no route, nobody asks again."""
-    asked: list[int] = []
+def test_a_pipeline_that_comes_back_is_the_same(to_receiver: OtlpReceiver) -> None:
+    """A pipeline that another one stood in for goes on where it was: nothing queued in it is lost."""
+    emitter = IncidentEmitter()
+    emitter.create(Incident(id=1))
+    threads = set(threading.enumerate())
+    first = set_default_pipeline(None)
+    set_default_pipeline(first)
+    emitter.create(Incident(id=2))
+    assert set(threading.enumerate()) == threads
+    assert first is not None
+    assert first.force_flush()
+    assert [event.attributes["incident.id"] for event in to_receiver.wait_for_events(2)] == ["1", "2"]
 
-    def resolve() -> None:
-        asked.append(1)
 
-    emitter = IncidentEmitter(route=resolve)
+def test_off_is_asked_once_of_providers_that_were_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment does not change: an emitter with providers of its own that is off stays off."""
+    asked: list[object] = []
+    monkeypatch.setattr(emitter_module, "_default_route", lambda *providers: asked.append(providers))
+    provider: Any = object()
+    emitter = IncidentEmitter(logger_provider=provider)
     for _ in range(3):
         emitter.create(Incident(id="1"))
-    assert asked == [1]
+    assert asked == [(provider, None)]
+
+
+def test_an_emitter_that_is_off_comes_on_with_another_pipeline(
+    host: Emitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording, or an instrumentor with options of its own, is heard by emitters that found nothing."""
+    monkeypatch.setenv("OTEL_INCIDENT_ENABLED", "false")
+    emitter = IncidentEmitter()
+    emitter.create(Incident(id="1"))
+    set_default_pipeline(Pipeline(Config(), logger_provider=host.logger_provider))
+    emitter.create(Incident(id="2"))
+    assert [each["incident.id"] for each in host.attributes()] == ["2"]
 
 
 def test_disable_and_enable_hold_for_the_process(host: Emitting) -> None:

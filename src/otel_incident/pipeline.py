@@ -140,14 +140,15 @@ class Pipeline:
         )
 
     def _make_logger(self, identity: Identity) -> Logger:
-        if self._logger_provider is not None:
-            return self._logger_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
+        provider = self._logger_provider or self._own_provider  # its own, if this is not its first route
+        if provider is not None:
+            return provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
         if not self._config.exporters:
             _logger.info(
                 "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no exporter."
             )
             return NoOpLogger(SCOPE_NAME)
-        provider = LoggerProvider(
+        self._own_provider = provider = LoggerProvider(
             resource=identity.resource(self._host_distribution()),
             shutdown_on_exit=False,  # it would wait 30 s; ours is bounded
             log_record_limits=LogRecordLimits(
@@ -159,7 +160,6 @@ class Pipeline:
         )
         for processor in batch_processors(self._config):
             provider.add_log_record_processor(processor)
-        self._own_provider = provider
         atexit.register(self.shutdown)
         return provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
 
