@@ -14,15 +14,17 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, final
 
 from otel_incident.errors import HookFileError
-from otel_incident.hooks.paths import Path, PathError, compile_path
-from otel_incident.vocabulary import ACTIONS, ATTRIBUTES, Action
+from otel_incident.hooks.tables import Table
+from otel_incident.vocabulary import ACTIONS, ATTRIBUTES, EVENTS, Action
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Mapping
 
+    from otel_incident.hooks.paths import Path
+    from otel_incident.hooks.tables import Plain
+
 Kind = Literal["call", "model"]
-Plain = str | int | bool
 
 ROOTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "call": ("arg", "self", "result", "user"),
@@ -38,9 +40,15 @@ INCIDENT_KEYS: Final = (
     "checklist_count",
     "checklist_item_count",
 )
-_TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)
-_MODEL: Final = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", re.ASCII)
+_IN_EVENTS: Final = {name for event in EVENTS.values() for name in event.attributes}
+ID_ATTRIBUTES: Final = tuple(
+    name for name in ATTRIBUTES if ATTRIBUTES[name].rule == "id" and name in _IN_EVENTS
+)
+_KINDS: Final[tuple[Kind, ...]] = ("call", "model")
 _FIELD: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_MODULE: Final = re.compile(rf"{_FIELD.pattern}(\.{_FIELD.pattern})*", re.ASCII)
+_MODEL: Final = re.compile(rf"{_FIELD.pattern}\.{_FIELD.pattern}", re.ASCII)
+_TARGET: Final = re.compile(rf"{_MODULE.pattern}:{_MODULE.pattern}", re.ASCII)
 
 
 @final
@@ -128,7 +136,9 @@ def load(path: pathlib.Path) -> HookFile:
     """
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise HookFileError(str(path), "", "", "is not UTF-8") from error
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise HookFileError(str(path), "", "", f"cannot be read ({reason})") from error
     return parse(text, str(path))
@@ -150,188 +160,122 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
         HookFileError: It cannot be used; the message says where and why.
     """
     try:
-        table = tomllib.loads(text)
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise HookFileError(source, "", "", f"is not TOML: {error}") from error
-    top = _Table(source, "", "", table)
+    except RecursionError as error:
+        raise HookFileError(source, "", "", "is nested too deeply") from error
+    top = Table(source, "", "", values)
     top.allow("host", "hook")
-    host = top.table("host", required=True)
+    host = top.table("host", required="names the host")
     host.allow("name", "module", "distribution", "content")
     hooks: dict[str, Hook] = {}
-    for number, item in enumerate(top.tables("hook"), start=1):
-        hook = _hook(_Table(source, str(item.get("name", f"#{number}")), "", item))
+    for table in top.hooks():
+        hook = _hook(table)
         if hook.name in hooks:
-            raise HookFileError(source, hook.name, "name", "stands twice; each hook has a name of its own")
+            raise table.error("name", "stands twice; each hook has a name of its own")
         hooks[hook.name] = hook
+    has_module = preset or "module" in host
     return HookFile(
         source=source,
         host=host.text("name", required=True),
-        module=host.text("module", required=preset),
+        module=host.matching("module", _MODULE, "a module, as in desk.services") if has_module else "",
         distribution=host.text("distribution"),
-        content=tuple(host.texts("content")),
+        content=host.texts("content"),
         hooks=tuple(hooks.values()),
         preset=preset,
     )
 
 
-def _hook(table: _Table) -> Hook:
-    kind = table.one_of("kind", ("call", "model"))
+def _hook(table: Table) -> Hook:
+    name = table.text("name", required=True)
+    kind = cast("Kind", table.one_of("kind", _KINDS))
     own = ("target", "action") if kind == "call" else ("model", "lifecycle", "commander")
     table.allow("name", "kind", "incident", "actor", "create", "stage", "ids", *own)
-    roots = ROOTS[cast("Kind", kind)]
-    incident = table.table("incident", required=True)
+    roots = ROOTS[kind]
+    incident = table.table("incident", required="says where the incident's values are found")
     incident.allow(*INCIDENT_KEYS)
+    incident.path("id", roots, required="says where the incident's id is found")
     actor = table.table("actor")
     actor.allow("id", "system_admin")
     create = table.table("create")
     create.allow("public")
+    found = {key: incident.path(key, roots) for key in INCIDENT_KEYS}
     made: dict[str, Any] = {
-        "name": table.text("name", required=True),
+        "name": name,
         "kind": kind,
-        "incident": {
-            key: incident.path(key, roots, required=key == "id") for key in INCIDENT_KEYS if key in incident
-        },
+        "incident": {key: path for key, path in found.items() if path is not None},
         "actor_id": actor.path("id", roots),
         "system_admin": actor.path("system_admin", roots),
-        "public": create.get("public")
-        if isinstance(create.get("public"), bool)
-        else create.path("public", roots),
-        "stage": _stage(table.table("stage"), cast("Kind", kind), roots),
+        "public": create.path_or_flag("public", roots),
+        "stage": _stage(table.table("stage"), kind, roots),
         "id_shapes": _id_shapes(table.table("ids")),
     }
-    if "id" not in incident:
-        raise incident.error("id", "is missing; it says where the incident's id is found")
-    if kind == "call":
-        return Hook(target=_target(table), action=cast("Action", table.one_of("action", ACTIONS)), **made)
-    lifecycle, commander = table.table("lifecycle"), table.table("commander")
-    lifecycle.allow("field", "closed")
-    commander.allow("field")
-    closed = lifecycle.plain_list("closed")
-    if lifecycle and not closed:
-        raise lifecycle.error(
-            "closed", "must list the values of the field that mean that an incident has ended"
-        )
-    return Hook(
-        target=table.matching("model", _MODEL, "an app label and a model, as in helpdesk.Ticket"),
-        lifecycle_field=lifecycle.field("field") if lifecycle else "",
-        closed=closed,
-        commander_field=commander.field("field") if commander else "",
-        **made,
-    )
+    return Hook(**made, **(_of_call(table) if kind == "call" else _of_model(table)))
 
 
-def _target(table: _Table) -> str:
+def _of_call(table: Table) -> dict[str, Any]:
+    """What a hook of kind `call` alone says."""
     target = table.matching("target", _TARGET, "module:name, as in desk.services:Desk.declare")
     if target.startswith("__main__:"):
         raise table.error(
             "target", "is in __main__, which is never imported; move it into a module of its own"
         )
-    return target
+    action = cast("Action", table.one_of("action", ACTIONS))
+    for key, belongs_to in (("create", "create"), ("stage", "change_stage")):
+        if key in table and action != belongs_to:
+            raise table.error(key, f"goes with the action {belongs_to}; this hook's is {action}")
+    return {"target": target, "action": action}
 
 
-def _stage(table: _Table, kind: Kind, roots: tuple[str, ...]) -> Stage | None:
+def _of_model(table: Table) -> dict[str, Any]:
+    """What a hook of kind `model` alone says."""
+    lifecycle, commander = table.table("lifecycle"), table.table("commander")
+    lifecycle.allow("field", "closed")
+    commander.allow("field")
+    made: dict[str, Any] = {
+        "target": table.matching("model", _MODEL, "an app label and a model, as in helpdesk.Ticket")
+    }
+    if lifecycle:
+        made["lifecycle_field"] = _field(lifecycle)
+        made["closed"] = lifecycle.plain_list(
+            "closed", required="lists the values of the field that mean that an incident has ended"
+        )
+    if commander:
+        made["commander_field"] = _field(commander)
+    return made
+
+
+def _field(table: Table) -> str:
+    return table.matching("field", _FIELD, "the name of a field of the model")
+
+
+def _stage(table: Table, kind: Kind, roots: tuple[str, ...]) -> Stage | None:
     if not table:
         return None
-    key = "field" if kind == "model" else "path"
-    table.allow(key, "offset", "order")
-    order = table.plain_list("order")
-    offset = table.get("offset", 0)
-    if type(offset) is not int:
-        raise table.error("offset", "must be an integer, added to the host's own to make it 0-based")
-    if order and offset:
+    table.allow("field" if kind == "model" else "path", "offset", "order")
+    if "offset" in table and "order" in table:
         raise table.error("offset", "goes with the host's own integer, not with `order`")
-    source = table.field("field") if kind == "model" else table.path("path", roots, required=True)
-    return Stage(source=cast("Path | str", source), offset=offset, order=order)
+    source = (
+        _field(table)
+        if kind == "model"
+        else table.path("path", roots, required="says where the stage is found")
+    )
+    return Stage(
+        source=cast("Path | str", source),
+        offset=table.integer("offset", "added to the host's own to make it 0-based"),
+        order=table.plain_list("order"),
+    )
 
 
-def _id_shapes(table: _Table) -> Mapping[str, re.Pattern[str]] | None:
+def _id_shapes(table: Table) -> Mapping[str, re.Pattern[str]] | None:
     shapes = {}
-    for name in table.keys():  # noqa: SIM118  a _Table is no mapping
-        if name not in ATTRIBUTES or ATTRIBUTES[name].rule != "id":
-            known = ", ".join(key for key, attribute in ATTRIBUTES.items() if attribute.rule == "id")
-            raise table.error(name, f"is no id attribute; those are {known}")
+    for name in table.keys():  # noqa: SIM118  a Table is no mapping
+        if name not in ID_ATTRIBUTES:
+            known = ", ".join(f'"{attribute}"' for attribute in ID_ATTRIBUTES)
+            raise table.error(name, f"is no id of an event; those are, with their quotes, {known}")
         try:
             shapes[name] = re.compile(table.text(name, required=True), re.ASCII)
-        except re.error as error:
+        except (re.error, ValueError, OverflowError, RecursionError) as error:
             raise table.error(name, f"is no regular expression: {error}") from error
     return shapes or None
-
-
-class _Table:
-    """One table of the file, with errors that say where they are."""
-
-    def __init__(self, source: str, hook: str, prefix: str, values: Mapping[str, Any]) -> None:
-        self._source, self._hook, self._prefix, self._values = source, hook, prefix, values
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._values
-
-    def __bool__(self) -> bool:
-        return bool(self._values)
-
-    def keys(self) -> list[str]:
-        return list(self._values)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self._values.get(key, default)
-
-    def error(self, key: str, reason: str) -> HookFileError:
-        return HookFileError(self._source, self._hook, f"{self._prefix}{key}", reason)
-
-    def allow(self, *keys: str) -> None:
-        for key in self._values:
-            if key not in keys:
-                raise self.error(key, f"is not known here; known are {', '.join(keys)}")
-
-    def table(self, key: str, *, required: bool = False) -> _Table:
-        value = self._values.get(key, {})
-        if not isinstance(value, dict) or (required and not value):
-            raise self.error(key, "must be a table" if value else "is missing; it must be a table")
-        return _Table(self._source, self._hook, f"{self._prefix}{key}.", value)
-
-    def tables(self, key: str) -> list[dict[str, Any]]:
-        value = self._values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.error(key, "must be an array of tables: [[hook]]")
-        return value
-
-    def text(self, key: str, *, required: bool = False) -> str:
-        value = self._values.get(key, "")
-        if not isinstance(value, str) or (required and not value.strip()):
-            raise self.error(key, "must be text" if key in self._values else "is missing; it must be text")
-        return value.strip()
-
-    def texts(self, key: str) -> list[str]:
-        value = self._values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(key, "must be a list of texts")
-        return value
-
-    def plain_list(self, key: str) -> tuple[Plain, ...]:
-        value = self._values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str | int) for item in value):
-            raise self.error(key, "must be a list of texts or integers")
-        return tuple(value)
-
-    def one_of(self, key: str, known: tuple[str, ...]) -> str:
-        value = self._values.get(key)
-        if value not in known:
-            raise self.error(key, f"must be one of {', '.join(known)}")
-        return cast("str", value)
-
-    def matching(self, key: str, grammar: re.Pattern[str], expected: str) -> str:
-        value = self.text(key, required=True)
-        if grammar.fullmatch(value) is None:
-            raise self.error(key, f"must be {expected}")
-        return value
-
-    def field(self, key: str) -> str:
-        return self.matching(key, _FIELD, "the name of a field of the model")
-
-    def path(self, key: str, roots: tuple[str, ...], *, required: bool = False) -> Path | None:
-        if key not in self._values and not required:
-            return None
-        try:
-            return compile_path(self.text(key, required=True), roots)
-        except PathError as error:
-            raise self.error(key, str(error)) from error
