@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
-from google.protobuf import json_format  # type: ignore[import-untyped]  # protobuf ships no types
-from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]  # nor does this
+from google.protobuf import json_format
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2

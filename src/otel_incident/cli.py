@@ -85,8 +85,7 @@ def catalog_text() -> str:
     for attribute in ATTRIBUTES.values():
         seed = f"; seed: {attribute.seed_name}" if attribute.seed_name else ""
         lines += [
-            f"  {attribute.name}: {attribute.type}, rule {attribute.rule}{seed}; "
-            f"identifies {attribute.identifies}",
+            f"  {attribute.name}: {attribute.type}, {attribute.rule}{seed}; whom: {attribute.identifies}",
             f"      {attribute.brief} {attribute.why}",
         ]
         if attribute.members:

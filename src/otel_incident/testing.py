@@ -98,7 +98,7 @@ class _Ticks:
 @contextmanager
 def recording() -> Iterator[Recorder]:
     """Record every lifecycle event of this process; nothing is sent and no file is made."""
-    exporter = InMemoryLogRecordExporter()
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # untyped upstream
     provider = LoggerProvider(resource=Resource.get_empty(), shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     ticks = _Ticks()
