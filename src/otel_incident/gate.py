@@ -15,15 +15,18 @@ without being registered and passes everything else as it is.
 
 from __future__ import annotations
 
+import copy
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, final
 
 from opentelemetry._logs import LogRecord
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
 from opentelemetry.metrics import get_meter
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
+from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceState, set_span_in_context
 from opentelemetry.trace.status import Status
@@ -37,10 +40,10 @@ from otel_incident.vocabulary import EVENTS, RESOURCE, SCHEMA_URL, SCOPE_NAME, S
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span
 
 Mode = Literal["strict", "standard"]
+T = TypeVar("T")
 MODES: Final[tuple[Mode, ...]] = ("strict", "standard")
 
 _FAILED: Final = Drop("", "internal_error", "none")
@@ -147,21 +150,30 @@ class ContentGateSpanProcessor(SpanProcessor):
             drops.extend(filtered.drops)
             return filtered
 
-        copy = ReadableSpan(
+        passed = ReadableSpan(
             name=span.kind.name.lower(),
             context=_bare(span.context),
             parent=_bare(span.parent),
             resource=self._gate.resource(span.resource),
             attributes=_bounded(registered(span.attributes), span.dropped_attributes),
-            events=[
-                Event(
-                    _event_name(event.name),
-                    registered(event.attributes, event.name).attributes,
-                    event.timestamp,
-                )
-                for event in span.events
-            ],
-            links=[Link(_bare(link.context), registered(link.attributes).attributes) for link in span.links],
+            events=_counted(
+                [
+                    Event(
+                        _event_name(event.name),
+                        _bounded(registered(event.attributes, event.name), event.dropped_attributes),
+                        event.timestamp,
+                    )
+                    for event in span.events
+                ],
+                span.dropped_events,
+            ),
+            links=_counted(
+                [
+                    Link(_bare(link.context), _bounded(registered(link.attributes), link.dropped_attributes))
+                    for link in span.links
+                ],
+                span.dropped_links,
+            ),
             kind=span.kind,
             status=Status(span.status.status_code),
             start_time=span.start_time,
@@ -169,7 +181,7 @@ class ContentGateSpanProcessor(SpanProcessor):
             instrumentation_scope=_scope(span.instrumentation_scope),
         )
         self._gate.count(drops)
-        return copy
+        return passed
 
     def _standard(self, span: ReadableSpan) -> ReadableSpan:
         attributes = without_forbidden(span.attributes or {})
@@ -186,14 +198,22 @@ class ContentGateSpanProcessor(SpanProcessor):
             parent=span.parent,
             resource=span.resource,
             attributes=_bounded(attributes, span.dropped_attributes) if attributes else span.attributes,
-            events=[
-                event if filtered is None else Event(event.name, filtered.attributes, event.timestamp)
-                for event, filtered in events
-            ],
-            links=[
-                link if filtered is None else Link(link.context, filtered.attributes)
-                for link, filtered in links
-            ],
+            events=_counted(
+                [
+                    Event(event.name, _bounded(filtered, event.dropped_attributes), event.timestamp)
+                    if filtered
+                    else event
+                    for event, filtered in events
+                ],
+                span.dropped_events,
+            ),
+            links=_counted(
+                [
+                    Link(link.context, _bounded(filtered, link.dropped_attributes)) if filtered else link
+                    for link, filtered in links
+                ],
+                span.dropped_links,
+            ),
             kind=span.kind,
             status=span.status,
             start_time=span.start_time,
@@ -246,7 +266,7 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
         event = EVENTS.get(record.event_name) if type(record.event_name) is str else None
         filtered = keep_registered(record.attributes or {}, event.attributes if event else _EVENT_ATTRIBUTES)
         self._gate.count(filtered.drops)
-        return ReadWriteLogRecord(
+        passed = ReadWriteLogRecord(
             log_record=LogRecord(
                 timestamp=record.timestamp,
                 observed_timestamp=record.observed_timestamp,
@@ -261,6 +281,8 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
             instrumentation_scope=_scope(entry.instrumentation_scope),
             limits=entry.limits,
         )
+        _count_missing(passed, entry.dropped_attributes + len(filtered.drops))
+        return passed
 
     def _standard(self, entry: ReadWriteLogRecord) -> ReadWriteLogRecord:
         record = entry.log_record
@@ -268,21 +290,16 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
         if filtered is None:
             return entry
         self._gate.count(filtered.drops)
-        return ReadWriteLogRecord(
-            log_record=LogRecord(
-                timestamp=record.timestamp,
-                observed_timestamp=record.observed_timestamp,
-                context=record.context,
-                severity_number=record.severity_number,
-                severity_text=record.severity_text,
-                body=record.body,
-                attributes=filtered.attributes,
-                event_name=record.event_name,
-            ),
+        shallow = copy.copy(record)  # not made anew: that would look for a trace where the gate runs
+        shallow.attributes = filtered.attributes
+        passed = ReadWriteLogRecord(
+            log_record=shallow,
             resource=entry.resource,
             instrumentation_scope=entry.instrumentation_scope,
             limits=entry.limits,
         )
+        _count_missing(passed, entry.dropped_attributes + len(filtered.drops))
+        return passed
 
 
 _EVENT_ATTRIBUTES: Final = frozenset(name for event in EVENTS.values() for name in event.attributes)
@@ -293,6 +310,20 @@ def _bounded(filtered: Filtered, dropped: int) -> BoundedAttributes:
     attributes = BoundedAttributes(attributes=filtered.attributes)
     attributes.dropped = dropped + len(filtered.drops)
     return attributes
+
+
+def _counted(items: list[T], dropped: int) -> Sequence[T]:
+    """Events or links that say how many of them the SDK's limits had taken."""
+    counted: BoundedList[T] = BoundedList.from_seq(None, items)
+    counted.dropped = dropped
+    return counted
+
+
+def _count_missing(entry: ReadWriteLogRecord, dropped: int) -> None:
+    """Say in OTLP's own count how many attributes are missing."""
+    attributes = entry.log_record.attributes
+    if isinstance(attributes, BoundedAttributes):
+        attributes.dropped = dropped
 
 
 def _event_name(name: str) -> str:
@@ -325,7 +356,4 @@ def _bare_context(record: LogRecord) -> Context:
     context = SpanContext(
         record.trace_id or 0, record.span_id or 0, is_remote=False, trace_flags=record.trace_flags
     )
-    return set_span_in_context(NonRecordingSpan(context), _EMPTY)
-
-
-_EMPTY: Final = set_span_in_context(NonRecordingSpan(SpanContext(0, 0, is_remote=False)))
+    return set_span_in_context(NonRecordingSpan(context), Context())
