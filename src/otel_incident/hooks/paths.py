@@ -6,15 +6,18 @@
     sum(len(self.stages[*].tasks))       how many over all
 
 A path reads only what is already loaded: on an instance of an ORM model nothing but loaded columns
-and relations is looked at, so that no query is ever ours. What is not there is absent (None).
+and relations is looked at, and what the host has not resolved yet stays so, so that no query is ever
+ours. What is not there is absent (None), and so is a count of what is not there. Nothing is called
+but what looking up means in Python: a host's property, mapping or sequence may be code of its own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final, Literal, final
+from typing import Final, Literal, TypeAlias, final
 
 Fold = Literal["value", "len", "sum"]
 
@@ -30,6 +33,9 @@ _FOLDS: Final = (
     (re.compile(r"sum\(len\((.*)\)\)"), "sum"),
     (re.compile(r"len\((.*)\)"), "len"),
 )
+_TEXT: Final = (str, bytes, bytearray, memoryview)
+_Collection: TypeAlias = list[object] | tuple[object, ...] | dict[object, object] | AbstractSet[object]
+_COLLECTIONS: Final = (list, tuple, dict, set, frozenset)
 
 
 @final
@@ -67,7 +73,8 @@ class Path:
             found = [roots.get(self.root)]
             for segment in self.segments:
                 if isinstance(segment, _Each):
-                    found = [item for value in found for item in _items(value)]
+                    collections = [_items(value) for value in found]
+                    found = [item for items in collections for item in items]
                 else:
                     found = [_look_up(value, segment) for value in found]
             if self.fold == "sum":
@@ -121,19 +128,36 @@ def compile_path(text: str, roots: Sequence[str]) -> Path:
 
 
 def _look_up(value: object, segment: str | int) -> object:
-    if value is None:
-        return None
+    value = _resolved(value)
+    kind = type(value)  # never `__class__`, which a proxy answers by resolving itself
     if isinstance(segment, int):
-        return value[segment] if isinstance(value, Sequence) and not isinstance(value, str) else None
-    if isinstance(value, Mapping):
-        return value.get(segment)
-    loaded = getattr(value, "__dict__", None)
-    if isinstance(loaded, dict):
-        if "_state" in loaded and hasattr(type(value), "_meta"):
-            return _django_loaded(value, loaded, segment)
-        if "_sa_instance_state" in loaded:
-            return loaded.get(segment)
+        indexable = issubclass(kind, Sequence) and not issubclass(kind, _TEXT)
+        return value[segment] if indexable else None  # type: ignore[index]  # a Sequence, by the line above
+    if issubclass(kind, Mapping):
+        return value.get(segment)  # type: ignore[attr-defined]  # a Mapping, by the line above
+    if value is None or segment.startswith("__"):  # a key may look like this, an attribute is Python's own
+        return None
+    loaded = _loaded(value)
+    if "_state" in loaded and hasattr(kind, "_meta"):
+        return _django_loaded(value, loaded, segment)
+    if "_sa_instance_state" in loaded:
+        return loaded.get(segment)
     return getattr(value, segment, None)
+
+
+def _loaded(value: object) -> dict[str, object]:
+    """What an instance holds itself."""
+    held = getattr(value, "__dict__", None)
+    return held if type(held) is dict else {}
+
+
+def _resolved(value: object) -> object:
+    """What a lazy object of Django's (`request.user`) stands for; None until the host has resolved it."""
+    for kind in type(value).__mro__:
+        if kind.__name__ == "LazyObject" and kind.__module__ == "django.utils.functional":
+            held = object.__getattribute__(value, "__dict__").get("_wrapped")
+            return None if type(held) is object else held  # a bare object() is Django's "not yet"
+    return value
 
 
 def _django_loaded(instance: object, loaded: dict[str, object], name: str) -> object:
@@ -149,12 +173,26 @@ def _django_loaded(instance: object, loaded: dict[str, object], name: str) -> ob
     return prefetched.get(name) if isinstance(prefetched, dict) else None
 
 
-def _items(value: object) -> Sequence[object]:
-    value = getattr(value, "_result_cache", value)  # a prefetched query set's rows
-    return value if isinstance(value, list | tuple) else ()
+def _items(value: object) -> list[object]:
+    """The items of a collection.
+
+    Raises:
+        TypeError: It is none, or it is not loaded: then nothing can be said of its items.
+    """
+    held = _collection(value)
+    if held is None:
+        raise TypeError
+    return list(held.values() if isinstance(held, dict) else held)
 
 
 def _length(value: object) -> int | None:
     """The length of a collection; of text it would be content."""
-    value = getattr(value, "_result_cache", value)
-    return len(value) if isinstance(value, list | tuple | dict | set | frozenset) else None
+    held = _collection(value)
+    return None if held is None else len(held)
+
+
+def _collection(value: object) -> _Collection | None:
+    """A collection in memory: one of Python's own, or the rows that a query set has fetched already."""
+    value = _resolved(value)
+    value = _loaded(value).get("_result_cache", value)
+    return value if issubclass(type(value), _COLLECTIONS) else None  # type: ignore[return-value]  # one of them
