@@ -1,6 +1,7 @@
 """Path expressions: what they find, that what is not there is absent, and that they call nothing."""
 
 from collections import UserDict, UserList, namedtuple
+from collections.abc import Iterator
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, NoReturn
 
@@ -49,6 +50,24 @@ class Interrupting:
         raise SystemExit(3)
 
 
+QUERIES: Final[list[str]] = []
+"""What a path made a host load; an error alone would be taken for an absent value."""
+
+
+@pytest.fixture(autouse=True)
+def _no_queries() -> Iterator[None]:
+    """No path of any test makes a host load anything."""
+    QUERIES.clear()
+    yield
+    assert QUERIES == []
+
+
+def query(what: str) -> NoReturn:
+    """What an ORM does for what it has not loaded."""
+    QUERIES.append(what)
+    raise LookupError(what)
+
+
 class Meta:
     """Like the `_meta` of a Django model."""
 
@@ -66,12 +85,12 @@ class DjangoRow:
 
     def __getattr__(self, name: str) -> NoReturn:
         """What Django's descriptors do with what is not loaded."""
-        raise AssertionError(f"a query for {name}")
+        query(name)
 
     @property
     def computed(self) -> NoReturn:
         """A property of the model, which may query."""
-        raise AssertionError("a query for computed")
+        query("computed")
 
 
 class DjangoRows:
@@ -81,7 +100,7 @@ class DjangoRows:
         self._result_cache = rows
 
     def _query(self) -> NoReturn:
-        raise AssertionError("a query for rows")
+        query("rows")
 
     __len__ = __iter__ = __bool__ = _query
 
@@ -94,7 +113,7 @@ class SqlAlchemyRow:
 
     def __getattr__(self, name: str) -> NoReturn:
         """What an expired attribute does."""
-        raise AssertionError(f"a query for {name}")
+        query(name)
 
 
 @pytest.mark.parametrize(
