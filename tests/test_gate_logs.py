@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 from opentelemetry import baggage
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
@@ -92,12 +92,18 @@ def test_strict_keeps_structure_and_registered_attributes(event_name: str | None
 
 @pytest.mark.parametrize("mode", gate.MODES)
 def test_a_record_without_a_trace_gets_none_from_where_it_is_filtered(mode: gate.Mode) -> None:
-    """The span that is current when the gate runs is not the record's."""
+    """The span and the baggage that are current when the gate runs are not the record's."""
     following = Recorder()
     given = entry({"incident.title": CANARY}, context=Context())
-    with use_span(NonRecordingSpan(OTHER_SPAN)):
-        ContentGateLogRecordProcessor(following, mode=mode).on_emit(given)
+    token = attach(baggage.set_baggage(CANARY, CANARY))
+    try:
+        with use_span(NonRecordingSpan(OTHER_SPAN)):
+            ContentGateLogRecordProcessor(following, mode=mode).on_emit(given)
+    finally:
+        detach(token)
     record = following.emitted[0].log_record
+    assert record.context is not None
+    assert baggage.get_all(record.context) == {}
     assert (record.trace_id, record.span_id, record.trace_flags) == (0, 0, 0)
 
 

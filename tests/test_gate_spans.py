@@ -150,6 +150,15 @@ def test_a_trace_arrives_whole_and_without_its_content(backend: Backend) -> None
     assert server.resource == {"service.name": "desk"}
 
 
+def test_no_span_context_keeps_a_foreign_trace_state() -> None:
+    """Of span, parent and links alike the sampling probability stays: another exporter may write them all."""
+    span, following, _ = ended({})
+    ContentGateSpanProcessor(following).on_end(span)
+    (passed,) = following.ended
+    contexts = [passed.context, passed.parent, *(link.context for link in passed.links)]
+    assert [dict(context.trace_state) for context in contexts if context] == [{"ot": "th:8"}] * 3
+
+
 def test_standard_takes_out_what_stands_in_our_namespaces_alone() -> None:
     """Unregistered keys and wrong types of ours go, everywhere in the span; all else is untouched."""
     kept: dict[str, str | int] = {"incident.id": "42", "http.route": SENTENCE, CANARY: 1}
