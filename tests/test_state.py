@@ -205,7 +205,9 @@ AS_NOBODY: Final = """
 def test_a_directory_that_is_read_only(tmp_path: Path) -> None:
     """Without the permission to write, the same error."""
     tmp_path.chmod(0o555)
-    process = start(AS_NOBODY)
+    # nobody may not write coverage data either, and would say so
+    unmeasured = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
+    process = start(AS_NOBODY, unmeasured)
     stdout, stderr = process.communicate(f"{tmp_path / 'state'}\n", timeout=30)
     tmp_path.chmod(0o755)
     assert stderr == ""
