@@ -1,0 +1,244 @@
+"""What one event costs the caller's thread: the stock SDK, this package, two analytics clients.
+
+All in one process, in rounds that take each candidate in turn, because a machine's noise lasts longer
+than a round. Nothing is sent: the exporter of both OpenTelemetry candidates does nothing, the
+analytics clients have sending off, which leaves out their queue and their thread: it flatters them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    InMemoryLogRecordExporter,
+    LogRecordExporter,
+    LogRecordExportResult,
+    SimpleLogRecordProcessor,
+)
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from otel_incident.config import Config
+from otel_incident.emitter import IncidentEmitter
+from otel_incident.events import Actor, Incident
+from otel_incident.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.metrics import MeterProvider as ApiMeterProvider
+    from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
+
+    Call = Callable[[], object]
+
+TARGET: Final = 1.3
+"""Ours, paced, is at most this many times the stock SDK's."""
+
+_PERIOD: Final = 1 / 500
+_WARM_UP: Final = 200
+_NS_IN_US: Final = 1000
+_STOCK: Final = "stock SDK"
+_OURS: Final = "otel_incident"
+_ACTOR: Final = Actor(id="7b1x9rj3etyy8k5m4hq6dwncao", roles=("end_user", "system_admin"))
+_INCIDENT: Final = Incident(
+    id="8f3kq1zt9bgy5xw7mhc4ndrepo",
+    active=True,
+    commander_id="7b1x9rj3etyy8k5m4hq6dwncao",
+    team_id="t5hq8w3nbjgz7mfx1kc9ydrepa",
+    created_at=datetime(2026, 11, 1, 12, tzinfo=UTC),
+    post_id="p9dm4x7kqtbz1hwc5ny8grfjeo",
+    checklist_count=3,
+    checklist_item_count=0,
+)
+_EVENTS: Final[Mapping[str, Callable[[IncidentEmitter], None]]] = {
+    "change_stage": lambda emitter: emitter.change_stage(_INCIDENT, actor=_ACTOR, stage_index=1),
+    "end": lambda emitter: emitter.end(_INCIDENT, actor=_ACTOR),
+}
+
+
+class NoOpExporter(LogRecordExporter):
+    """Takes a batch and forgets it."""
+
+    def export(self, _batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """Do nothing."""
+        return LogRecordExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Do nothing."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is kept."""
+        return timeout_millis > 0
+
+
+def say(line: str = "") -> None:
+    """Print one line."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def provider_with(processor: LogRecordProcessor) -> LoggerProvider:
+    """A provider of the stock SDK."""
+    provider = LoggerProvider()
+    provider.add_log_record_processor(processor)
+    return provider
+
+
+def ours(provider: LoggerProvider, meter_provider: ApiMeterProvider) -> IncidentEmitter:
+    """An emitter that reaches the provider through a whole pipeline."""
+    pipeline = Pipeline(Config.from_env(), logger_provider=provider, meter_provider=meter_provider)
+    return IncidentEmitter(route=pipeline.route)
+
+
+def sent_by(report: Callable[[IncidentEmitter], None]) -> tuple[str, dict[str, Any]]:
+    """The name and the attributes that an event ends up with."""
+    memory = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # untyped upstream
+    report(ours(provider_with(SimpleLogRecordProcessor(memory)), NoOpMeterProvider()))
+    (finished,) = memory.get_finished_logs()
+    record = finished.log_record
+    return record.event_name or "", dict(record.attributes or {})
+
+
+def stock(name: str, attributes: dict[str, Any]) -> Call:
+    """The same record through `Logger.emit` alone."""
+    logger = provider_with(BatchLogRecordProcessor(NoOpExporter())).get_logger("benchmark")
+
+    def call() -> None:
+        now = time.time_ns()
+        logger.emit(
+            timestamp=now,
+            observed_timestamp=now,
+            severity_number=SeverityNumber.INFO,
+            severity_text="INFO",
+            attributes=attributes,
+            event_name=name,
+        )
+
+    return call
+
+
+def segment(name: str, attributes: dict[str, Any]) -> Call | None:
+    """`track` of segment-analytics-python; None where it is not installed."""
+    try:
+        from segment.analytics.client import (  # type: ignore[import-not-found]  # noqa: PLC0415  optional
+            Client,
+        )
+    except ImportError:
+        return None
+    client = Client("no-key", host="http://127.0.0.1:9", send=False)
+    return lambda: client.track(user_id=_ACTOR.id, event=name, properties=attributes)
+
+
+def rudder(name: str, attributes: dict[str, Any]) -> Call | None:
+    """`track` of rudder-sdk-python; None where it is not installed."""
+    try:
+        from rudderstack.analytics.client import (  # type: ignore[import-not-found]  # noqa: PLC0415  optional
+            Client,
+        )
+    except ImportError:
+        return None
+    client = Client("no-key", host="http://127.0.0.1:9", send=False)
+    return lambda: client.track(user_id=_ACTOR.id, event=name, properties=attributes)
+
+
+def candidates(event: str) -> dict[str, Call]:
+    """Everything that is compared for one event, the stock SDK first."""
+    report = _EVENTS[event]
+    name, attributes = sent_by(report)
+    plain = ours(provider_with(BatchLogRecordProcessor(NoOpExporter())), NoOpMeterProvider())
+    counted = ours(
+        provider_with(BatchLogRecordProcessor(NoOpExporter())),
+        MeterProvider(metric_readers=[InMemoryMetricReader()]),
+    )
+    found: dict[str, Call] = {
+        _STOCK: stock(name, attributes),
+        _OURS: lambda: report(plain),
+        f"{_OURS}, metrics on": lambda: report(counted),
+    }
+    for package, make in (("segment-analytics-python", segment), ("rudder-sdk-python", rudder)):
+        call = make(name, attributes)
+        if call is None:
+            say(f"skipped: {package} is not installed")
+        else:
+            found[package] = call
+    return found
+
+
+def tight(call: Call, count: int) -> list[int]:
+    """Nanoseconds of each call, one after the other."""
+    clock, taken = time.perf_counter_ns, []
+    for _ in range(count):
+        before = clock()
+        call()
+        taken.append(clock() - before)
+    return taken
+
+
+def paced(call: Call, count: int) -> list[int]:
+    """Nanoseconds of each call at 500 a second: the caches are cold, as in a host that does other work."""
+    clock, taken = time.perf_counter_ns, []
+    due = time.perf_counter()
+    for _ in range(count):
+        due += _PERIOD
+        time.sleep(max(0.0, due - time.perf_counter()))
+        before = clock()
+        call()
+        taken.append(clock() - before)
+    return taken
+
+
+def measure(
+    calls: Mapping[str, Call], how: Callable[[Call, int], list[int]], rounds: int, count: int
+) -> dict[str, list[int]]:
+    """Every candidate in every round, each round beginning with another one."""
+    taken: dict[str, list[int]] = {name: [] for name in calls}
+    names = list(calls)
+    for index in range(rounds):
+        first = index % len(names)
+        for name in names[first:] + names[:first]:
+            taken[name] += how(calls[name], count)
+    return taken
+
+
+def show(title: str, taken: Mapping[str, list[int]]) -> float:
+    """Print one table; returns how many times the stock SDK's median ours is."""
+    say(f"\n{title}, {len(taken[_STOCK])} events each\n")
+    say("| candidate | median µs | p99 µs | median / stock | p99 / stock |")
+    say("|---|---:|---:|---:|---:|")
+    rows = {
+        name: (statistics.median(values) / _NS_IN_US, statistics.quantiles(values, n=100)[98] / _NS_IN_US)
+        for name, values in taken.items()
+    }
+    for name, (median, p99) in rows.items():
+        ratios = f"{median / rows[_STOCK][0]:.2f} | {p99 / rows[_STOCK][1]:.2f}"
+        say(f"| {name} | {median:.1f} | {p99:.1f} | {ratios} |")
+    return rows[_OURS][0] / rows[_STOCK][0]
+
+
+def main() -> None:
+    """Run all and say whether the target is met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--paced", type=int, default=60, help="events in a round, paced")
+    parser.add_argument("--tight", type=int, default=1000, help="events in a round, in a tight loop")
+    given = parser.parse_args()
+    for event in _EVENTS:
+        calls = candidates(event)
+        measure(calls, tight, 1, _WARM_UP)
+        ratio = show(f"{event}, paced at 500/s", measure(calls, paced, given.rounds, given.paced))
+        show(f"{event}, tight loop", measure(calls, tight, given.rounds, given.tight))
+        verdict = "met" if ratio <= TARGET else "MISSED"
+        say(f"\n{event}: ours paced is {ratio:.2f} x stock; target {TARGET} x: {verdict}")
+
+
+if __name__ == "__main__":
+    main()
