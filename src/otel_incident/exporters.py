@@ -8,9 +8,8 @@ for our own batches and say one line for an outage and one for its end.
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
-import threading
 from typing import TYPE_CHECKING, Any, Final, final
 
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
@@ -19,11 +18,13 @@ from opentelemetry.util._importlib_metadata import entry_points
 from otel_incident.config import Batch
 from otel_incident.config_file import described_processors
 from otel_incident.errors import ConfigurationError
+from otel_incident.guard import HostLock, say, swallow
+from otel_incident.quiet import attach, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Sized
 
-    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 
     from otel_incident.config import Config
 
@@ -31,13 +32,11 @@ EXIT_SECONDS: Final = 2.0
 """At exit at most this long is spent on delivery, none if the endpoint refused last."""
 
 _GROUP: Final = "opentelemetry_logs_exporter"
-_logger: Final = logging.getLogger("otel_incident")
-_sending: Final = threading.local()
 
 
 @final
 class DeferredExporter(LogRecordExporter):
-    """An exporter that is made when the first batch leaves.
+    """An exporter that is made when the first batch leaves, and that says one line for an outage.
 
     Args:
         name: What it is called in a log line: the entry point's name.
@@ -45,77 +44,124 @@ class DeferredExporter(LogRecordExporter):
     """
 
     def __init__(self, name: str, build: Callable[[], LogRecordExporter]) -> None:
+        self.reason = ""  # why the batch that is being delivered failed, as far as its exporter has said
         self._name = name
         self._build = build
+        self._lock = HostLock()
         self._exporter: LogRecordExporter | None = None
-        self._pid = os.getpid()
-        self._lost = 0
+        self._parents: LogRecordExporter | None = None
         self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing was tried yet by this process."""
+        self._pid = os.getpid()
+        self._refused = False
+        self._lost = 0
+        self._in_flight = 0
+        self._interrupted = 0
 
     @property
     def failing(self) -> bool:
-        """Whether the last batch could not be delivered."""
-        return self._lost > 0
+        """Whether the last batch of this process could not be delivered."""
+        return self._refused and self._pid == os.getpid()
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Deliver a batch; never raises, and says one line for each outage."""
-        if self._closed:
-            return LogRecordExportResult.FAILURE
-        _sending.reason = ""
-        _sending.active = True
-        try:
-            result = self._current().export(batch)
-        except Exception as error:  # noqa: BLE001  an exporter that raises is an outage like any other
-            _sending.reason = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
-            result = LogRecordExportResult.FAILURE
-        finally:
-            _sending.active = False
-        if result is LogRecordExportResult.SUCCESS:
-            self._recovered()
+        """Deliver a batch; never raises."""
+        if self._pid != os.getpid():
+            # kept, since a gRPC channel must not be closed in a child; the child makes its own
+            self._parents, self._exporter = self._exporter, None
+            self._begin()
+        with self._lock:
+            if self._closed:
+                return LogRecordExportResult.FAILURE
+            self._in_flight = len(batch)
+        result = self._deliver(batch)
+        with self._lock:
+            self._in_flight = 0
+            if self._closed:  # it was interrupted, and who did that says so
+                return result
+        self._refused = result is not LogRecordExportResult.SUCCESS
+        if self._refused:
+            self.lose(len(batch), self.reason or "no reason given")
         else:
-            self._failed(len(batch), _sending.reason or "no reason given")
+            self._recovered()
         return result
 
-    def close(self) -> None:
-        """Deliver nothing more."""
-        self._closed = True
-
-    def shutdown(self) -> None:
-        """Stop, and interrupt a delivery that waits for its next attempt."""
-        self._closed = True
-        if self._exporter is not None and self._pid == os.getpid():
-            _sending.active = True
-            try:
-                self._exporter.shutdown()  # type: ignore[no-untyped-call]  # untyped upstream
-            finally:
-                _sending.active = False
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing is kept here."""
-        return self._exporter is None or self._exporter.force_flush(timeout_millis)
-
-    def _current(self) -> LogRecordExporter:
-        if self._exporter is None or self._pid != os.getpid():
-            self._exporter = self._build()
-            self._pid = os.getpid()
-            _quieten()
-        return self._exporter
-
-    def _failed(self, count: int, reason: str) -> None:
-        first = self._lost == 0
-        self._lost += count
+    def lose(self, count: int, reason: str) -> None:
+        """Count events that cannot be delivered; the first ones of an outage are said."""
+        with self._lock:
+            first = self._lost == 0
+            self._lost += count
         if first:
-            _logger.warning(
+            say(
                 "Incident events cannot be delivered by the exporter %s (%s); they are dropped until its "
                 "endpoint takes them again. This is said once for an outage.",
                 self._name,
                 reason,
             )
 
+    def shutdown(self) -> None:
+        """Stop, and interrupt a delivery that waits for an answer or for its next attempt."""
+        with self._lock:
+            self._closed = True
+            self._interrupted = self._in_flight
+        if self._exporter is None or self._pid != os.getpid():
+            return
+        with quiet(self):
+            try:
+                self._exporter.shutdown()  # type: ignore[no-untyped-call]  # untyped upstream
+            except Exception as error:  # noqa: BLE001  an exporter of anybody's; the host is about to end
+                swallow("pipeline", error)
+
+    def give_up(self, queued: int) -> None:
+        """After the shutdown: say what the end of the process cost, if its outage was not said before."""
+        with self._lock:
+            left, first = queued + self._interrupted, self._lost == 0
+        if left and first and self._pid == os.getpid():
+            say(
+                "%d incident events were not delivered by the exporter %s when the process ended (%s).",
+                left,
+                self._name,
+                self.reason or "no answer",
+            )
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is kept here."""
+        return self._exporter is None or self._exporter.force_flush(timeout_millis)
+
+    def _deliver(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        self.reason = ""
+        try:
+            if self._exporter is None:
+                self._exporter = self._make()
+            # each time, since loggers are made as one goes
+            attach(type(self._exporter).__module__.partition(".")[0])
+            with quiet(self):
+                return self._exporter.export(batch)
+        except ConfigurationError as error:
+            self.reason = str(error)
+        except Exception as error:  # noqa: BLE001  an exporter that raises is an outage like any other
+            self.reason = type(error).__name__
+        return LogRecordExportResult.FAILURE
+
+    def _make(self) -> LogRecordExporter:
+        """Build the exporter; what it logs of its settings passes, but not at each further attempt."""
+        with quiet(self) if self._lost else contextlib.nullcontext():
+            try:
+                return self._build()
+            except ConfigurationError:
+                raise
+            except Exception as error:
+                raise ConfigurationError(
+                    f"it cannot be made of its settings: {type(error).__name__}"
+                ) from error
+
     def _recovered(self) -> None:
-        if self._lost:
-            _logger.warning("The exporter %s delivers again; %d events were lost.", self._name, self._lost)
-            self._lost = 0
+        with self._lock:
+            lost, self._lost = self._lost, 0
+        if lost:
+            say("The exporter %s delivers again; %d events were lost.", self._name, lost)
 
 
 @final
@@ -125,9 +171,10 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
     Args:
         exporter: Where batches go.
         batch: Sizes and times.
+        exit_seconds: How long its shutdown may take.
     """
 
-    def __init__(self, exporter: DeferredExporter, batch: Batch) -> None:
+    def __init__(self, exporter: DeferredExporter, batch: Batch, exit_seconds: float = EXIT_SECONDS) -> None:
         super().__init__(
             exporter,
             schedule_delay_millis=batch.schedule_delay_millis,
@@ -136,13 +183,29 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
             max_queue_size=batch.max_queue_size,
         )
         self._deferred = exporter
+        self._exit_seconds = exit_seconds
+        attach()
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Queue a record; where the queue is full, the oldest goes, which belongs to the outage's line."""
+        if len(self._queue()) < self._batch_processor._max_queue_size:  # noqa: SLF001  see _queue
+            super().on_emit(log_record)
+            return
+        self._deferred.lose(1, "its queue is full")
+        with quiet(self._deferred):
+            super().on_emit(log_record)
 
     def shutdown(self) -> None:
         """Deliver what is queued within the bound; nothing if the endpoint refused last."""
-        if self._deferred.failing:
-            self._deferred.close()
+        seconds = 0.0 if self._deferred.failing else self._exit_seconds
         # The public shutdown takes no time limit and waits 30 s; the object behind it does take one.
-        self._batch_processor.shutdown(timeout_millis=int(EXIT_SECONDS * 1000))
+        self._batch_processor.shutdown(timeout_millis=int(seconds * 1000))
+        self._deferred.give_up(len(self._queue()))
+
+    def _queue(self) -> Sized:
+        """The SDK shows its queue to nobody, and tells only its log when it drops something."""
+        queue: Sized = self._batch_processor._queue  # noqa: SLF001  the same
+        return queue
 
 
 def batch_processors(config: Config) -> list[BoundedBatchProcessor]:
@@ -154,7 +217,8 @@ def batch_processors(config: Config) -> list[BoundedBatchProcessor]:
             (DeferredExporter("of OTEL_CONFIG_FILE", _from_file(described)), Batch.described_by(described))
             for described in described_processors(config.config_file)
         ]
-    return [BoundedBatchProcessor(exporter, batch) for exporter, batch in made]
+    # they are shut down one after the other, and the bound holds for all of them
+    return [BoundedBatchProcessor(exporter, batch, EXIT_SECONDS / len(made)) for exporter, batch in made]
 
 
 def _from_entry_point(name: str) -> Callable[[], LogRecordExporter]:
@@ -180,40 +244,3 @@ def _from_file(processor: Any) -> Callable[[], LogRecordExporter]:
         return exporter
 
     return build
-
-
-class _OwnFailures(logging.Filter):
-    """Keeps what an exporter logs about our batches to itself; the host's own exporters still speak."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if not getattr(_sending, "active", False):
-            return True
-        reason = _reason(record)
-        if reason:
-            _sending.reason = reason
-        return False
-
-
-def _reason(record: logging.LogRecord) -> str:
-    """Why a delivery failed, from a closed set: a status code, a gRPC code, or an exception's class."""
-    arguments = record.args if isinstance(record.args, tuple) else ()
-    for argument in arguments:
-        if type(argument) is int and 400 <= argument < 600:  # noqa: PLR2004  HTTP's error statuses
-            return f"HTTP {argument}"
-        if isinstance(argument, BaseException):
-            return type(argument).__name__
-        if type(argument).__name__ == "StatusCode":
-            return f"gRPC {argument.name}"  # type: ignore[attr-defined]  # grpc is not imported for its type
-    return ""
-
-
-_own_failures: Final = _OwnFailures()
-
-
-def _quieten() -> None:
-    """Attach the filter to each logger that an exporter or its transport writes to."""
-    for name in list(logging.root.manager.loggerDict):
-        if name.startswith(("opentelemetry.", "urllib3.")):
-            logger = logging.getLogger(name)
-            if _own_failures not in logger.filters:
-                logger.addFilter(_own_failures)

@@ -8,15 +8,17 @@ nothing happened; what we do afterwards can neither fail nor change its result.
 
 from __future__ import annotations
 
+import functools
 import inspect
-import logging
+import weakref
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import wrapt
 
-from otel_incident.guard import fail_open
+from otel_incident.guard import fail_open, say
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.extraction import event_of, incident_of
+from otel_incident.hooks.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     from otel_incident.hooks.spec import Hook, HookFile
     from otel_incident.vocabulary import Action
 
-_logger: Final = logging.getLogger("otel_incident")
 _MISSING: Final = object()
+# Descriptors that are no callables themselves, but give one.
+_METHODS: Final = (classmethod, functools.partialmethod, functools.singledispatchmethod)
 
 
 @final
@@ -64,27 +67,31 @@ class CallWatch:
     def uninstall(self) -> None:
         """Put the callable back; a wrapper that somebody put over ours keeps calling through."""
         self._active = False
-        if self._undo is not None:
-            self._undo()
-            self._undo = None
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            undo()
 
     def _patch(self, module: Any) -> None:
         if not self._active or self._undo is not None:
             return
-        name = self._hook.target.partition(":")[2]
         try:
-            parent, attribute, original = wrapt.resolve_path(module, name)
+            parent, attribute, original = wrapt.resolve_path(module, self._hook.target.partition(":")[2])
         except AttributeError:
-            _logger.warning(
-                "%s, hook %r: %s does not exist, so it reports nothing; correct `target` or remove the hook.",
-                self._file.source,
-                self._hook.name,
-                self._hook.target,
-            )
+            self._warn("does not exist")
             return
-        own = vars(parent).get(attribute, _MISSING)
-        wrapper = wrapt.FunctionWrapper(original, self._call)
-        setattr(parent, attribute, wrapper)
+        if inspect.isclass(original):
+            self._warn("is a class, not a function (its __init__ is one)")
+            return
+        if not callable(original) and not isinstance(original, _METHODS):
+            self._warn("is not a function")
+            return
+        try:
+            own = vars(parent).get(attribute, _MISSING)
+            wrapper = Watched(original, self._call)
+            setattr(parent, attribute, wrapper)
+        except (AttributeError, TypeError):
+            self._warn("cannot be replaced where it stands")
+            return
 
         def undo() -> None:
             if vars(parent).get(attribute) is not wrapper:
@@ -97,6 +104,15 @@ class CallWatch:
         self._undo = undo
         self._matched(self._file)
 
+    def _warn(self, why: str) -> None:
+        say(
+            "%s, hook %r: %s %s, so it reports nothing; correct `target` or remove the hook.",
+            self._file.source,
+            self._hook.name,
+            self._hook.target,
+            why,
+        )
+
     def _call(
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
@@ -104,7 +120,12 @@ class CallWatch:
         if not self._active:
             return result
         if inspect.iscoroutine(result):
-            return self._await(result, wrapped, instance, args, kwargs)
+            watched: Any = self._await(result, wrapped, instance, args, kwargs)
+            watched.__name__, watched.__qualname__ = result.__name__, result.__qualname__
+            # a task that is cancelled before it starts never gets to the host's coroutine, which
+            # would complain that nobody awaited it
+            weakref.finalize(watched, result.close).atexit = False
+            return watched
         self._report(wrapped, instance, args, kwargs, result)
         return result
 
@@ -130,13 +151,23 @@ class CallWatch:
         result: Any,
     ) -> None:
         hook = self._hook
-        if self._signature is None:
-            self._signature = inspect.signature(wrapped)
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        roots = {"arg": bound.arguments, "self": instance, "result": result, "user": request_user()}
+        arguments = self._arguments(wrapped, args, kwargs)
+        roots = {"arg": arguments, "self": instance, "result": result, "user": request_user()}
         stage = None
         if hook.stage is not None:
             stage = cast("Path", hook.stage.source).resolve(roots)
         incident = incident_of(hook, roots)
         self._sink(event_of(hook, cast("Action", hook.action), incident, roots, stage=stage))
+
+    def _arguments(
+        self, wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """The arguments by name; of a callable whose signature is not known those that were named."""
+        try:
+            if self._signature is None:
+                self._signature = inspect.signature(wrapped)
+            bound = self._signature.bind(*args, **kwargs)
+        except Exception:  # noqa: BLE001  built in, or decorated with something that claims another signature
+            return kwargs
+        bound.apply_defaults()
+        return bound.arguments

@@ -11,10 +11,10 @@ fields that were deferred when the row was loaded, since then nobody knows what 
 
 from __future__ import annotations
 
-import enum
 import logging
 import time
-from dataclasses import dataclass
+import weakref
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
@@ -23,11 +23,13 @@ from opentelemetry.context import get_current
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
+from otel_incident.hooks.django_rows import Change, Memory, held, pending, stored, wait
 from otel_incident.hooks.extraction import event_of, incident_of
+from otel_incident.hooks.patching import wrap
 from otel_incident.hooks.transitions import Fields, created_actions, transitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from otel_incident.events import IncidentEvent
@@ -40,7 +42,7 @@ _REGISTRY: Final = "django.apps.registry"
 
 @final
 class ModelWatch:
-    """Watches one model.
+    """Watches one model, with its proxies and children.
 
     Args:
         file: Where the hook stands.
@@ -60,19 +62,19 @@ class ModelWatch:
         self._hook = hook
         self._sink = sink
         self._matched = matched
-        self._memory = f"_otel_incident_{hook.name}"
+        self._memory = Memory(f"{file.source} {hook.name}")
         self._active = True
-        self._connected = False
-        self._said_missing = False
-        self._model: Any = None
-        self._written_as: dict[str, str] = {}
-        self._fields = Fields("", (), "", "")
-        self._undo: list[Callable[[], None]] = []
+        self._settled = False
         self._said_unseen = False
+        self._model: Any = None
+        self._watched: dict[str, Any] = {}
+        self._fields = Fields("", (), "", "")
+        self._receivers = fail_open("hook")(self._loaded), fail_open("hook")(self._saved)
+        self._undo: list[Callable[[], None]] = []
 
     def install(self) -> None:
         """Connect as soon as Django's models are imported; the model itself may come later."""
-        wrapt.register_post_import_hook(fail_open("hook")(self._connect), _MODELS)
+        wrapt.register_post_import_hook(fail_open("hook")(self._await_model), _MODELS)
         wrapt.register_post_import_hook(fail_open("hook")(self._await_registry), _REGISTRY)
 
     def uninstall(self) -> None:
@@ -81,126 +83,125 @@ class ModelWatch:
         while self._undo:
             self._undo.pop()()
 
-    # -- connecting
+    # -- finding the model
 
-    def _connect(self, models: Any) -> None:
-        if not self._active or self._connected:
-            return
-        self._connected = True
-        target = self._hook.target
-        loaded, saved = fail_open("hook")(self._loaded), fail_open("hook")(self._saved)
-        for signal, receiver in ((models.signals.post_init, loaded), (models.signals.post_save, saved)):
-            signal.connect(receiver, sender=target, weak=False)
-            self._undo.append(partial(self._disconnect, signal, receiver))
-        from django.apps import apps  # noqa: PLC0415  the host's library, which has just been imported
-
-        app_label, model = target.split(".")
-        apps.lazy_model_operation(fail_open("hook")(self._found), (app_label, model.lower()))
-
-    def _disconnect(self, signal: Any, receiver: Any) -> None:
-        signal.disconnect(receiver, sender=self._model or self._hook.target)
-
-    def _found(self, model: Any) -> None:
-        """The model exists: learn its fields, and refuse a hook that names others."""
+    def _await_model(self, _models: Any) -> None:
         if not self._active:
             return
-        module = self._file.module
-        if module and not f"{model.__module__}.".startswith(f"{module}."):
-            return  # another app with the same label: not the preset's host
-        hook = self._hook
-        wanted = [
-            hook.lifecycle_field,
-            hook.commander_field,
-            cast("str", hook.stage.source) if hook.stage else "",
-        ]
-        known = {name: field for field in model._meta.concrete_fields for name in (field.name, field.attname)}  # noqa: SLF001  Django's documented Meta API
-        for name in filter(None, wanted):
-            if name not in known:
-                _logger.warning(
-                    "%s, hook %r: the model %s has no field %r, so the hook reports nothing; correct it.",
-                    self._file.source,
-                    hook.name,
-                    hook.target,
-                    name,
-                )
-                return
-        self._written_as = {known[name].attname: known[name].name for name in filter(None, wanted)}
-        self._fields = Fields.of(hook, {name: known[name].attname for name in filter(None, wanted)})
-        self._model = model
-        self._watch_refresh(model)
-        self._matched(self._file)
+        from django.apps import apps  # noqa: PLC0415  the host's library, which has just been imported
 
-    def _watch_refresh(self, model: Any) -> None:
-        """`refresh_from_db` replaces what an instance holds: what it was before is then what it holds now."""
-        own = vars(model).get("refresh_from_db")
-
-        def refreshed(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-            result = wrapped(*args, **kwargs)
-            fail_open("hook")(self._remember)(instance, self._held(instance))
-            return result
-
-        wrapper = wrapt.FunctionWrapper(own or _inherited(model, "refresh_from_db"), refreshed)
-        model.refresh_from_db = wrapper
-
-        def undo() -> None:
-            if vars(model).get("refresh_from_db") is not wrapper:
-                return
-            if own is None:
-                del model.refresh_from_db
-            else:
-                model.refresh_from_db = own
-
-        self._undo.append(undo)
+        app_label, model = self._hook.target.split(".")
+        apps.lazy_model_operation(fail_open("hook")(self._found), (app_label, model.lower()))
 
     def _await_registry(self, registry: Any) -> None:
         """Once every app is loaded, say it if the model of an operator's hook is not among them."""
         if self._file.preset or not self._active:
             return
-        apps = registry.apps
-        if apps.ready:
+        if registry.apps.ready:
             self._check_found()
             return
-        own = vars(registry.Apps)["populate"]
 
         def populated(wrapped: Callable[..., Any], _instance: Any, args: Any, kwargs: Any) -> Any:
             result = wrapped(*args, **kwargs)
             fail_open("hook")(self._check_found)()
             return result
 
-        wrapper = wrapt.FunctionWrapper(own, populated)
-        registry.Apps.populate = wrapper
-
-        def undo() -> None:
-            if vars(registry.Apps).get("populate") is wrapper:
-                registry.Apps.populate = own
-
-        self._undo.append(undo)
+        self._undo.append(wrap(registry.Apps, "populate", populated))
 
     def _check_found(self) -> None:
-        if self._active and self._model is None and not self._said_missing:
-            self._said_missing = True
-            _logger.warning(
-                "%s, hook %r: there is no model %s, so it reports nothing; "
-                "correct `model` or remove the hook.",
-                self._file.source,
-                self._hook.name,
-                self._hook.target,
-            )
+        if self._active and not self._settled:
+            self._settled = True
+            self._warn("there is no model %s, so it reports nothing; correct `model` or remove the hook.")
+
+    def _found(self, model: Any) -> None:
+        """The model exists: learn its fields, and refuse a hook that names others."""
+        if not self._active:
+            return
+        module, hook = self._file.module, self._hook
+        if module and not f"{model.__module__}.".startswith(f"{module}."):
+            if not self._file.preset:  # of a preset it is another host, whose app has the same label
+                self._settled = True
+                self._warn(
+                    "the model %s is in %s, not in %r as `module` says, so the hook reports nothing; "
+                    "correct it.",
+                    model.__module__,
+                    module,
+                )
+            return
+        self._settled = True
+        stage = cast("str", hook.stage.source) if hook.stage else ""
+        wanted = [name for name in (hook.lifecycle_field, hook.commander_field, stage) if name]
+        known = {name: field for field in model._meta.concrete_fields for name in (field.name, field.attname)}  # noqa: SLF001  Django's documented Meta API
+        for name in wanted:
+            if name not in known:
+                self._warn("the model %s has no field %r, so the hook reports nothing; correct it.", name)
+                return
+        self._watched = {known[name].attname: known[name] for name in wanted}
+        self._fields = Fields.of(hook, {name: known[name].attname for name in wanted})
+        self._model = model
+        self._connect(model)
+        for descendant in _descendants(model):
+            self._connect(descendant)
+        self._await_descendants()
+        self._watch_refresh(model)
+        self._matched(self._file)
+
+    def _warn(self, message: str, *more: str) -> None:
+        source, name = self._file.source, self._hook.name
+        _logger.warning(f"%s, hook %r: {message}", source, name, self._hook.target, *more)  # noqa: G004  a text of ours
+
+    # -- connecting
+
+    def _connect(self, sender: Any) -> None:
+        from django.db.models import signals  # noqa: PLC0415  the host's library, which is at work
+
+        for signal, receiver in zip((signals.post_init, signals.post_save), self._receivers, strict=True):
+            signal.connect(receiver, sender=sender, weak=False)
+            self._undo.append(partial(signal.disconnect, receiver, sender=sender))
+
+    def _await_descendants(self) -> None:
+        """Django's signals are those of one class; a proxy's or a child's rows are incidents, too."""
+        from django.db.models.signals import class_prepared  # noqa: PLC0415  the host's library, which is at work
+
+        def prepared(sender: Any, **_: Any) -> None:
+            if issubclass(sender, self._model):
+                self._connect(sender)
+
+        receiver = fail_open("hook")(prepared)
+        class_prepared.connect(receiver, weak=False)
+        self._undo.append(partial(class_prepared.disconnect, receiver))
+
+    def _watch_refresh(self, model: Any) -> None:
+        """`refresh_from_db` replaces what an instance holds: what it was before is then what it holds now."""
+
+        def refreshed(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+            result = wrapped(*args, **kwargs)
+            fields = kwargs.get("fields", args[1] if len(args) > 1 else None)
+            fail_open("hook")(self._refreshed)(instance, fields)
+            return result
+
+        self._undo.append(wrap(model, "refresh_from_db", refreshed))
 
     # -- watching
 
     def _loaded(self, instance: Any, **_: Any) -> None:
-        if self._model is not None:
-            self._remember(instance, self._held(instance))
+        self._memory.keep(instance, held(instance, self._watched), fresh=False)
+
+    def _refreshed(self, instance: Any, fields: object) -> None:
+        known, fresh = self._memory.of(instance)
+        values = held(instance, self._watched)
+        if fields is not None:  # some fields only, or a deferred one that the host has just looked at
+            values = {**known, **self._among(values, fields if isinstance(fields, Collection) else ())}
+        self._memory.keep(instance, values, fresh=fresh)
 
     def _saved(
         self, instance: Any, *, created: bool, raw: bool, using: str, update_fields: Any, **_: Any
     ) -> None:
-        if self._model is None or not self._active:
+        if not self._active:
             return
-        held = self._held(instance)
+        values = held(instance, self._watched)
         if raw:  # a fixture is loaded: data, not an action
-            self._remember(instance, held)
+            self._memory.keep(instance, values, fresh=False)
             return
         from django.db import transaction  # noqa: PLC0415  the host's library, which is at work
 
@@ -208,33 +209,32 @@ class ModelWatch:
         if not connection.in_atomic_block and not connection.get_autocommit():
             self._say_unseen()
             return
-        row = (self._hook.name, using, instance.pk)
-        pending = _pending(connection, row)
-        memory: dict[str, Any] = getattr(instance._state, self._memory, {})  # noqa: SLF001  Django's documented state
+        row = (self, using, instance.pk)
+        waiting = pending(connection, row)
         if created:
-            after, fresh = held, True
-            actions = created_actions(self._fields, held)
+            after, fresh = stored(values, self._watched), True
+            actions = created_actions(self._fields, after)
         else:
-            before = pending.after if pending is not None else memory.get("values", {})
-            written = {
-                name: value
-                for name, value in held.items()
-                if update_fields is None or name in update_fields or self._written_as[name] in update_fields
-            }
-            after = {**before, **written}
-            fresh = pending.fresh if pending is not None else memory.get("fresh", False)
+            known, fresh = (waiting.after, waiting.fresh) if waiting else self._memory.of(instance)
+            before = stored(known, self._watched)
+            written = values if update_fields is None else self._among(values, update_fields)
+            kept = {name: value for name, value in before.items() if name not in written}
+            after = kept | stored(written, self._watched)
             actions = transitions(self._fields, before, after, fresh=fresh)
-        if not actions and pending is None:
-            self._remember(instance, after, fresh=fresh)
+        if not actions and waiting is None:
+            self._memory.keep(instance, after, fresh=fresh)
             return
-        change = _Change(
-            row=row,
-            after=after,
-            fresh=fresh,
-            events=self._events(instance, actions, after) if actions else (),
-            commit=lambda change: self._committed(instance, change),
-        )
-        transaction.on_commit(change, using=using)
+        events = self._events(instance, actions, after) if actions else ()
+        committed = partial(self._committed, weakref.ref(instance))
+        wait(connection, Change(row=row, after=after, fresh=fresh, events=events, commit=committed))
+
+    def _among(self, values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+        """The values whose fields are named, by either of the names that Django takes."""
+        return {
+            name: value
+            for name, value in values.items()
+            if name in names or self._watched[name].name in names
+        }
 
     def _events(
         self, instance: Any, actions: tuple[Any, ...], after: Mapping[str, Any]
@@ -251,76 +251,32 @@ class ModelWatch:
             for action in actions
         )
 
-    def _say_unseen(self) -> None:
-        if not self._said_unseen:
-            self._said_unseen = True
-            _logger.warning(
-                "%s, hook %r: %s was saved without autocommit and outside `atomic()`; Django tells nobody of "
-                "such a commit, so changes like this are not reported. This is said once.",
-                self._file.source,
-                self._hook.name,
-                self._hook.target,
-            )
-
-    def _committed(self, instance: Any, change: _Change) -> None:
-        self._remember(instance, change.after, fresh=change.fresh)
+    def _committed(self, instance: Callable[[], Any], change: Change) -> None:
+        saved = instance()
+        if saved is not None:
+            self._memory.keep(saved, change.after, fresh=change.fresh)
         if self._active:
             for event in change.events:
                 self._sink(event)
 
-    # -- remembering
-
-    def _held(self, instance: Any) -> dict[str, Any]:
-        """The watched fields as far as they are loaded, without loading any."""
-        loaded = instance.__dict__
-        return {name: _plain(loaded[name]) for name in self._written_as if name in loaded}
-
-    def _remember(self, instance: Any, values: Mapping[str, Any], *, fresh: bool = False) -> None:
-        # plain values on the instance's own state: an instance that is pickled needs nothing of ours
-        setattr(instance._state, self._memory, {"values": dict(values), "fresh": fresh})  # noqa: SLF001  as above
+    def _say_unseen(self) -> None:
+        if not self._said_unseen:
+            self._said_unseen = True
+            self._warn(
+                "%s was saved without autocommit and outside `atomic()`; Django tells nobody of such a "
+                "commit, so changes like this are not reported. This is said once."
+            )
 
 
-@final
-@dataclass(eq=False, slots=True)
-class _Change:
-    """One save that waits for its transaction.
-
-    Django keeps it among the callbacks of the connection and drops it on a rollback, of a savepoint
-    too: so what is there is what the row will be if the transaction commits.
-    """
-
-    row: tuple[str, str, Any]
-    after: dict[str, Any]
-    fresh: bool
-    events: tuple[IncidentEvent, ...]
-    commit: Callable[[_Change], None]
-
-    def __call__(self) -> None:
-        fail_open("hook")(self.commit)(self)
-
-
-def _pending(connection: Any, row: tuple[str, str, Any]) -> _Change | None:
-    """The last save of the same row in this transaction."""
-    for entry in reversed(getattr(connection, "run_on_commit", ())):
-        change = entry[1]
-        if isinstance(change, _Change) and change.row == row:
-            return change
-    return None
-
-
-def _inherited(model: Any, name: str) -> Any:
-    for parent in model.__mro__[1:]:
-        if name in vars(parent):
-            return vars(parent)[name]
-    raise AttributeError(name)
-
-
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, enum.Enum) else value
+def _descendants(model: Any) -> Iterator[Any]:
+    for child in model.__subclasses__():
+        if not child._meta.abstract:  # noqa: SLF001  Django's documented Meta API
+            yield child
+        yield from _descendants(child)
 
 
 def _in_time_zone(value: datetime) -> datetime:
     """A naive datetime of a Django model is in the project's TIME_ZONE."""
-    from django.utils.timezone import get_default_timezone  # noqa: PLC0415  the host's library
+    from django.utils import timezone  # noqa: PLC0415  the host's library
 
-    return value.replace(tzinfo=get_default_timezone())
+    return cast("datetime", timezone.make_aware(value, timezone.get_default_timezone()))
