@@ -12,6 +12,7 @@ import wrapt
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import user_reader
+from otel_incident.hooks.patching import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,45 +43,52 @@ class DjangoRequests:
             return
         handler = module.BaseHandler
         for name, wrapper in (("get_response", _in_request), ("get_response_async", _in_async_request)):
-            original = vars(handler).get(name)
-            if original is None:
-                continue
-            wrapped = wrapt.FunctionWrapper(original, wrapper)
-            setattr(handler, name, wrapped)
-            self._undo.append(_restore(handler, name, wrapped, original))
+            if hasattr(handler, name):
+                self._undo.append(wrap(handler, name, wrapper))
 
 
-def _restore(owner: Any, name: str, ours: Any, original: Any) -> Callable[[], None]:
-    def undo() -> None:
-        if vars(owner).get(name) is ours:
-            setattr(owner, name, original)
+@final
+class _Reader:
+    """Finds the user of one request while that is handled.
 
-    return undo
+    A task or a thread that a request leaves behind inherits its context and may live for ever: what
+    it does then is nobody's, and it must not keep the request.
+    """
+
+    __slots__ = ("_request",)
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._request = args[0] if args else kwargs.get("request")
+
+    def __call__(self) -> object:
+        return loaded_user(self._request)
+
+    def end(self) -> None:
+        self._request = None
 
 
 def _in_request(
     wrapped: Callable[..., Any], _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    token = user_reader.set(_reader(args, kwargs))
+    reader = _Reader(args, kwargs)
+    token = user_reader.set(reader)
     try:
         return wrapped(*args, **kwargs)
     finally:
         user_reader.reset(token)
+        reader.end()
 
 
 async def _in_async_request(
     wrapped: Callable[..., Any], _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    token = user_reader.set(_reader(args, kwargs))
+    reader = _Reader(args, kwargs)
+    token = user_reader.set(reader)
     try:
         return await wrapped(*args, **kwargs)
     finally:
         user_reader.reset(token)
-
-
-def _reader(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], object]:
-    request = args[0] if args else kwargs.get("request")
-    return lambda: loaded_user(request)
+        reader.end()
 
 
 def loaded_user(request: object) -> object:
@@ -89,9 +97,11 @@ def loaded_user(request: object) -> object:
     user = _unwrapped(held.get("user"))
     if user is None:
         user = held.get("_cached_user", held.get("_acached_user"))
-    if user is None or getattr(user, "is_authenticated", False) is not True:
+    try:
+        known = user is not None and getattr(user, "is_authenticated", False) is True
+    except Exception:  # noqa: BLE001  a host's property may raise anything; then nobody is known
         return None
-    return user
+    return user if known else None
 
 
 def _unwrapped(user: object) -> object:
