@@ -1,0 +1,83 @@
+"""Forks: a child reports its own events, once, and none of its parent's; the parent goes on."""
+
+from typing import Final
+
+import pytest
+
+from tests.emitting_host import endpoint_of
+from tests.otlp_receiver import OtlpReceiver
+from tests.processes import run
+
+TRANSPORTS: Final = ("grpc", "http")
+QUIET: Final = {
+    "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
+    "OTEL_INCIDENT_SERVER_VERSION": "1",
+    "GRPC_VERBOSITY": "NONE",  # gRPC's C library writes of forks, past Python's logging
+    "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Python of forks beside threads
+}
+
+PREFORK: Final = """
+    import os, sys
+    from otel_incident import Incident, IncidentEmitter
+    from otel_incident.pipeline import default_pipeline
+
+    emitter = IncidentEmitter()
+    WHEN = os.environ["WHEN"]
+    if WHEN != "before the first event":
+        emitter.create(Incident(id=1))
+    if WHEN == "after a delivery":
+        assert default_pipeline().force_flush()
+    children = []
+    for number in (2, 3):
+        child = os.fork()
+        if child == 0:
+            emitter.create(Incident(id=number))
+            sys.exit(0)
+        children.append(child)
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    emitter.create(Incident(id=4))
+    print(statuses)
+"""
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("when", ["before the first event", "with an event queued", "after a delivery"])
+def test_forked_workers(receiver: OtlpReceiver, transport: str, when: str) -> None:
+    """Whenever a server forks its workers, each event of parent and children arrives exactly once."""
+    variables = endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint)
+    ended = run(PREFORK, {**QUIET, **variables, "WHEN": when, "OTEL_BLRP_SCHEDULE_DELAY": "60000"})
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "[0, 0]\n", "")
+    expected = ["2", "3", "4"] if when == "before the first event" else ["1", "2", "3", "4"]
+    events = receiver.wait_for_events(len(expected))
+    assert sorted(str(event.attributes["incident.id"]) for event in events) == expected
+    assert len({event.attributes["log.record.uid"] for event in events}) == len(events)
+    assert len({event.resource["incident.diagnostic.id"] for event in events}) == 1
+
+
+POOL: Final = """
+    import multiprocessing
+    from otel_incident import Incident, IncidentEmitter
+    from otel_incident.pipeline import default_pipeline
+
+    emitter = IncidentEmitter()
+
+    def work(number):
+        emitter.create(Incident(id=number))
+        return default_pipeline().force_flush()
+
+    if __name__ == "__main__":
+        emitter.create(Incident(id=100))
+        assert default_pipeline().force_flush()
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(all(pool.map(work, range(10))))
+"""
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_pool_of_processes(receiver: OtlpReceiver, transport: str) -> None:
+    """Workers of a pool, which end without a farewell, deliver what they flush."""
+    variables = endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint)
+    ended = run(POOL, {**QUIET, **variables})
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "True\n", "")
+    events = receiver.wait_for_events(11)
+    assert sorted(int(str(event.attributes["incident.id"])) for event in events) == [*range(10), 100]
