@@ -203,7 +203,7 @@ def test_a_forked_child_has_an_exporter_of_its_own(
     made: list[Scripted] = []
 
     def build() -> LogRecordExporter:
-        made.append(Scripted(FAILURE if not made else SUCCESS))
+        made.append(Scripted(SUCCESS if made else FAILURE))
         return made[-1]
 
     exporter = DeferredExporter("x", build)
@@ -212,12 +212,19 @@ def test_a_forked_child_has_an_exporter_of_its_own(
     pid = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     assert not exporter.failing
-    exporter.shutdown()
-    assert not made[0].shut_down.is_set()
-    exporter = DeferredExporter("x", build)
     assert exporter.export(records(1)) is SUCCESS
-    assert len(made) == 2
+    assert [len(each.batches) for each in made] == [1, 1]
     assert lines(caplog) == [OUTAGE.format("no reason given")]
+
+
+def test_a_forked_child_leaves_its_parent_s_exporter_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that ends without a batch of its own does not end the connection of its parent."""
+    exporter, scripted = deferred(SUCCESS)
+    exporter.export(records(1))
+    pid = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    exporter.shutdown()
+    assert not scripted.shut_down.is_set()
 
 
 def test_a_configuration_error_speaks_for_itself(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """The end of a process: what is queued is delivered within a bound, what is not is said, in one line."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -78,17 +79,27 @@ def test_an_exit_does_not_wait_for_an_endpoint_that_refused(
 
 
 def test_an_exit_interrupts_an_endpoint_that_hangs(batch: Batch, caplog: pytest.LogCaptureFixture) -> None:
-    """After its bound the shutdown interrupts the delivery; one line says what was lost, and only one."""
+    """After its bound the shutdown interrupts the delivery; one line says all that was lost, and only one."""
     exporter, scripted = deferred(FAILURE)
-    scripted.answers = [scripted.until_shut_down]
-    seconds = with_provider(
-        BoundedBatchProcessor(exporter, batch, exit_seconds=0.05), lambda provider: emit(provider, 3)
-    )
+    started = threading.Event()
+
+    def hang() -> Any:
+        started.set()
+        return scripted.until_shut_down()
+
+    scripted.answers = [hang]
+
+    def use(provider: LoggerProvider) -> None:
+        emit(provider, 4)  # a full batch, which the sender's thread takes
+        assert started.wait(30)
+        emit(provider, 3)
+
+    seconds = with_provider(BoundedBatchProcessor(exporter, batch, exit_seconds=0.05), use)
     assert seconds < 10
     assert scripted.shut_down.is_set()
     scripted.threads[0].join(30)
     assert lines(caplog) == [
-        "3 incident events were not delivered by the exporter x when the process ended (no answer)."
+        "7 incident events were not delivered by the exporter x when the process ended (no answer)."
     ]
 
 
@@ -146,6 +157,29 @@ def test_a_full_queue_belongs_to_the_outage(batch: Batch, caplog: pytest.LogCapt
     assert lines(caplog) == [
         OUTAGE.format("its queue is full"),
         "The exporter x delivers again; 2 events were lost.",
+    ]
+
+
+def test_a_queue_that_is_full_before_anything_left(batch: Batch, caplog: pytest.LogCaptureFixture) -> None:
+    """Even while the exporter is still being made the SDK's own line about its queue is not seen."""
+    logging.getLogger("opentelemetry.sdk._shared_internal").filters.clear()  # as in a new process
+    release, started = threading.Event(), threading.Event()
+
+    def build() -> Scripted:
+        started.set()
+        assert release.wait(30)
+        return Scripted(SUCCESS)
+
+    def use(provider: LoggerProvider) -> None:
+        emit(provider, 4)
+        assert started.wait(30)
+        emit(provider, 5)
+        release.set()
+
+    with_provider(BoundedBatchProcessor(DeferredExporter("x", build), batch), use)
+    assert lines(caplog) == [
+        OUTAGE.format("its queue is full"),
+        "The exporter x delivers again; 1 events were lost.",
     ]
 
 
