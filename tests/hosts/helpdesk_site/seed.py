@@ -13,6 +13,6 @@ from helpdesk.models import Queue  # type: ignore[import-not-found]  # noqa: E40
 
 call_command("migrate", verbosity=0)
 User = get_user_model()
-User.objects.create_superuser("morgan", "morgan@example.org", "password-of-morgan")
-User.objects.create_user("alex", "alex@example.org", "password-of-alex", is_staff=True)
-Queue.objects.create(title="Payments", slug="payments", email_address="payments@example.org")
+User.objects.create_superuser("morgan", "morgan@acme.test", "password-of-morgan")
+User.objects.create_user("alex", "alex@acme.test", "password-of-alex", is_staff=True)
+Queue.objects.create(title="Payments", slug="payments", email_address="payments@acme.test")

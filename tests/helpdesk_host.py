@@ -1,0 +1,171 @@
+"""An unmodified django-helpdesk as a process, and somebody who works with it over its own REST API."""
+
+import base64
+import http.client
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.host_environment import HostEnvironment
+from tests.waiting import wait_until
+
+SUPERUSER: Final = "morgan"
+STAFF: Final = "alex"
+USERS: Final = {SUPERUSER: "1", STAFF: "2"}
+"""Their keys in the database."""
+
+CONTENT: Final = (
+    "morgan",
+    "alex",
+    "acme.test",
+    "password-of",
+    "Payments",
+    "payments",
+    "Checkout is down",
+    "Customers see error 502",
+    "Switched to the second provider",
+    "jane.doe",
+    "Called the bank",
+    "They restart their gateway",
+)
+"""What the helpdesk holds, and nobody else may learn."""
+
+ANSWERS_WITHIN: Final = 5.0
+"""s; a request that waited for an exporter would take 10, the exporters' timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The host's answer to a request."""
+
+    status: int
+    content_type: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A host that has ended."""
+
+    status: int
+    stderr: str
+    threads: list[str]
+
+
+def seeded(environment: HostEnvironment, directory: Path) -> Path:
+    """An installation with its users and its queue, to be copied; made without telemetry."""
+    directory.mkdir()
+    variables = {**environment.variables(installed=False), "HELPDESK_DATA": str(directory)}
+    command = [environment.tool("python"), "-m", "helpdesk_site.seed"]
+    # S603: the words are the tests' own.
+    subprocess.run(command, env=variables, cwd=directory, check=True, capture_output=True)  # noqa: S603
+    return directory
+
+
+class Helpdesk:
+    """One installation, running from construction to `stop()`; a context manager."""
+
+    def __init__(
+        self,
+        environment: HostEnvironment,
+        seed: Path,
+        directory: Path,
+        variables: Mapping[str, str],
+        *,
+        instrumented: bool = True,
+        installed: bool = True,
+    ) -> None:
+        """Start it and wait until it answers.
+
+        Args:
+            environment: What it runs in.
+            seed: An installation to begin with.
+            directory: For its data; must not exist.
+            variables: Of its environment: how telemetry is set up.
+            instrumented: Whether it runs under `opentelemetry-instrument`.
+            installed: Whether this package is there.
+        """
+        shutil.copytree(seed, directory)
+        self._directory = directory
+        self.state = directory / "state"
+        prefix = [environment.tool("opentelemetry-instrument")] if instrumented else []
+        command = [environment.tool("python"), "-m", "serve", "helpdesk_site.wsgi:application"]
+        files = ["--port-file", str(directory / "port"), "--report", str(directory / "report.json")]
+        with (directory / "stderr").open("wb") as stderr:
+            # S603: the words are the tests' own.
+            self._process = subprocess.Popen(  # noqa: S603
+                [*prefix, *command, *files],
+                env={
+                    **environment.variables(installed=installed),
+                    "DJANGO_SETTINGS_MODULE": "helpdesk_site.settings",
+                    "HELPDESK_DATA": str(directory),
+                    "OTEL_SERVICE_NAME": "helpdesk",
+                    "OTEL_INCIDENT_STATE_DIR": str(self.state),
+                    "OTEL_BLRP_SCHEDULE_DELAY": "50",
+                    "OTEL_BSP_SCHEDULE_DELAY": "50",
+                    "OTEL_METRICS_EXPORTER": "none",
+                    **variables,
+                },
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+            )
+        self._port = int(wait_until(self._listening, 60.0, "a helpdesk that listens"))
+
+    def __enter__(self) -> Self:
+        """The helpdesk, already listening."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, if nobody has."""
+        self._process.kill()
+        self._process.wait()
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, user: str = SUPERUSER, traceparent: str = ""
+    ) -> Answer:
+        """One request of a user; TimeoutError if the answer takes as long as a hanging exporter would."""
+        credentials = base64.b64encode(f"{user}:password-of-{user}".encode()).decode()
+        headers = {"content-type": "application/json", "authorization": f"Basic {credentials}"}
+        if traceparent:
+            headers["traceparent"] = traceparent
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWERS_WITHIN)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            response = connection.getresponse()
+            said = json.loads(response.read() or b"null")
+            return Answer(response.status, response.getheader("content-type", ""), said)
+        finally:
+            connection.close()
+
+    def created(self, ticket: int) -> datetime:
+        """When a ticket was created, from the host's own database."""
+        with sqlite3.connect(self._directory / "helpdesk.sqlite3") as database:
+            (text,) = database.execute(
+                "select created from helpdesk_ticket where id = ?", [ticket]
+            ).fetchone()
+        database.close()
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 20.0) -> Ended:
+        """End it as a service manager would; TimeoutExpired if that takes longer than `timeout` s."""
+        self._process.send_signal(number)
+        status = self._process.wait(timeout)
+        report = json.loads((self._directory / "report.json").read_text())
+        return Ended(status, (self._directory / "stderr").read_text(), report["threads"])
+
+    def _listening(self) -> str | None:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the helpdesk ended:\n{(self._directory / 'stderr').read_text()}")
+        try:
+            return (self._directory / "port").read_text()
+        except FileNotFoundError:
+            return None
