@@ -6,6 +6,7 @@ refused is said in one line and costs nothing else: the host runs, and so do the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -34,7 +35,8 @@ def read_files(paths: Iterable[Path]) -> list[HookFile]:
         try:
             files.append(load(path))
         except HookFileError as error:
-            _logger.error("%s. The file is not in force; the host runs without it.", error)  # noqa: TRY400  the message says all
+            with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
+                _logger.error("%s. The file is not in force; the host runs without it.", error)  # noqa: TRY400  the message says all
     return files + presets()
 
 
@@ -66,11 +68,11 @@ class Activation:
                 self._start(file)
 
     def uninstall(self) -> None:
-        """Put everything back as it was."""
+        """Put everything back as it was, each thing whatever becomes of the others."""
         self._active = False
-        self._requests.uninstall()
+        fail_open("hook")(self._requests.uninstall)()
         while self._watches:
-            self._watches.pop().uninstall()
+            fail_open("hook")(self._watches.pop().uninstall)()
 
     def host_distribution(self) -> str:
         """The distribution of the first host that a hook matched, "" if none says one."""
