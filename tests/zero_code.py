@@ -13,12 +13,18 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from tests.desk_app import DESK, HOOKS, MAIN, PRINTED
 from tests.processes import Ended, environment
+
+BY_HAND: Final = """
+    from otel_incident.instrumentor import IncidentInstrumentor
+    IncidentInstrumentor().instrument()
+"""
+"""What a host writes that instruments itself."""
 
 DIAGNOSTIC_ID: Final = "5f0c7c1e-2f7a-4a55-9d3e-7c1f5f6b8a90"
 """Given, so that no test depends on what file system holds its directory."""
@@ -98,15 +104,20 @@ class App:
             hooked: Whether the hook file is named in the environment.
         """
         command = [tool("opentelemetry-instrument"), *options, sys.executable, "-m", "app", *words]
-        done = self.call(command, variables, before=before, behind=behind, hooked=hooked)
-        report = self._report()
-        return Day(
-            done.status,
-            done.stdout,
-            done.stderr,
-            frozenset(report.get("modules", ())),
-            tuple(report.get("threads", ())),
-        )
+        return self._day(self.call(command, variables, before=before, behind=behind, hooked=hooked))
+
+    def run_in_code(
+        self, code: str, variables: Mapping[str, str] | None = None, *, before: Iterable[Path] = ()
+    ) -> Day:
+        """A day of the application in a process whose own code comes first, as in a `manage.py`.
+
+        Args:
+            code: Run before the application is imported.
+            variables: The operator's.
+            before: As for `run`.
+        """
+        program = f"{textwrap.dedent(code)}\nfrom app.__main__ import main\nmain()\n"
+        return self._day(self.call([sys.executable, "-c", program], variables, before=before))
 
     def call(
         self,
@@ -146,13 +157,13 @@ class App:
         )
         return Ended(done.returncode, done.stdout, done.stderr, 0.0)
 
-    def _report(self) -> dict[str, Any]:
+    def _day(self, ended: Ended) -> Day:
         path = self.directory / "report.json"
-        if not path.exists():
-            return {}
-        report: dict[str, Any] = json.loads(path.read_text())
+        assert path.exists(), f"the application did not run:\n{ended.stdout}\n{ended.stderr}"
+        report = json.loads(path.read_text())
         path.unlink()  # the next process writes its own
-        return report
+        modules, threads = frozenset(report["modules"]), tuple(report["threads"])
+        return Day(ended.status, ended.stdout, ended.stderr, modules, threads)
 
 
 def tool(name: str) -> str:
