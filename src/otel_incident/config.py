@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from otel_incident.config_file import (
+    OPTION_OF,
     REPLACED_BY_FILE,
     as_variables,
     described_processors,
@@ -140,19 +141,19 @@ class Config:
             return cls(off="OTEL_SDK_DISABLED=true")
         if _says_yes(variables.get("DO_NOT_TRACK", "")):
             return cls(off="DO_NOT_TRACK is set")
-        file = None
+        path = variables.get("OTEL_CONFIG_FILE", "").strip()
         try:
-            file = load_file(variables.get("OTEL_CONFIG_FILE", "").strip())
-            given = as_variables(options_in(file) | dict(options or {}))
+            file = load_file(path)
+            given = options_in(file, path) | as_variables(options or {})
         except ConfigurationError as error:
             return cls(off="the configuration cannot be read", problems=(str(error),))
         if file is not None and file.disabled:
             return cls(off="OTEL_CONFIG_FILE says disabled: true")
         if file is None:
-            return _Reader(variables | given).config()
+            return _Reader(variables | given, given).config()
         left = {name: value for name, value in variables.items() if not name.startswith(REPLACED_BY_FILE)}
         names = tuple(f"file:{index}" for index in range(len(described_processors(file))))
-        return replace(_Reader(left | given).config(), config_file=file, exporters=names)
+        return replace(_Reader(left | given, given).config(), config_file=file, exporters=names)
 
 
 def _says_yes(value: str) -> bool:
@@ -162,8 +163,9 @@ def _says_yes(value: str) -> bool:
 class _Reader:
     """Reads variables one by one and collects a line for each that cannot be used."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], given: Mapping[str, str]) -> None:
         self._variables = variables
+        self._given = given  # as options, so that a line about one names what was written
         self._problems: list[str] = []
 
     def config(self) -> Config:
@@ -194,6 +196,7 @@ class _Reader:
 
     def _problem(self, name: str, value: str, expected: str, holds: str) -> None:
         value = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+        name = f"The option {OPTION_OF[name]}" if name in self._given else name
         self._problems.append(f"{name}={value!r} cannot be used: expected {expected}; {holds}.")
 
     def _boolean(self, name: str, *, default: bool, when_bad: bool) -> bool:

@@ -42,6 +42,12 @@ _FILE_OPTIONS: Final[Mapping[str, str]] = {
     "server_version": OTEL_INCIDENT_SERVER_VERSION,
     "span_events": OTEL_INCIDENT_SPAN_EVENTS,
 }
+OPTION_OF: Final[Mapping[str, str]] = {variable: name for name, variable in _FILE_OPTIONS.items()}
+"""The option of a file or a call that sets a variable."""
+_ALSO: Final = {
+    "hooks": ", or as a list of them",
+    "id_mode": ", or as a table of modes by attribute",
+}
 
 
 def load_file(path: str) -> Any:
@@ -69,12 +75,19 @@ def load_file(path: str) -> Any:
         ) from error
 
 
-def options_in(file: Any) -> dict[str, Any]:
-    """The options of this instrumentation in a file."""
+def options_in(file: Any, path: str) -> dict[str, str]:
+    """The options of this instrumentation in a file, as variables.
+
+    Raises:
+        ConfigurationError: One of them is not known or has the wrong type; the message names the file.
+    """
     if file is None or file.instrumentation_development is None:
         return {}
     python = file.instrumentation_development.python or {}
-    return dict(python.get("incident") or {})
+    try:
+        return as_variables(python.get("incident") or {})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"OTEL_CONFIG_FILE ({path}): {error}") from None
 
 
 def as_variables(options: Mapping[str, Any]) -> dict[str, str]:
@@ -89,9 +102,11 @@ def as_variables(options: Mapping[str, Any]) -> dict[str, str]:
         if variable is None:
             raise ConfigurationError(
                 f"The option {name!r} of the incident instrumentation is not known; known are "
-                f"{', '.join(_FILE_OPTIONS)}. Incident telemetry stays off."
+                f"{', '.join(_FILE_OPTIONS)}. Correct or remove it. Incident telemetry stays off."
             )
-        if isinstance(value, bool):
+        if value is False and name == "gate":  # how YAML reads `gate: off`
+            variables[variable] = "off"
+        elif isinstance(value, bool):
             variables[variable] = "true" if value else "false"
         elif (
             isinstance(value, list)
@@ -108,7 +123,8 @@ def as_variables(options: Mapping[str, Any]) -> dict[str, str]:
         elif value is not None:
             raise ConfigurationError(
                 f"The option {name!r} of the incident instrumentation has the wrong type "
-                f"({type(value).__name__}). Incident telemetry stays off."
+                f"({type(value).__name__}). Write it as a text, in quotes{_ALSO.get(name, '')}. "
+                "Incident telemetry stays off."
             )
     return variables
 
