@@ -8,17 +8,19 @@ contains, and sessions with different trees share the cache without seeing one a
 import os
 import subprocess
 import sys
+import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from scripts.environments import Environment, cache_directory, key_of
 from tests.backend import everything_required
 from tests.collector import ROOT
-from tests.processes import environment
+from tests.processes import Ended, environment
 
 HOSTS: Final = ROOT / "tests" / "hosts"
 
@@ -48,30 +50,110 @@ class HostEnvironment:
         path = [str(HOSTS), *([str(self.package)] if installed else [])]
         return {**environment(), "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
 
+    def run(
+        self, words: list[str], variables: Mapping[str, str], directory: Path, *, timeout: float = 60.0
+    ) -> Ended:
+        """Run a program in it to its end; TimeoutExpired if that takes longer than `timeout` seconds.
 
-def host_environment(name: str, scratch: Path) -> HostEnvironment:
+        Args:
+            words: The command; its first is one of `tool`.
+            variables: Of its environment, besides those that make it run here.
+            directory: Where it runs.
+            timeout: In seconds.
+        """
+        return run_in(directory, words, {**self.variables(), **variables}, timeout=timeout)
+
+
+def host_environment(
+    name: str, scratch: Path, requirements: tuple[str, ...] | None = None
+) -> HostEnvironment:
     """The environment of a host. Without one the test is skipped, or fails if everything is required.
 
     Args:
-        name: Its requirements are in `tests/hosts/<name>.txt`.
+        name: Of the host.
         scratch: A directory of this session.
+        requirements: What to install; by default `tests/hosts/<name>.txt`, and what the package needs.
     """
-    try:
-        base = _made(name, (*_lines(HOSTS / f"{name}.txt"), *_own_requirements()))
-        return HostEnvironment(base, _installed(base, scratch))
-    except (SystemExit, OSError, subprocess.CalledProcessError) as error:
-        reason = f"the environment of the host {name} cannot be made: {_why(error)}"
-    if everything_required():
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    if requirements is None:
+        requirements = (*_lines(HOSTS / f"{name}.txt"), *runtime_requirements(), *auto_requirements())
+    base = cached_environment(name, requirements)
+    package = scratch / "package"
+    pip(base, "install", "--no-deps", "--no-index", "--target", str(package), str(built_wheel(scratch)))
+    return HostEnvironment(base, package)
 
 
-def _made(name: str, requirements: tuple[str, ...]) -> Environment:
+def cached_environment(name: str, requirements: tuple[str, ...]) -> Environment:
+    """An environment with this and nothing of ours, made once for all sessions.
+
+    Without one the test is skipped, or fails if everything is required: it needs a package index.
+    """
     python = "{}.{}".format(*sys.version_info)
     directory = cache_directory() / "hosts" / f"{name}-{key_of([python, *requirements])}"
     made = Environment(directory, requirements)
-    made.prepare()
+    try:
+        made.prepare()
+    except (SystemExit, OSError) as error:
+        reason = f"the environment {name} cannot be made: {_last_words(str(error))}"
+        if everything_required():
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
     return made
+
+
+def built_wheel(scratch: Path, source: Path = ROOT) -> Path:
+    """The wheel of this tree, or of another source, in a directory of this session."""
+    wheels = scratch / "wheels"
+    # without isolation, which would ask the package index each time
+    pip(builder(), "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source))
+    (wheel,) = wheels.glob("*.whl")
+    return wheel
+
+
+def builder() -> Environment:
+    """The environment that builds."""
+    return cached_environment("builder", tuple(_pyproject()["build-system"]["requires"]))
+
+
+def runtime_requirements() -> tuple[str, ...]:
+    """What the package needs."""
+    return tuple(_pyproject()["project"]["dependencies"])
+
+
+def auto_requirements() -> tuple[str, ...]:
+    """What `opentelemetry-instrument` needs besides."""
+    return tuple(_pyproject()["project"]["optional-dependencies"]["auto"])
+
+
+def pip(environment: Environment, *words: str) -> str:
+    """Run an environment's pip and return what it says; AssertionError with its last words if it fails."""
+    command = [str(environment.python), "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
+    # S603: the words are ours.
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, _last_words(done.stderr)
+    return done.stdout
+
+
+def run_in(
+    directory: Path, words: list[str], variables: Mapping[str, str], *, timeout: float = 60.0
+) -> Ended:
+    """Run a program to its end with exactly these variables; TimeoutExpired after `timeout` seconds."""
+    started = time.monotonic()
+    # S603: the words are the tests' own.
+    done = subprocess.run(  # noqa: S603
+        words,
+        cwd=directory,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def _lines(path: Path) -> tuple[str, ...]:
@@ -79,29 +161,5 @@ def _lines(path: Path) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
-def _own_requirements() -> tuple[str, ...]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return (*project["dependencies"], *project["optional-dependencies"]["auto"])
-
-
-def _installed(base: Environment, scratch: Path) -> Path:
-    """Build the wheel and install it, and nothing else, into a directory."""
-    backend = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
-    builder = _made("builder", tuple(backend))
-    wheels, package = scratch / "wheels", scratch / "package"
-    # without isolation, which would ask the package index each time
-    _pip(builder, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(ROOT))
-    (wheel,) = wheels.glob("*.whl")
-    _pip(base, "install", "--no-deps", "--no-index", "--target", str(package), str(wheel))
-    return package
-
-
-def _pip(base: Environment, *words: str) -> None:
-    pip = [str(base.python), "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
-    # S603: the words are ours.
-    subprocess.run([*pip, *words], check=True, capture_output=True, text=True)  # noqa: S603
-
-
-def _why(error: BaseException) -> str:
-    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
-    return " ".join(str(said).split())[-500:]
+def _last_words(said: str) -> str:
+    return " ".join(said.split())[-500:]
