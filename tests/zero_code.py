@@ -63,6 +63,47 @@ def distribution(
     return directory
 
 
+_NEIGHBOUR: Final = """
+    import os, sys
+    from opentelemetry import trace
+    from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+    class Instrumentor(BaseInstrumentor):
+        def instrumentation_dependencies(self):
+            return ()
+
+        def _instrument(self, **kwargs):
+            with trace.get_tracer("acme").start_as_current_span("acme.start"):
+                pass
+            with open(os.environ["NEIGHBOUR_FILE"], "w") as file:
+                file.write("after us" if "otel_incident.instrumentor" in sys.modules else "before us")
+
+        def _uninstrument(self, **kwargs):
+            pass
+"""
+
+
+class Neighbour:
+    """An instrumentor of somebody else's, which makes one span and remembers when it was loaded."""
+
+    def __init__(self, directory: Path) -> None:
+        """Install it.
+
+        Args:
+            directory: Must not exist.
+        """
+        entry_point = "[opentelemetry_instrumentor]\nacme = acme_instrumentor:Instrumentor\n"
+        self.installed = distribution(
+            directory, "acme-instrumentor", entry_point, {"acme_instrumentor": _NEIGHBOUR}
+        )
+        self._file = directory / "loaded"
+        self.variables = {"NEIGHBOUR_FILE": str(self._file)}
+
+    def loaded(self) -> str:
+        """`before us`, `after us`, or nothing if it was not loaded."""
+        return self._file.read_text() if self._file.exists() else ""
+
+
 class App:
     """The application, installed in a directory."""
 
@@ -107,7 +148,12 @@ class App:
         return self._day(self.call(command, variables, before=before, behind=behind, hooked=hooked))
 
     def run_in_code(
-        self, code: str, variables: Mapping[str, str] | None = None, *, before: Iterable[Path] = ()
+        self,
+        code: str,
+        variables: Mapping[str, str] | None = None,
+        *,
+        before: Iterable[Path] = (),
+        instrumented: bool = False,
     ) -> Day:
         """A day of the application in a process whose own code comes first, as in a `manage.py`.
 
@@ -115,9 +161,11 @@ class App:
             code: Run before the application is imported.
             variables: The operator's.
             before: As for `run`.
+            instrumented: Whether it is run under `opentelemetry-instrument`.
         """
         program = f"{textwrap.dedent(code)}\nfrom app.__main__ import main\nmain()\n"
-        return self._day(self.call([sys.executable, "-c", program], variables, before=before))
+        prefix = [tool("opentelemetry-instrument")] if instrumented else []
+        return self._day(self.call([*prefix, sys.executable, "-c", program], variables, before=before))
 
     def call(
         self,
