@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
+
+from otel_incident.guard import say
 
 if TYPE_CHECKING:
     from otel_incident.config import Config
@@ -17,10 +20,11 @@ def announce(config: Config) -> None:
     for line in config.problems:
         if line not in _said:
             _said.add(line)
-            _logger.warning("%s", line)
+            say("%s", line)
     if config.off and config.off not in _said:
         _said.add(config.off)
-        _logger.info("Incident telemetry is off: %s.", config.off)
+        with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
+            _logger.info("Incident telemetry is off: %s.", config.off)
 
 
 def forget() -> None:

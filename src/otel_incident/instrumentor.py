@@ -6,21 +6,18 @@ here may raise: an error that escaped would keep every later instrumentor of the
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 # upstream hides this module from type checkers, so its class is Any to them
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otel_incident.config import Config
-from otel_incident.guard import fail_open
+from otel_incident.guard import fail_open, say
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from otel_incident.hooks.activation import Activation
-
-_logger: Final = logging.getLogger("otel_incident")
 
 
 @final
@@ -57,7 +54,7 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         from otel_incident.pipeline import Pipeline, set_default_pipeline  # noqa: PLC0415  the same
 
         if config.gate_is_set and config.gate != "off":
-            _logger.warning(
+            say(
                 "OTEL_INCIDENT_GATE=%s: in this version the host's own spans, logs and metrics are not "
                 "gated by it; wrap their processors in ContentGateSpanProcessor and "
                 "ContentGateLogRecordProcessor. Incident events are always checked.",
