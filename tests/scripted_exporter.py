@@ -5,9 +5,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 from opentelemetry._logs import LogRecord
-from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
+
+from otel_incident.exporters import BoundedBatchProcessor
 
 SUCCESS = LogRecordExportResult.SUCCESS
 FAILURE = LogRecordExportResult.FAILURE
@@ -66,8 +68,7 @@ def records(count: int) -> list[ReadableLogRecord]:
     ]
 
 
-def emit(provider: LoggerProvider, count: int) -> None:
-    """Events on a provider."""
-    logger = provider.get_logger("tests")
-    for number in range(count):
-        logger.emit(timestamp=1, event_name=str(number))
+def take(processor: BoundedBatchProcessor, count: int) -> None:
+    """Events into a processor."""
+    for record in records(count):
+        processor.take(record)

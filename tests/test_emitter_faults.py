@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from otel_incident.emitter import IncidentEmitter, Route
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.guard import set_reraise, swallowed
+from otel_incident.records import through_api
 from otel_incident.vocabulary import ACTIONS, EVENTS
 from tests import strategies
 from tests.emitting import Emitting
@@ -222,11 +223,11 @@ def test_a_provider_that_fails_does_not_reach_the_host(
     set_reraise(reraise=False)
     logger: Any = Failing()
     meter = host.meter_provider.get_meter("tests")
-    route = Route(logger=logger, meter=meter, check=lambda _, attributes, __: attributes)
+    route = Route(write=through_api(logger), meter=meter, check=lambda _, attributes, __: attributes)
     emitter = IncidentEmitter(route=lambda: route)
     for _ in range(2):
         emitter.create(Incident(id="1"))
     assert swallowed() == {"emit": 2}
     assert len(caplog.records) == 1
-    assert "HostileError at emitter.py:" in caplog.text
+    assert "HostileError at records.py:" in caplog.text
     assert strategies.CONTENT not in caplog.text

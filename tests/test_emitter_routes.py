@@ -13,6 +13,7 @@ from otel_incident.emitter import IncidentEmitter, Route
 from otel_incident.events import Incident, IncidentEvent
 from otel_incident.guard import LOCK_SECONDS
 from otel_incident.pipeline import Pipeline, default_pipeline, set_default_pipeline
+from otel_incident.records import through_api
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
 
@@ -109,7 +110,9 @@ def test_an_emitter_finds_another_route_when_its_own_is_closed(host: Emitting) -
     logger = host.logger_provider.get_logger("tests")
 
     def make() -> Route:
-        routes.append(Route(logger=logger, meter=meter, check=lambda _, attributes, __: attributes))
+        routes.append(
+            Route(write=through_api(logger), meter=meter, check=lambda _, attributes, __: attributes)
+        )
         return routes[-1]
 
     routes: list[Route] = []

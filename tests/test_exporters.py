@@ -7,16 +7,14 @@ from typing import Any, Final, NoReturn
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 import pytest
-from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk._shared_internal import DuplicateFilter
-from opentelemetry.sdk.resources import Resource
 
 from otel_incident.config import Config
 from otel_incident.errors import ConfigurationError
 from otel_incident.exporters import DeferredExporter, batch_processors
 from tests import strategies
-from tests.scripted_exporter import FAILURE, SUCCESS, Answer, Scripted, emit, records
+from tests.scripted_exporter import FAILURE, SUCCESS, Answer, Scripted, records, take
 
 OUTAGE: Final = (
     "Incident events cannot be delivered by the exporter x ({}); they are dropped until its endpoint takes "
@@ -102,10 +100,8 @@ def test_an_exporter_that_cannot_be_made(caplog: pytest.LogCaptureFixture) -> No
 def test_an_exporter_that_is_not_installed(caplog: pytest.LogCaptureFixture) -> None:
     """A name that no package knows is one line that says what was looked for."""
     (processor,) = batch_processors(Config(exporters=("no_such_exporter",)))
-    provider = LoggerProvider(resource=Resource.get_empty(), shutdown_on_exit=False)
-    provider.add_log_record_processor(processor)
-    emit(provider, 1)
-    provider.shutdown()
+    take(processor, 1)
+    processor.shutdown()
     assert lines(caplog) == [
         OUTAGE.replace("exporter x", "exporter no_such_exporter").format(
             "no installed package has an exporter of that name in the group opentelemetry_logs_exporter"

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.resources import Resource
 
 from otel_incident.config import Batch, Config
 from otel_incident.exporters import BoundedBatchProcessor, DeferredExporter, batch_processors
 from otel_incident.guard import set_reraise, swallowed
 from tests import strategies
-from tests.scripted_exporter import FAILURE, SUCCESS, Answer, Scripted, emit, records
+from tests.scripted_exporter import FAILURE, SUCCESS, Answer, Scripted, records, take
 
 OUTAGE: Final = (
     "Incident events cannot be delivered by the exporter x ({}); they are dropped until its endpoint takes "
@@ -34,15 +32,13 @@ def deferred(*answers: Answer) -> tuple[DeferredExporter, Scripted]:
     return DeferredExporter("x", lambda: scripted), scripted
 
 
-def with_provider(
-    processor: BoundedBatchProcessor, use: Callable[[LoggerProvider], object] = lambda _: None
+def used(
+    processor: BoundedBatchProcessor, use: Callable[[BoundedBatchProcessor], object] = lambda _: None
 ) -> float:
-    """Use a provider with a processor and shut it down; how many seconds the shutdown took."""
-    provider = LoggerProvider(resource=Resource.get_empty(), shutdown_on_exit=False)
-    provider.add_log_record_processor(processor)
-    use(provider)
+    """Use a processor and shut it down; how many seconds the shutdown took."""
+    use(processor)
     started = time.monotonic()
-    provider.shutdown()
+    processor.shutdown()
     return time.monotonic() - started
 
 
@@ -55,7 +51,7 @@ def batch() -> Batch:
 def test_what_is_queued_is_delivered_at_the_end(batch: Batch, caplog: pytest.LogCaptureFixture) -> None:
     """A shutdown delivers what waits, in the sender's thread, then ends the exporter."""
     exporter, scripted = deferred(SUCCESS)
-    with_provider(BoundedBatchProcessor(exporter, batch), lambda provider: emit(provider, 3))
+    used(BoundedBatchProcessor(exporter, batch), lambda processor: take(processor, 3))
     assert scripted.batches == [["0", "1", "2"]]
     assert scripted.threads != [threading.current_thread()]
     assert scripted.shut_down.is_set()
@@ -68,12 +64,12 @@ def test_an_exit_does_not_wait_for_an_endpoint_that_refused(
     """Where the last batch failed, nothing more is tried at the end; the outage's line was said."""
     exporter, scripted = deferred(FAILURE)
 
-    def use(provider: LoggerProvider) -> None:
-        emit(provider, 1)
-        provider.force_flush()
-        emit(provider, 2)
+    def use(processor: BoundedBatchProcessor) -> None:
+        take(processor, 1)
+        processor.force_flush()
+        take(processor, 2)
 
-    with_provider(BoundedBatchProcessor(exporter, batch), use)
+    used(BoundedBatchProcessor(exporter, batch), use)
     assert scripted.batches == [["0"]]
     assert lines(caplog) == [OUTAGE.format("no reason given")]
 
@@ -89,12 +85,12 @@ def test_an_exit_interrupts_an_endpoint_that_hangs(batch: Batch, caplog: pytest.
 
     scripted.answers = [hang]
 
-    def use(provider: LoggerProvider) -> None:
-        emit(provider, 4)  # a full batch, which the sender's thread takes
+    def use(processor: BoundedBatchProcessor) -> None:
+        take(processor, 4)  # a full batch, which the sender's thread takes
         assert started.wait(30)
-        emit(provider, 3)
+        take(processor, 3)
 
-    seconds = with_provider(BoundedBatchProcessor(exporter, batch, exit_seconds=0.05), use)
+    seconds = used(BoundedBatchProcessor(exporter, batch, exit_seconds=0.05), use)
     assert seconds < 10
     assert scripted.shut_down.is_set()
     scripted.threads[0].join(30)
@@ -114,13 +110,13 @@ def test_an_exit_during_an_outage_adds_no_line(batch: Batch, caplog: pytest.LogC
 
     scripted.answers = [FAILURE, hang]
 
-    def use(provider: LoggerProvider) -> None:
-        emit(provider, 1)
-        provider.force_flush()
-        emit(provider, 4)  # a full batch, which the sender's thread takes
+    def use(processor: BoundedBatchProcessor) -> None:
+        take(processor, 1)
+        processor.force_flush()
+        take(processor, 4)  # a full batch, which the sender's thread takes
         assert started.wait(30)
 
-    with_provider(BoundedBatchProcessor(exporter, batch), use)
+    used(BoundedBatchProcessor(exporter, batch), use)
     assert lines(caplog) == [OUTAGE.format("no reason given")]
 
 
@@ -129,7 +125,7 @@ def test_an_exporter_whose_end_fails(batch: Batch) -> None:
     set_reraise(reraise=False)
     exporter, scripted = deferred(SUCCESS)
     scripted.shutdown = lambda: strategies.Hostile().anything  # type: ignore[method-assign]  # it fails
-    with_provider(BoundedBatchProcessor(exporter, batch), lambda provider: emit(provider, 1))
+    used(BoundedBatchProcessor(exporter, batch), lambda processor: take(processor, 1))
     assert scripted.batches == [["0"]]
     assert swallowed() == {"pipeline": 1}
 
@@ -146,13 +142,13 @@ def test_a_full_queue_belongs_to_the_outage(batch: Batch, caplog: pytest.LogCapt
 
     scripted.answers = [hold, SUCCESS]
 
-    def use(provider: LoggerProvider) -> None:
-        emit(provider, 4)
+    def use(processor: BoundedBatchProcessor) -> None:
+        take(processor, 4)
         assert started.wait(30)
-        emit(provider, 6)  # four fit
+        take(processor, 6)  # four fit
         release.set()
 
-    with_provider(BoundedBatchProcessor(exporter, batch), use)
+    used(BoundedBatchProcessor(exporter, batch), use)
     assert scripted.batches == [["0", "1", "2", "3"], ["2", "3", "4", "5"]]
     assert lines(caplog) == [
         OUTAGE.format("its queue is full"),
@@ -170,13 +166,13 @@ def test_a_queue_that_is_full_before_anything_left(batch: Batch, caplog: pytest.
         assert release.wait(30)
         return Scripted(SUCCESS)
 
-    def use(provider: LoggerProvider) -> None:
-        emit(provider, 4)
+    def use(processor: BoundedBatchProcessor) -> None:
+        take(processor, 4)
         assert started.wait(30)
-        emit(provider, 5)
+        take(processor, 5)
         release.set()
 
-    with_provider(BoundedBatchProcessor(DeferredExporter("x", build), batch), use)
+    used(BoundedBatchProcessor(DeferredExporter("x", build), batch), use)
     assert lines(caplog) == [
         OUTAGE.format("its queue is full"),
         "The exporter x delivers again; 1 events were lost.",
@@ -188,7 +184,7 @@ def test_a_full_queue_alone_is_no_refusal(batch: Batch) -> None:
     exporter, scripted = deferred(SUCCESS)
     exporter.lose(1, "its queue is full")
     assert not exporter.failing
-    with_provider(BoundedBatchProcessor(exporter, batch), lambda provider: emit(provider, 1))
+    used(BoundedBatchProcessor(exporter, batch), lambda processor: take(processor, 1))
     assert scripted.batches == [["0"]]
 
 
@@ -197,7 +193,7 @@ def test_the_bound_holds_for_all_exporters_together() -> None:
     processors = batch_processors(Config(exporters=("a", "b", "c", "d")))
     assert [processor._exit_seconds for processor in processors] == [0.5] * 4  # noqa: SLF001  not to wait for it
     for processor in processors:
-        with_provider(processor)
+        used(processor)
 
 
 def test_after_the_end_nothing_is_delivered() -> None:

@@ -100,3 +100,32 @@ def test_rules_are_total(handed: strategies.Handed) -> None:
     for name in ATTRIBUTES:
         assert KEEPS_RULE[name](handed.value) is keeps_rule(name, handed.value)
         assert refusal(name, handed.value).attribute == name
+
+
+VALID = st.fixed_dictionaries(
+    {},
+    optional={
+        "incident.active": st.booleans(),
+        "incident.checklist.count": st.integers(-1, 3),
+        "incident.commander.id": st.one_of(strategies.MACHINE_IDS, st.just("jane.doe")),
+        "incident.duration": st.floats(),
+        "incident.created_at": st.sampled_from(("2020-09-13T12:26:40.000Z", "2020-09-13")),
+        "user.roles": st.sampled_from((("end_user",), ["end_user"], ("guest",), ())),
+    },
+)
+
+
+@given(EVENT_NAMES, st.one_of(VALID, ATTRIBUTE_SETS), MODES, st.sampled_from(("", *GOOD)))
+def test_what_passes_at_once_would_pass_one_by_one(event: str, more: Any, modes: Any, lacking: str) -> None:
+    """The look at an event as a whole decides as the look at each attribute, which id shapes ask for."""
+    policy = Policy(pseudonym=pseudonym, id_modes=modes)
+    anything = {
+        name: each.value if isinstance(each, strategies.Handed) else each for name, each in more.items()
+    }
+    attributes = {**GOOD, "incident.action": EVENTS[event].action, **anything}
+    attributes.pop(lacking, None)
+    at_once = policy.check_event(event, dict(attributes))
+    one_by_one = policy.check_event(event, dict(attributes), {})
+    assert at_once.drops == one_by_one.drops
+    assert (at_once.attributes is None) == (one_by_one.attributes is None)
+    assert list((at_once.attributes or {}).items()) == list((one_by_one.attributes or {}).items())

@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
-from opentelemetry._logs import SeverityNumber
 from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
 from otel_incident.events import Actor, Incident, IncidentEvent, epoch_milliseconds, wire_id, wire_timestamp
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Mapping
 
-    from opentelemetry._logs import Logger, LoggerProvider
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter, MeterProvider
 
@@ -55,7 +54,25 @@ _EVENT_NAMES: Final[Mapping[str, str]] = {event.action: event.name for event in 
 _ACTIVE_AFTER: Final[Mapping[str, bool]] = {"create": True, "restart": True, "end": False}
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
+_FIVE_BITS: Final = _CROCKFORD.encode() * 8  # by byte, the digit of its lowest five bits
 _LAST_NANOSECOND: Final = 2**63 - 1  # one time that OTLP cannot encode would cost its whole batch
+
+
+class Write(Protocol):
+    """Hands one record of ours to a logger: no body, severity INFO."""
+
+    def __call__(
+        self,
+        event_name: str,
+        attributes: Mapping[str, Any],
+        /,
+        *,
+        timestamp: int,
+        observed_timestamp: int,
+        context: Context | None,
+    ) -> None:
+        """Hand it on; the attributes are the record's from now on."""
+        ...
 
 
 class Check(Protocol):
@@ -78,8 +95,12 @@ def new_ulid(now: int) -> str:
     Args:
         now: ns since the epoch.
     """
-    number = (now // 1_000_000 & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "".join([_PAIRS[number >> shift & 0x3FF] for shift in range(120, -1, -10)])
+    time_part = now // 1_000_000 & 0xFFFF_FFFF_FFFF
+    return (
+        f"{_PAIRS[time_part >> 40]}{_PAIRS[time_part >> 30 & 0x3FF]}{_PAIRS[time_part >> 20 & 0x3FF]}"
+        f"{_PAIRS[time_part >> 10 & 0x3FF]}{_PAIRS[time_part & 0x3FF]}"
+        f"{os.urandom(16).translate(_FIVE_BITS).decode()}"
+    )
 
 
 @final
@@ -87,7 +108,7 @@ class Route:
     """Where events go once that is known: a logger, the policy, the metrics.
 
     Args:
-        logger: The logger of our scope, on our own provider or on the caller's.
+        write: Into the logger of our scope, on our own provider or on the caller's.
         meter: For `incident.events` and `incident.duration`; no id is ever one of their attributes.
         check: The policy bound to its counters.
         span_events: Whether each event is also put on the span in which the change was made.
@@ -98,19 +119,19 @@ class Route:
         closed: Set when what is behind it was shut down; emitters then look for another one.
     """
 
-    __slots__ = ("_check", "_durations", "_events", "_logger", "_new_uid", "_now", "_span_events", "closed")
+    __slots__ = ("_check", "_durations", "_events", "_new_uid", "_now", "_span_events", "_write", "closed")
 
     def __init__(
         self,
         *,
-        logger: Logger,
+        write: Write,
         meter: Meter,
         check: Check,
         span_events: bool = False,
         now: Callable[[], int] = time.time_ns,
         new_uid: Callable[[int], str] = new_ulid,
     ) -> None:
-        self._logger = logger
+        self._write = write
         self._check = check
         self._span_events = span_events
         self._now = now
@@ -137,15 +158,7 @@ class Route:
         if attributes is None:
             return
         context = _trace_context(event.context)
-        self._logger.emit(
-            timestamp=happened,
-            observed_timestamp=observed,
-            context=context,
-            severity_number=SeverityNumber.INFO,
-            severity_text="INFO",
-            attributes=attributes,
-            event_name=name,
-        )
+        self._write(name, attributes, timestamp=happened, observed_timestamp=observed, context=context)
         self._events.add(1, {INCIDENT_ACTION: attributes[INCIDENT_ACTION]}, context=context)
         if INCIDENT_DURATION in attributes:
             self._durations.record(attributes[INCIDENT_DURATION], context=context)
@@ -156,13 +169,13 @@ class Route:
 
     def _attributes(self, event: IncidentEvent, happened: int, observed: int) -> dict[str, object]:
         """Everything the event says, in wire types; what the host did not say is absent."""
-        incident, actor = event.incident, event.actor
-        said: dict[str, object] = {INCIDENT_ACTION: event.action, LOG_RECORD_UID: self._new_uid(observed)}
+        action, incident, actor = event.action, event.incident, event.actor
+        said: dict[str, object] = {INCIDENT_ACTION: action, LOG_RECORD_UID: self._new_uid(observed)}
         if type(incident) is not Incident:  # a host's own object is not looked into: the event lacks its id
             return said
         said |= {
             INCIDENT_ID: wire_id(incident.id),
-            INCIDENT_ACTIVE: _ACTIVE_AFTER.get(event.action, incident.active),
+            INCIDENT_ACTIVE: _ACTIVE_AFTER.get(action, incident.active),
             INCIDENT_COMMANDER_ID: wire_id(incident.commander_id),
             INCIDENT_TEAM_ID: wire_id(incident.team_id),
             INCIDENT_CREATED_AT: wire_timestamp(incident.created_at),
@@ -171,14 +184,12 @@ class Route:
             INCIDENT_CHECKLIST_ITEM_COUNT: incident.checklist_item_count,
             INCIDENT_PUBLIC: event.public,
             INCIDENT_STAGE_INDEX: event.stage_index,
-            INCIDENT_DURATION: _duration(event, happened),
+            INCIDENT_DURATION: _duration(incident, happened) if action == "end" else None,
         }
         if type(actor) is Actor:
             said[USER_ID] = wire_id(actor.id)
-            said[USER_ROLES] = _roles(actor)
-        elif (
-            actor is not None
-        ):  # an id in its place is taken as one, anything else is for the policy to refuse
+            said[USER_ROLES] = _roles(actor.roles)
+        elif actor is not None:  # an id in its place is taken as one, the rest is for the policy to refuse
             said[USER_ID] = wire_id(actor)
         return {name: value for name, value in said.items() if value is not None}
 
@@ -190,17 +201,14 @@ def _trace_context(context: Context | None) -> Context | None:
     return set_span_in_context(INVALID_SPAN, context)
 
 
-def _duration(event: IncidentEvent, happened: int) -> float | None:
-    """Seconds from creation to end, as far as both are known."""
-    if event.action != "end":
-        return None
-    created = epoch_milliseconds(event.incident.created_at)
+def _duration(incident: Incident, happened: int) -> float | None:
+    """Seconds from creation to end, if the host says when it was created."""
+    created = epoch_milliseconds(incident.created_at)
     return None if created is None else (happened // 1_000_000 - created) / 1000
 
 
-def _roles(actor: Actor) -> object:
+def _roles(roles: object) -> object:
     """The roles as a tuple; none given is absent, and what is no list is for the policy to refuse."""
-    roles: object = actor.roles
     if type(roles) is list:
         roles = tuple(roles)
     return None if type(roles) is tuple and not roles else roles

@@ -103,6 +103,8 @@ def wire_id(value: object) -> object:
     # By the real type: `__class__` may lie (a lazy proxy) or raise, and what a subclass says of itself
     # (`__str__` of a safe string, of an enum member) is not its value.
     kind = type(value)
+    if kind is str or value is None:
+        return value
     try:
         if kind is int:
             return str(value)
@@ -132,6 +134,11 @@ def epoch_milliseconds(value: object) -> int | None:
 
 def wire_timestamp(value: object) -> object:
     """A `Moment` in ISO 8601, UTC, with milliseconds; what is no moment passes, for the policy to refuse."""
+    if value is None:
+        return None
+    # of its own type, in the one zone that needs no arithmetic: what a database hands out
+    if type(value) is datetime and value.tzinfo is UTC and value.year >= _EPOCH.year:
+        return f"{value.isoformat(timespec='milliseconds')[:23]}Z"
     milliseconds = epoch_milliseconds(value)
     if milliseconds is None:
         return value

@@ -24,7 +24,7 @@ from otel_incident.quiet import attach, quiet
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
 
-    from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
+    from opentelemetry.sdk._logs import ReadableLogRecord
 
     from otel_incident.config import Config
 
@@ -186,14 +186,15 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         self._exit_seconds = exit_seconds
         attach()
 
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+    def take(self, record: ReadableLogRecord) -> None:
         """Queue a record; where the queue is full, the oldest goes, which belongs to the outage's line."""
-        if len(self._queue()) < self._batch_processor._max_queue_size:  # noqa: SLF001  see _queue
-            super().on_emit(log_record)
+        sdk = self._batch_processor
+        if len(self._queue()) < sdk._max_queue_size:  # noqa: SLF001  see _queue
+            sdk.emit(record)
             return
         self._deferred.lose(1, "its queue is full")
         with quiet(self._deferred):
-            super().on_emit(log_record)
+            sdk.emit(record)
 
     def shutdown(self) -> None:
         """Deliver what is queued within the bound; nothing if the endpoint refused last."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 import atexit
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from opentelemetry._logs import NoOpLogger
 from opentelemetry.metrics import get_meter_provider
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
+from opentelemetry.sdk._logs import LoggerProvider
 
+from otel_incident import records
 from otel_incident.announcements import announce
 from otel_incident.config import Config
 from otel_incident.drops import Drops
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Mapping
 
-    from opentelemetry._logs import Logger
     from opentelemetry._logs import LoggerProvider as ApiLoggerProvider
     from opentelemetry.metrics import MeterProvider
+    from opentelemetry.sdk._logs import Logger
+
+    from otel_incident.emitter import Write
+    from otel_incident.exporters import BoundedBatchProcessor
 
 _logger: Final = logging.getLogger("otel_incident")
 
@@ -72,6 +76,7 @@ class Pipeline:
         self._now = now
         self._new_uid = new_uid
         self._own_provider: LoggerProvider | None = None
+        self._processors: list[BoundedBatchProcessor] = []
         self._route: Route | None = None
         self._closed = False
         self._lock = HostLock()
@@ -131,7 +136,7 @@ class Pipeline:
             return checked.attributes
 
         return Route(
-            logger=self._make_logger(identity),
+            write=self._make_write(identity),
             meter=meter,
             check=check,
             span_events=config.span_events,
@@ -139,29 +144,25 @@ class Pipeline:
             new_uid=self._new_uid,
         )
 
-    def _make_logger(self, identity: Identity) -> Logger:
-        provider = self._logger_provider or self._own_provider  # its own, if this is not its first route
-        if provider is not None:
-            return provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
+    def _make_write(self, identity: Identity) -> Write:
+        if self._logger_provider is not None:
+            return records.through_api(self._logger_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL))
         if not self._config.exporters:
             _logger.info(
                 "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no exporter."
             )
-            return NoOpLogger(SCOPE_NAME)
-        self._own_provider = provider = LoggerProvider(
-            resource=identity.resource(self._host_distribution()),
-            shutdown_on_exit=False,  # it would wait 30 s; ours is bounded
-            log_record_limits=LogRecordLimits(
-                max_attributes=LogRecordLimits.UNSET,  # an id that a limit cut short is another id
-                max_attribute_length=LogRecordLimits.UNSET,
-                max_log_record_attributes=LogRecordLimits.UNSET,
-                max_log_record_attribute_length=LogRecordLimits.UNSET,
-            ),
-        )
-        for processor in batch_processors(self._config):
-            provider.add_log_record_processor(processor)
-        atexit.register(self.shutdown)
-        return provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
+            return records.through_api(NoOpLogger(SCOPE_NAME))
+        if self._own_provider is None:  # else its own, since this is not its first route
+            self._own_provider = LoggerProvider(
+                resource=identity.resource(self._host_distribution()),
+                shutdown_on_exit=False,  # it would wait 30 s; ours is bounded
+            )
+            self._processors = batch_processors(self._config)
+            for processor in self._processors:
+                self._own_provider.add_log_record_processor(processor)
+            atexit.register(self.shutdown)
+        logger = self._own_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
+        return records.through_processors(cast("Logger", logger), self._processors)
 
 
 def _no_pseudonym(_: str) -> str:

@@ -89,60 +89,60 @@ class Filtered(NamedTuple):
 _UNKNOWN: Final = Drop("", "unknown_key", "none")
 
 
-def _is_text(grammar: re.Pattern[str]) -> Callable[[object], bool]:
-    match = grammar.fullmatch
-    return lambda value: type(value) is str and match(value) is not None
-
-
-def _is_flag(value: object) -> bool:
-    return type(value) is bool
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value <= MAX_COUNT
-
-
-def _is_seconds(value: object) -> bool:
-    return type(value) is float and math.isfinite(value) and 0.0 <= value <= MAX_SECONDS
-
-
 def _is_sequence(value: object) -> bool:
     return type(value) is tuple or type(value) is list  # not `in`: a class can define its own equality
 
 
-def _rule_of(attribute: Attribute) -> Callable[[object], bool]:
+class _Shape(NamedTuple):
+    """What a rule asks of a value: its exact type, and what a value of that type must be."""
+
+    kind: type
+    keeps: Callable[[Any], object]
+
+
+def _shape_of(attribute: Attribute) -> _Shape:
     members = frozenset(attribute.members)
     if attribute.rule == "enum":
-        return lambda value: type(value) is str and value in members
+        return _Shape(str, members.__contains__)
     if attribute.rule == "enum_list":
-        return lambda value: (
-            _is_sequence(value)
-            and 0 < len(value) <= len(members)  # type: ignore[arg-type]  # a sized sequence, by the line above
-            and all(type(item) is str and item in members for item in value)  # type: ignore[attr-defined]  # the same
-        )
+        return _Shape(tuple, _are_members_of(members))
     return {
-        "id": _is_text(_ID),
-        "uid": _is_text(_ULID),
-        "hash": _is_text(_HASH),
-        "timestamp": _is_text(_TIMESTAMP),
-        "version": _is_text(_VERSION),
-        "flag": _is_flag,
-        "count": _is_count,
-        "seconds": _is_seconds,
+        "id": _Shape(str, _ID.fullmatch),
+        "uid": _Shape(str, _ULID.fullmatch),
+        "hash": _Shape(str, _HASH.fullmatch),
+        "timestamp": _Shape(str, _TIMESTAMP.fullmatch),
+        "version": _Shape(str, _VERSION.fullmatch),
+        "flag": _Shape(bool, lambda _: True),
+        "count": _Shape(int, lambda value: 0 <= value <= MAX_COUNT),
+        "seconds": _Shape(float, lambda value: math.isfinite(value) and 0.0 <= value <= MAX_SECONDS),
     }[attribute.rule]
 
 
+def _are_members_of(members: frozenset[str]) -> Callable[[Any], bool]:
+    most = len(members)
+
+    def keeps(values: Any) -> bool:
+        for value in values:
+            if type(value) is not str or value not in members:
+                return False
+        return 0 < len(values) <= most
+
+    return keeps
+
+
+def _rule_of(shape: _Shape) -> Callable[[object], bool]:
+    kind, keeps = shape
+    if kind is tuple:  # what is a tuple on the wire may be handed to an API as a list
+        return lambda value: _is_sequence(value) and bool(keeps(value))
+    return lambda value: type(value) is kind and bool(keeps(value))
+
+
+_SHAPES: Final[Mapping[str, _Shape]] = {name: _shape_of(attribute) for name, attribute in ATTRIBUTES.items()}
+
 KEEPS_RULE: Final[Mapping[str, Callable[[object], bool]]] = {
-    name: _rule_of(attribute) for name, attribute in ATTRIBUTES.items()
+    name: _rule_of(shape) for name, shape in _SHAPES.items()
 }
 """For each registered attribute: does this value keep its rule? Total, and never raises."""
-
-_PYTHON_TYPES: Final[Mapping[Rule, type]] = {
-    "flag": bool,
-    "count": int,
-    "seconds": float,
-    "enum_list": tuple,
-}
 
 
 def refusal(name: str, value: object) -> Drop:
@@ -150,10 +150,28 @@ def refusal(name: str, value: object) -> Drop:
     attribute = ATTRIBUTES.get(name)
     if attribute is None:
         return Drop("", "unknown_key", "none")
-    expected = _PYTHON_TYPES.get(attribute.rule, str)
+    expected = _SHAPES[name].kind
     right = _is_sequence(value) if expected is tuple else type(value) is expected
     reason: Reason = "bad_value" if right else "wrong_type"
     return Drop(name, reason, attribute.rule)
+
+
+class _AsTheyAre(NamedTuple):
+    """What lets an event of one name pass as it is: the shape of each attribute, and what must be there."""
+
+    shapes: Mapping[str, _Shape]
+    required: tuple[str, ...]
+
+    def hold(self, attributes: Mapping[str, object]) -> bool:
+        """Whether nothing has to be taken out, replaced or added; what does not hold is looked at again."""
+        shapes = self.shapes
+        for name, value in attributes.items():
+            if type(name) is not str or name not in shapes:
+                return False
+            kind, keeps = shapes[name]
+            if type(value) is not kind or not keeps(value):
+                return False
+        return all(map(attributes.__contains__, self.required))
 
 
 @final
@@ -165,7 +183,7 @@ class Policy:
         id_modes: The mode by attribute name; "" is the mode of all others. Default: plain.
     """
 
-    __slots__ = ("_events", "_id_modes", "_pseudonym")
+    __slots__ = ("_as_they_are", "_events", "_id_modes", "_pseudonym")
 
     def __init__(
         self, *, pseudonym: Callable[[str], str], id_modes: Mapping[str, IdMode] | None = None
@@ -179,6 +197,17 @@ class Policy:
         if self._id_modes[INCIDENT_ID] == "drop":  # an event without its incident says nothing: hash it
             self._id_modes[INCIDENT_ID] = "hmac"
         self._events: dict[str, Event] = dict(EVENTS)
+        self._as_they_are: dict[str, _AsTheyAre] = {
+            name: _AsTheyAre(
+                shapes={
+                    key: _SHAPES[key]
+                    for key in event.attributes
+                    if self._id_modes.get(key, "plain") == "plain"
+                },
+                required=tuple(key for key, level in event.attributes.items() if level == "required"),
+            )
+            for name, event in EVENTS.items()
+        }
 
     def check_event(
         self,
@@ -194,11 +223,14 @@ class Policy:
             id_shapes: By attribute name, what a hook's host uses as an id (at most 64 ASCII characters).
 
         Returns:
-            The attributes that may leave, and what was taken out; never raises.
+            The attributes that may leave (the same object where all may), and what was taken out;
+            never raises.
         """
         event = self._events.get(event_name)
         if event is None:
             return Checked(None, (Drop(INCIDENT_ACTION, "missing_required", "enum"),))
+        if id_shapes is None and type(attributes) is dict and self._as_they_are[event_name].hold(attributes):
+            return Checked(attributes, ())
         kept: dict[str, Value] = {}
         drops: list[Drop] = []
         id_modes = self._id_modes

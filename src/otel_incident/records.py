@@ -1,0 +1,86 @@
+"""How an event becomes a log record: the last step before a logger, and the dearest one for the host.
+
+Into a logger of the caller's an event goes through the Logs API. Our own pipeline hands its processors a
+record that is complete: the SDK's logger would copy and clean attributes that the policy has just found
+to be of the exact types, and its processor copy the record, which together is half of what it costs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import ReadableLogRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry._logs import Logger as ApiLogger
+    from opentelemetry.sdk._logs import Logger
+
+    from otel_incident.emitter import Write
+    from otel_incident.exporters import BoundedBatchProcessor
+
+_SEVERITY_TEXT: Final = "INFO"
+
+
+def through_api(logger: ApiLogger) -> Write:
+    """Into a logger of the caller's, which may limit, clean and decorate records as its owner likes."""
+
+    def write(
+        event_name: str,
+        attributes: Mapping[str, Any],
+        *,
+        timestamp: int,
+        observed_timestamp: int,
+        context: Context | None,
+    ) -> None:
+        logger.emit(
+            timestamp=timestamp,
+            observed_timestamp=observed_timestamp,
+            context=context,
+            severity_number=SeverityNumber.INFO,
+            severity_text=_SEVERITY_TEXT,
+            attributes=attributes,
+            event_name=event_name,
+        )
+
+    return write
+
+
+def through_processors(logger: Logger, processors: Sequence[BoundedBatchProcessor]) -> Write:
+    """Straight to the processors of our own pipeline; the attributes must have passed the policy.
+
+    The environment's limits on attributes do not apply: an id that a limit cut short is another id.
+
+    Args:
+        logger: Of our own provider: it has the scope, and the resource of this process, forked or not.
+        processors: Those of that provider.
+    """
+    scope = logger.instrumentation_scope
+    nothing = Context()
+
+    def write(
+        event_name: str,
+        attributes: Mapping[str, Any],
+        *,
+        timestamp: int,
+        observed_timestamp: int,
+        context: Context | None,
+    ) -> None:
+        record = LogRecord(
+            timestamp=timestamp,
+            observed_timestamp=observed_timestamp,
+            context=context,
+            severity_number=SeverityNumber.INFO,
+            severity_text=_SEVERITY_TEXT,
+            attributes=attributes,
+            event_name=event_name,
+        )
+        record.context = nothing  # it has the ids now; what else the context holds is the host's
+        complete = ReadableLogRecord(record, logger.resource, scope)
+        for processor in processors:
+            processor.take(complete)
+
+    return write
