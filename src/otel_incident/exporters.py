@@ -32,6 +32,8 @@ EXIT_SECONDS: Final = 2.0
 """At exit at most this long is spent on delivery, none if the endpoint refused last."""
 
 _GROUP: Final = "opentelemetry_logs_exporter"
+# One that a protocol of the specification leads to, though none of our dependencies brings it.
+_PACKAGES: Final = {"otlp_json_http": "opentelemetry-exporter-otlp-json-http"}
 
 
 @final
@@ -228,7 +230,10 @@ def _from_entry_point(name: str) -> Callable[[], LogRecordExporter]:
             exporter = entry_point.load()()
             if isinstance(exporter, LogRecordExporter):
                 return exporter
-        raise ConfigurationError(f"no installed package has an exporter of that name in the group {_GROUP}")
+        hint = f": install {_PACKAGES[name]}" if name in _PACKAGES else ""
+        raise ConfigurationError(
+            f"no installed package has an exporter of that name in the group {_GROUP}{hint}"
+        )
 
     return build
 
