@@ -10,7 +10,7 @@ import pytest
 from otel_incident.version import __version__
 from tests.desk_app import NAMES, PRINTED
 from tests.otlp_receiver import OtlpReceiver
-from tests.zero_code import BY_HAND, DIAGNOSTIC_ID, App, Day
+from tests.zero_code import BY_HAND, DIAGNOSTIC_ID, App, Day, Neighbour
 from tests.zero_code import app as app  # noqa: PLC0414  a fixture is used by its name
 
 FROM_SDK: Final = (
@@ -134,6 +134,36 @@ def test_the_options_of_the_file(described: Described, tmp_path: Path) -> None:
     assert {event.resource["incident.license.id"] for event in events} == {"4711"}
     assert (tmp_path / "kept" / "key").exists()
     assert not described.app.state.exists()
+
+
+def test_the_detectors_of_the_file(described: Described, tmp_path: Path) -> None:
+    """Detectors in the file are for the host: its spans get the identity, our events no more than that."""
+    neighbour = Neighbour(tmp_path / "neighbour")
+    exporter = f'{{otlp_http: {{endpoint: "{described.receiver.http_endpoint}/v1/traces"}}}}'
+    text = f"""
+tracer_provider:
+  processors:
+    - simple:
+        exporter: {exporter}
+resource:
+  detection/development:
+    detectors: [{{incident: }}, {{process: }}]
+{INCIDENT}{{server_version: '8.0.1'}}
+"""
+    variables = {**described.variables(text), **neighbour.variables}
+    day = described.app.run(variables, behind=[neighbour.installed])
+    assert (day.status, day.stdout, said(day)) == (0, PRINTED, [])
+    identity = {
+        "incident.diagnostic.id": DIAGNOSTIC_ID,
+        "incident.plugin.version": __version__,
+        "incident.server.version": "8.0.1",
+    }
+    (span,) = described.receiver.wait_for_spans(1)
+    assert {name: span.resource.get(name) for name in identity} == identity
+    assert "process.pid" in span.resource
+    for event in described.receiver.wait_for_events(5):
+        assert {name: event.resource.get(name) for name in identity} == identity
+        assert [name for name in event.resource if name.startswith("process.")] == []
 
 
 def test_called_twice(described: Described) -> None:
