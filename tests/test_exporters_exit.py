@@ -99,6 +99,29 @@ def test_an_exit_interrupts_an_endpoint_that_hangs(batch: Batch, caplog: pytest.
     ]
 
 
+def test_an_exit_does_not_wait_for_a_second_attempt(batch: Batch, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the endpoint refused and the exporter waits to try again, nothing is waited for at the end."""
+    exporter, scripted = deferred()
+    started = threading.Event()
+    log = logging.getLogger("opentelemetry.exporter.otlp.proto.http._log_exporter")
+
+    def refuse_and_wait() -> Any:
+        log.warning("Transient error %s encountered while exporting %s batch", "Service Unavailable", "logs")
+        started.set()
+        return scripted.until_shut_down()
+
+    scripted.answers = [refuse_and_wait]
+
+    def use(processor: BoundedBatchProcessor) -> None:
+        take(processor, 4)  # a full batch, which the sender's thread takes
+        assert started.wait(30)
+
+    assert used(BoundedBatchProcessor(exporter, batch, exit_seconds=60), use) < 30
+    assert lines(caplog) == [
+        "4 incident events were not delivered by the exporter x when the process ended (HTTP 503)."
+    ]
+
+
 def test_an_exit_during_an_outage_adds_no_line(batch: Batch, caplog: pytest.LogCaptureFixture) -> None:
     """What was said of the outage is not said again of its end with the process."""
     exporter, scripted = deferred(FAILURE)

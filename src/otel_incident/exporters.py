@@ -65,8 +65,9 @@ class DeferredExporter(LogRecordExporter):
 
     @property
     def failing(self) -> bool:
-        """Whether the last batch of this process could not be delivered."""
-        return self._refused and self._pid == os.getpid()
+        """Whether the last attempt of this process failed, even if its exporter means to try again."""
+        tried_in_vain = self._in_flight > 0 and self.reason != ""
+        return (self._refused or tried_in_vain) and self._pid == os.getpid()
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Deliver a batch; never raises."""
