@@ -1,9 +1,11 @@
 """The events' own pipeline: identity, policy, processor and exporters, built from a `Config`.
 
-Events do not travel on the host's `LoggerProvider`. On one of our own the resource always carries
+Events do not travel on the host's `LoggerProvider`. On a way of our own the resource always carries
 the diagnostic id and the versions, no processor of the host can drop or decorate an event, and how
-long the host's exit waits is bounded. It is built when the first event comes: only then is it known
-which host the hooks matched, and until then there is no thread, no file and no connection.
+long the host's exit waits is bounded. It is no `LoggerProvider` either: that one would limit attributes
+as the environment says, and after a fork run the resource detectors, whose findings are not to leave.
+It is built when the first event comes: only then is it known which host the hooks matched, and until
+then there is no thread, no file and no connection.
 """
 
 from __future__ import annotations
@@ -11,11 +13,10 @@ from __future__ import annotations
 import atexit
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, cast, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from opentelemetry._logs import NoOpLogger
 from opentelemetry.metrics import get_meter_provider
-from opentelemetry.sdk._logs import LoggerProvider
 
 from otel_incident import records
 from otel_incident.announcements import announce
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from opentelemetry._logs import LoggerProvider as ApiLoggerProvider
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.sdk._logs import Logger
 
     from otel_incident.emitter import Write
     from otel_incident.exporters import BoundedBatchProcessor
@@ -75,8 +75,8 @@ class Pipeline:
         self._strict = strict
         self._now = now
         self._new_uid = new_uid
-        self._own_provider: LoggerProvider | None = None
         self._processors: list[BoundedBatchProcessor] = []
+        self._own_write: Write | None = None
         self._route: Route | None = None
         self._closed = False
         self._lock = HostLock()
@@ -102,20 +102,21 @@ class Pipeline:
 
     def force_flush(self) -> bool:
         """Deliver what is queued, in the caller's thread."""
-        return self._own_provider is None or self._own_provider.force_flush()
+        return all(processor.force_flush() for processor in self._processors)
 
     @fail_open("pipeline")
     def shutdown(self) -> None:
         """Deliver what is queued within the bound, then stop for good; also called at exit."""
         with self._lock:
             self._closed = True
-            provider, self._own_provider = self._own_provider, None
+            processors, self._processors, self._own_write = self._processors, [], None
             route, self._route = self._route, None
         if route is not None:
             route.closed = True
-        if provider is not None:
+        if processors:
             atexit.unregister(self.shutdown)
-            provider.shutdown()
+        for processor in processors:
+            processor.shutdown()
 
     def _build(self) -> Route:
         identity = Identity(self._config)
@@ -152,17 +153,12 @@ class Pipeline:
                 "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no exporter."
             )
             return records.through_api(NoOpLogger(SCOPE_NAME))
-        if self._own_provider is None:  # else its own, since this is not its first route
-            self._own_provider = LoggerProvider(
-                resource=identity.resource(self._host_distribution()),
-                shutdown_on_exit=False,  # it would wait 30 s; ours is bounded
-            )
+        if self._own_write is None:  # else its own, since this is not its first route
+            resource = identity.resource(self._host_distribution())
             self._processors = batch_processors(self._config)
-            for processor in self._processors:
-                self._own_provider.add_log_record_processor(processor)
+            self._own_write = records.through_processors(resource, self._processors)
             atexit.register(self.shutdown)
-        logger = self._own_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL)
-        return records.through_processors(cast("Logger", logger), self._processors)
+        return self._own_write
 
 
 def _no_pseudonym(_: str) -> str:

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from otel_incident.version import __version__
+from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opentelemetry._logs import Logger as ApiLogger
-    from opentelemetry.sdk._logs import Logger
+    from opentelemetry.sdk.resources import Resource
 
     from otel_incident.emitter import Write
     from otel_incident.exporters import BoundedBatchProcessor
@@ -49,16 +53,16 @@ def through_api(logger: ApiLogger) -> Write:
     return write
 
 
-def through_processors(logger: Logger, processors: Sequence[BoundedBatchProcessor]) -> Write:
+def through_processors(resource: Resource, processors: Sequence[BoundedBatchProcessor]) -> Write:
     """Straight to the processors of our own pipeline; the attributes must have passed the policy.
 
     The environment's limits on attributes do not apply: an id that a limit cut short is another id.
 
     Args:
-        logger: Of our own provider: it has the scope, and the resource of this process, forked or not.
-        processors: Those of that provider.
+        resource: Who is speaking; nothing in it changes with a fork.
+        processors: They deliver.
     """
-    scope = logger.instrumentation_scope
+    scope = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
     nothing = Context()
 
     def write(
@@ -79,7 +83,7 @@ def through_processors(logger: Logger, processors: Sequence[BoundedBatchProcesso
             event_name=event_name,
         )
         record.context = nothing  # it has the ids now; what else the context holds is the host's
-        complete = ReadableLogRecord(record, logger.resource, scope)
+        complete = ReadableLogRecord(record, resource, scope)
         for processor in processors:
             processor.take(complete)
 
