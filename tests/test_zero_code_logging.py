@@ -19,6 +19,16 @@ RAISING: Final = """
 """
 """A handler that raises for each record of anybody's but the host's own loop, which it would end."""
 
+RAISING_FOR_US: Final = """
+    import logging
+    class Raising(logging.Handler):
+        def emit(self, record):
+            raise LookupError(record.name)
+    logging.getLogger("otel_incident").addHandler(Raising())
+    logging.getLogger("otel_incident").setLevel(logging.INFO)
+"""
+"""The same for our lines alone: the host's own exporters are not to fail."""
+
 EVERYTHING: Final = """
     import logging
     logging.basicConfig(level=logging.DEBUG, format="%(name)s %(levelname)s", force=True)
@@ -95,3 +105,13 @@ def test_a_host_that_logs_everything(protocol: str, receiver: OtlpReceiver, app:
     assert [line for line in day.stderr.splitlines() if line.startswith(ours)] == []
     assert "asyncio DEBUG" in day.stderr  # of the host's own loop: everything is on
     assert names(receiver) == NAMES
+
+
+def test_a_handler_that_raises_for_our_information(receiver: OtlpReceiver, app: App) -> None:
+    """Without a logs exporter, which is worth a line at level INFO, the metrics still count each event."""
+    variables = {**to(receiver), "OTEL_LOGS_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "otlp"}
+    day = app.run_in_code(RAISING_FOR_US, variables, instrumented=True)
+    assert (day.status, day.stdout) == (0, PRINTED)
+    points = receiver.wait_for_metrics(len(NAMES) + 1)
+    assert [point.value for point in points if point.name == "incident.events"] == [1] * len(NAMES)
+    assert receiver.telemetry().events == ()

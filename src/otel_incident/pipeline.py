@@ -11,6 +11,7 @@ then there is no thread, no file and no connection.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, final
@@ -149,9 +150,11 @@ class Pipeline:
         if self._logger_provider is not None:
             return records.through_api(self._logger_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL))
         if not self._config.exporters:
-            _logger.info(
-                "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no exporter."
-            )
+            with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
+                _logger.info(
+                    "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no "
+                    "exporter."
+                )
             return records.through_api(NoOpLogger(SCOPE_NAME))
         if self._own_write is None:  # else its own, since this is not its first route
             resource = identity.resource(self._host_distribution())
