@@ -80,7 +80,9 @@ def find(program: Program, *, build: bool) -> Path:
     if program.path.exists():
         return program.path
     if not build:
-        raise NotBuiltError(f"{program.name} is not built yet; run: python3 -m tests.backend_programs")
+        raise NotBuiltError(
+            f"{program.name} is not built yet; with Go on PATH: python3 -m tests.backend_programs"
+        )
     go = shutil.which("go")
     if go is None:
         raise NotBuiltError(f"{program.name} is not built yet, and building it needs Go on PATH")
