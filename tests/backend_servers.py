@@ -1,4 +1,4 @@
-"""VictoriaLogs, Jaeger and Prometheus as an operator runs them, on free loopback ports, asked in their own API.
+"""VictoriaLogs, Jaeger and Prometheus as operators run them, on free loopback ports, asked in their own APIs.
 
 They are addressed by the names that the README uses, so that its blocks can be run as they stand.
 """

@@ -345,3 +345,13 @@ def test_the_section_says_how_the_backends_are_started() -> None:
     """Without this flag and this variable Prometheus and old versions of Jaeger take no OTLP."""
     assert f"`{OTLP_RECEIVER}`" in SECTION
     assert f"`{OTLP_OF_OLD_JAEGERS}`" in SECTION
+
+
+def test_the_section_says_which_versions_it_is_about() -> None:
+    """The versions that are built here are the ones that it names."""
+    assert [program.modules[0].split()[1] for program in PROGRAMS] == [
+        "v1.51.1-0.20260624061259-dc94972a8708",
+        "v1.42.0",
+        "v0.316.0",
+    ]
+    assert "VictoriaLogs (a commit of June 2026), Jaeger 1.42 and Prometheus 3.16" in SECTION
