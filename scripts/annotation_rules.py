@@ -31,6 +31,8 @@ RULE_TYPES: Final = {
     "version": "string",
     "hash": "string",
 }
+# Members of the rule attribute that are no rule of an attribute of ours.
+NO_RULES: Final = {"none", "profile"}
 # Names of the generated module that an alias would shadow.
 TYPING_NAMES: Final = {"Final", "Literal", "NamedTuple"}
 OUR_NAMES: Final = {"Attribute", "Event", "Identifies", "Metric", "Requirement", "Rule"}
@@ -64,7 +66,7 @@ def rule_attribute_lists_the_rules(registry: Registry) -> Iterator[Breach]:
     """The metric of what was taken out can name every rule, and `none`."""
     listed = [item for item in registry.items("attributes") if item.name == RULE_ATTRIBUTE]
     values = {value for item in listed for value in item.values()}
-    differ = ", ".join(sorted(values ^ {*RULE_TYPES, "none"}))
+    differ = ", ".join(sorted(values ^ {*RULE_TYPES, *NO_RULES}))
     if differ:
         item = listed[0] if listed else registry.manifest_item()
         yield item, f"its members and the rules that the policy has differ in {differ}; align them."

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import jinja2
 
+from scripts import profiles
 from scripts.annotation_rules import RULE_ATTRIBUTE, RULE_TYPES
 from scripts.python_literals import assign, docstring
 from scripts.registry import Item, Ref, Registry, RegistryError
@@ -21,6 +22,7 @@ from scripts.registry_shape import IDENTIFIES
 TEMPLATES: Final = Path(__file__).parent / "templates"
 OUTPUTS: Final = {
     "vocabulary.py.j2": "src/otel_incident/vocabulary.py",
+    "profiles.py.j2": "src/otel_incident/profiles.py",
     "telemetry.md.j2": "docs/telemetry.md",
 }
 
@@ -72,6 +74,8 @@ def context(registry: Registry) -> dict[str, Any]:
         "events": [_signal(registry, item) for item in registry.items("events")],
         "metrics": [_signal(registry, item) for item in registry.items("metrics")],
         **_carriers(registry, attributes),
+        "profiles": profiles.load(registry.root / "profiles"),
+        "profile_rules": sorted(profiles.RULES),
         "resource": {ref.key: ref for item in registry.items("entities") for ref in registry.refs_of(item)},
     }
 
@@ -86,7 +90,7 @@ def render(registry: Registry) -> dict[str, str]:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"assign": assign, "docstring": docstring}
+    environment.globals |= {"assign": assign, "docstring": docstring, "constant": _closed_list}
     values = context(registry)
     return {path: environment.get_template(template).render(values) for template, path in OUTPUTS.items()}
 
@@ -99,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         registry = Registry.load(options.root)
-    except RegistryError as error:
+    except (RegistryError, profiles.ProfileError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     findings = check(registry)
@@ -180,6 +184,10 @@ def _signal(registry: Registry, item: Item) -> Signal:
     return Signal(
         item.name, item.constant(), _line(item.data["brief"]), ours, item.data, registry.refs_of(item)
     )
+
+
+def _closed_list(profile: profiles.Profile, attribute: profiles.Attribute) -> str:
+    return "_" + f"{profile.name}_{attribute.keys[0]}".upper().replace(".", "_")
 
 
 def _line(text: str) -> str:

@@ -100,7 +100,7 @@ BREACHES: Final[dict[str, list[Breach]]] = {
         Breach(A, PUBLIC, "key: incident.checklist\n", "incident.checklist", "`incident.checklist.count`"),
         Breach(A, PUBLIC, "key: user\n", "user", "`user.hash`"),
         Breach(
-            S, "name: incident.events\n", "name: otel_incident.policy\n", "otel_incident.policy", "dropped`"
+            S, "name: incident.events\n", "name: otel_incident.policy\n", "otel_incident.policy", "audited`"
         ),
     ],
     "constant_is_unique": [

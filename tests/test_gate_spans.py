@@ -221,9 +221,7 @@ def test_a_live_span_is_not_passed_on(mode: gate.Mode) -> None:
     assert (following.started, len(following.ended)) == (0, 1)
 
 
-@pytest.mark.parametrize(
-    ("mode", "function"), [("strict", "keep_registered"), ("standard", "without_forbidden")]
-)
+@pytest.mark.parametrize(("mode", "function"), [("strict", "Checks.keep"), ("standard", "Standard.filter")])
 def test_a_span_that_cannot_be_filtered_is_dropped(
     mode: gate.Mode, function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +231,7 @@ def test_a_span_that_cannot_be_filtered_is_dropped(
         raise RuntimeError(SENTENCE)
 
     span, following, _ = ended({"incident.id": "42"})
-    monkeypatch.setattr(gate, function, fail)
+    monkeypatch.setattr(f"otel_incident.gate.rules.{function}", fail)
     set_reraise(reraise=False)
     processor = ContentGateSpanProcessor(following, mode=mode)
     processor.on_end(span)

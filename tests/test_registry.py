@@ -250,11 +250,9 @@ def test_resource_and_metrics_list_what_they_may_carry(vocabulary: ModuleType) -
     assert metrics == {
         "incident.events": ("counter", "{event}", "int", {"incident.action": "required"}),
         "incident.duration": ("histogram", "s", "double", {}),
-        "otel_incident.policy.dropped": (
-            "counter",
-            "{drop}",
-            "int",
-            dict.fromkeys(METRIC_ATTRIBUTES, "required"),
+        **dict.fromkeys(
+            ("otel_incident.policy.audited", "otel_incident.policy.dropped"),
+            ("counter", "{drop}", "int", dict.fromkeys(METRIC_ATTRIBUTES, "required")),
         ),
     }
 
@@ -279,7 +277,9 @@ def test_closed_enums_are_types_and_tuples(vocabulary: ModuleType) -> None:
         assert get_args(alias) == members == vocabulary.ATTRIBUTES[name].members
     assert vocabulary.ACTIONS == ACTIONS
     assert vocabulary.ROLES == ("end_user", "system_admin")
-    assert (*get_args(vocabulary.Rule), "none") == vocabulary.ATTRIBUTES["otel_incident.rule"].members
+    assert (*get_args(vocabulary.Rule), "profile", "none") == vocabulary.ATTRIBUTES[
+        "otel_incident.rule"
+    ].members
 
 
 def test_the_vocabulary_imports_only_typing() -> None:

@@ -12,7 +12,10 @@ from otel_incident.version import __version__
 if TYPE_CHECKING:
     from otel_incident.emitter import IncidentEmitter
     from otel_incident.events import Actor, Incident, IncidentEvent
-    from otel_incident.gate import ContentGateLogRecordProcessor, ContentGateSpanProcessor
+    from otel_incident.gate import (
+        ContentGateLogRecordProcessor,
+        ContentGateSpanProcessor,
+    )
     from otel_incident.instrumentor import IncidentInstrumentor
 
 __all__ = [

@@ -6,94 +6,163 @@ attribute): never a key or a value from outside. `otel_incident.testing` turns a
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections import Counter
-from typing import TYPE_CHECKING, final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias, final
+
+from opentelemetry.metrics import MeterProvider, Observation, get_meter_provider
 
 from otel_incident.errors import PolicyViolation
 from otel_incident.guard import HostLock, say
+from otel_incident.version import __version__
 from otel_incident.vocabulary import (
     METRIC_OTEL_INCIDENT_POLICY_DROPPED,
     METRICS,
     OTEL_INCIDENT_REASON,
     OTEL_INCIDENT_RULE,
     OTEL_INCIDENT_SIGNAL,
+    SCHEMA_URL,
+    SCOPE_NAME,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from opentelemetry.metrics import Counter as MetricCounter
-    from opentelemetry.metrics import Meter
+    from opentelemetry.metrics import CallbackOptions
 
     from otel_incident.policy import Drop
-    from otel_incident.vocabulary import Signal
+    from otel_incident.vocabulary import Reason, Signal
+
+
+Kind: TypeAlias = "tuple[Signal, str, str]"
+"""Signal, reason and rule."""
+
+
+@final
+class _Totals:
+    """What all that count for one meter provider have counted, offered as metrics when they are collected.
+
+    Counting must cost a host's thread next to nothing, so no instrument is called then. And the SDK keeps
+    one callback for a name: it is this one, whoever comes first.
+    """
+
+    __slots__ = ("__weakref__", "counts")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[Kind]] = {}
+        _totals.add(self)
+
+    def offer(self, provider: MeterProvider, name: str) -> None:
+        """Register the metric; where it is registered already nothing happens."""
+        self.counts.setdefault(name, Counter())
+        metric = METRICS[name]
+        meter = provider.get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
+        meter.create_observable_counter(name, [partial(self._observe, name)], metric.unit, metric.brief)
+
+    def _observe(self, name: str, _: CallbackOptions) -> list[Observation]:
+        return [
+            Observation(
+                count,
+                {OTEL_INCIDENT_SIGNAL: signal, OTEL_INCIDENT_REASON: reason, OTEL_INCIDENT_RULE: rule},
+            )
+            for (signal, reason, rule), count in self.counts[name].copy().items()
+        ]
 
 
 @final
 class Drops:
-    """The counts of one process.
+    """The counts of one who takes things out.
 
     Args:
-        meter: Where `otel_incident.policy.dropped` is recorded; None counts in memory alone.
+        meter_provider: Where the counts are offered as a metric; None is the global one.
+        metric: The metric's name.
         strict: Raise `PolicyViolation` on the first drop of an own event, for tests.
         announce: Say each kind of drop once in the log.
     """
 
-    __slots__ = ("_announce", "_counter", "_counts", "_lock", "_said", "_strict")
+    __slots__ = ("_announce", "_counts", "_lock", "_metric", "_said", "_strict", "_totals")
 
-    def __init__(self, meter: Meter | None = None, *, strict: bool = False, announce: bool = True) -> None:
+    def __init__(
+        self,
+        meter_provider: MeterProvider | None = None,
+        metric: str = METRIC_OTEL_INCIDENT_POLICY_DROPPED,
+        *,
+        strict: bool = False,
+        announce: bool = True,
+    ) -> None:
         self._lock = HostLock()
-        self._counts: Counter[tuple[Signal, str, str]] = Counter()
+        self._counts: Counter[Kind] = Counter()
         self._said: set[Drop] = set()
         self._strict = strict
         self._announce = announce
-        self._counter: MetricCounter | None = None
-        if meter is not None:
-            metric = METRICS[METRIC_OTEL_INCIDENT_POLICY_DROPPED]
-            self._counter = meter.create_counter(metric.name, metric.unit, metric.brief)
+        self._metric = metric
+        provider = get_meter_provider() if meter_provider is None else meter_provider
+        if provider is get_meter_provider():  # it may be a placeholder now, and another object later
+            self._totals = _global
+        else:
+            self._totals = _by_provider.setdefault(provider, _Totals())
+        self._totals.offer(provider, metric)
 
-    def record(self, signal: Signal, drops: Iterable[Drop]) -> None:
+    def record(self, signal: Signal, drops: Sequence[Drop]) -> None:
         """Count drops, and say those not said before.
 
         Raises:
             PolicyViolation: When strict; it names attribute, reason and rule, never the value.
         """
-        for drop in drops:
-            with self._lock:
-                self._counts[signal, drop.reason, drop.rule] += 1
-                first = drop not in self._said
-                self._said.add(drop)
-            if self._counter is not None:
-                attributes = {
-                    OTEL_INCIDENT_SIGNAL: signal,
-                    OTEL_INCIDENT_REASON: drop.reason,
-                    OTEL_INCIDENT_RULE: drop.rule,
-                }
-                self._counter.add(1, attributes)
-            sentence = _sentence(drop)
-            if self._strict:
-                raise PolicyViolation(sentence)
-            if first and self._announce:
-                say("%s This is said once; the metric otel_incident.policy.dropped counts on.", sentence)
+        totals = self._totals.counts[self._metric]
+        with self._lock:
+            for drop in drops:
+                kind = (signal, drop.reason, drop.rule)
+                self._counts[kind] += 1
+                totals[kind] += 1
+        if self._strict or self._announce:
+            self._say(drops)
 
-    def counts(self) -> dict[tuple[Signal, str, str], int]:
+    def counts(self) -> dict[Kind, int]:
         """How often each (signal, reason, rule) occurred."""
         with self._lock:
             return dict(self._counts)
 
+    def _say(self, drops: Sequence[Drop]) -> None:
+        for drop in drops:
+            with self._lock:
+                first = drop not in self._said
+                self._said.add(drop)
+            sentence = _sentence(drop)
+            if self._strict:
+                raise PolicyViolation(sentence)
+            if first:
+                say("%s This is said once; the metric otel_incident.policy.dropped counts on.", sentence)
+
+
+_totals: Final[weakref.WeakSet[_Totals]] = weakref.WeakSet()
+_global: Final = _Totals()
+_by_provider: Final[weakref.WeakKeyDictionary[MeterProvider, _Totals]] = weakref.WeakKeyDictionary()
+
+
+def _begin_at_zero() -> None:
+    """What a parent counted before a fork, the parent reports."""
+    for totals in _totals:
+        for name in totals.counts:
+            totals.counts[name] = Counter()
+
+
+os.register_at_fork(after_in_child=_begin_at_zero)
+
+
+_SENTENCES: Final[dict[Reason, str]] = {
+    "missing_required": "An event lacks {name}, which is required, and was dropped.",
+    "hashed": "{name} is no id that a machine made and was replaced by its keyed hash.",
+    "wrong_type": "{name} is not of the type that its rule ({rule}) asks for and was left out.",
+    "bad_value": "{name} does not keep its rule ({rule}) and was left out.",
+    "unknown_key": "{name} does not belong to its event and was left out.",
+    "internal_error": "The policy failed on {name} and left it out.",
+}
+"""What is said of an event of ours; of the host's own signals nothing is."""
+
 
 def _sentence(drop: Drop) -> str:
     name = drop.attribute or "An attribute that is not registered"
-    match drop.reason:
-        case "missing_required":
-            return f"An event lacks {name}, which is required, and was dropped."
-        case "hashed":
-            return f"{name} is no id that a machine made and was replaced by its keyed hash."
-        case "wrong_type":
-            return f"{name} is not of the type that its rule ({drop.rule}) asks for and was left out."
-        case "bad_value":
-            return f"{name} does not keep its rule ({drop.rule}) and was left out."
-        case "unknown_key":
-            return f"{name} does not belong to its event and was left out."
-        case "internal_error":
-            return f"The policy failed on {name} and left it out."
+    return _SENTENCES[drop.reason].format(name=name, rule=drop.rule)

@@ -122,7 +122,7 @@ class Pipeline:
     def _build(self) -> Route:
         identity = Identity(self._config)
         meter = (self._meter_provider or get_meter_provider()).get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
-        drops = Drops(meter, strict=self._strict)
+        drops = Drops(self._meter_provider, strict=self._strict)
         config = self._config
         # where no id can leave, no key is made for it: off means no file
         ids_leave = self._logger_provider is not None or config.exporters or config.span_events

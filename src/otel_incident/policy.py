@@ -69,7 +69,7 @@ class Drop(NamedTuple):
 
     attribute: str
     reason: Reason
-    rule: Rule | Literal["none"]
+    rule: Rule | Literal["none", "profile"]
 
 
 class Checked(NamedTuple):
@@ -302,24 +302,3 @@ def keep_registered(attributes: Mapping[str, object], among: Collection[str] = A
         else:
             drops.append(refusal(name, value))
     return Filtered(kept, tuple(drops))
-
-
-def without_forbidden(attributes: Mapping[str, object]) -> Filtered | None:
-    """Standard: what stands in our namespaces must be registered and keep its rule; the rest is not ours.
-
-    Returns:
-        What stays and what goes, or None when nothing has to go.
-    """
-    drops: dict[str, Drop] = {}
-    for name, value in attributes.items():
-        if is_ours(name):
-            rule = KEEPS_RULE.get(name)
-            if rule is None:
-                drops[name] = _UNKNOWN
-            elif not rule(value):
-                drops[name] = refusal(name, value)
-    if not drops:
-        return None
-    return Filtered(
-        {name: value for name, value in attributes.items() if name not in drops}, tuple(drops.values())
-    )

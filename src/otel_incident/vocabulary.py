@@ -25,7 +25,18 @@ Signal = Literal["logs", "spans", "metrics"]
 SIGNALS: Final[tuple[Signal, ...]] = ("logs", "spans", "metrics")
 """The members of `Signal`, in order."""
 
-Reason = Literal["unknown_key", "wrong_type", "bad_value", "hashed", "missing_required", "internal_error"]
+Reason = Literal[
+    "unknown_key",
+    "wrong_type",
+    "bad_value",
+    "hashed",
+    "missing_required",
+    "internal_error",
+    "forbidden",
+    "text_field",
+    "unknown_metric",
+    "not_mergeable",
+]
 """Closed values of `otel_incident.reason`."""
 
 REASONS: Final[tuple[Reason, ...]] = (
@@ -35,6 +46,10 @@ REASONS: Final[tuple[Reason, ...]] = (
     "hashed",
     "missing_required",
     "internal_error",
+    "forbidden",
+    "text_field",
+    "unknown_metric",
+    "not_mergeable",
 )
 """The members of `Reason`, in order."""
 
@@ -129,6 +144,12 @@ METRIC_INCIDENT_DURATION: Final = "incident.duration"
 """Duration of incidents, from creation to end.
 
 Type: histogram, double. Unit: `s`.
+"""
+
+METRIC_OTEL_INCIDENT_POLICY_AUDITED: Final = "otel_incident.policy.audited"
+"""Number of attributes, fields and records that the gate would have taken out if it were strict.
+
+Type: counter, int. Unit: `{drop}`.
 """
 
 METRIC_OTEL_INCIDENT_POLICY_DROPPED: Final = "otel_incident.policy.dropped"
@@ -457,7 +478,18 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         name=OTEL_INCIDENT_REASON,
         type="string",
         rule="enum",
-        members=("unknown_key", "wrong_type", "bad_value", "hashed", "missing_required", "internal_error"),
+        members=(
+            "unknown_key",
+            "wrong_type",
+            "bad_value",
+            "hashed",
+            "missing_required",
+            "internal_error",
+            "forbidden",
+            "text_field",
+            "unknown_metric",
+            "not_mergeable",
+        ),
         seed_name="",
         brief="Why the policy took something out or hashed it.",
         why="Tells a host that sends content from one that sends a wrong type.",
@@ -478,6 +510,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
             "enum_list",
             "version",
             "hash",
+            "profile",
             "none",
         ),
         seed_name="",
@@ -670,6 +703,21 @@ METRICS: Final[dict[str, Metric]] = {
         value_type="double",
         attributes={},
         why="Shows how long incidents last without reading any event.",
+    ),
+    METRIC_OTEL_INCIDENT_POLICY_AUDITED: Metric(
+        name=METRIC_OTEL_INCIDENT_POLICY_AUDITED,
+        instrument="counter",
+        unit="{drop}",
+        brief=(
+            "Number of attributes, fields and records that the gate would have taken out if it were strict."
+        ),
+        value_type="int",
+        attributes={
+            OTEL_INCIDENT_SIGNAL: "required",
+            OTEL_INCIDENT_REASON: "required",
+            OTEL_INCIDENT_RULE: "required",
+        },
+        why="Lets an operator look at what strict would cost before switching to it.",
     ),
     METRIC_OTEL_INCIDENT_POLICY_DROPPED: Metric(
         name=METRIC_OTEL_INCIDENT_POLICY_DROPPED,

@@ -1,0 +1,55 @@
+"""What a value of a known instrumentation must look like to leave: the rules that profiles name.
+
+Exact types, ASCII, matched in full, bounded. They say what code, the operator or a standard writes; none of
+them lets a sentence through.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_incident.profiles import ProfileAttribute, ProfileRule
+
+MAX_COUNT: Final = 2**31 - 1
+_MAX_PORT: Final = 65_535
+_FIRST_STATUS, _LAST_STATUS = 100, 599
+
+# Templates of Django (`^api/(?P<pk>[^/.]+)/$`), Flask (`/incident/<int:id>`), Starlette (`/incident/{id}`).
+_ROUTE: Final = re.compile(r"[A-Za-z0-9_\-./<>{}:()\[\]?*+^$|\\,=]{0,200}", re.ASCII)
+_DOTTED_NAME: Final = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,7}", re.ASCII
+)
+_ERROR_TYPE: Final = re.compile(rf"[1-5][0-9]{{2}}|{_DOTTED_NAME.pattern}", re.ASCII)
+_SQL_STATE: Final = re.compile(r"[0-9A-Z]{1,5}", re.ASCII)
+
+
+def check_of(attribute: ProfileAttribute) -> Callable[[object], bool]:
+    """Whether a value keeps the rule of a profile's attribute; total, and never raises."""
+    if attribute.rule == "one_of":
+        values = frozenset(attribute.values)
+        return lambda value: type(value) is str and value in values
+    return _CHECKS[attribute.rule]
+
+
+def _text(grammar: re.Pattern[str]) -> Callable[[object], bool]:
+    match = grammar.fullmatch
+    return lambda value: type(value) is str and match(value) is not None
+
+
+def _number(first: int, last: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and first <= value <= last
+
+
+_CHECKS: Final[dict[ProfileRule, Callable[[object], bool]]] = {
+    "count": _number(0, MAX_COUNT),
+    "dotted_name": _text(_DOTTED_NAME),
+    "error_type": _text(_ERROR_TYPE),
+    "port": _number(0, _MAX_PORT),
+    "route": _text(_ROUTE),
+    "sql_state": _text(_SQL_STATE),
+    "status_code": _number(_FIRST_STATUS, _LAST_STATUS),
+}

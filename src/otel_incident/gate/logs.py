@@ -1,0 +1,100 @@
+"""Copies of log records from which everything that may not leave is missing."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+
+from opentelemetry._logs import LogRecord
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
+
+from otel_incident.gate.fields import mapping
+from otel_incident.gate.parts import Resources, scope_of
+from otel_incident.gate.rules import FIELD
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    from otel_incident.gate.rules import GateRules
+    from otel_incident.policy import Drop
+
+_NOTHING: Final = Context()
+
+
+class Entry(NamedTuple):
+    """A record with its resource and scope, and how many of its attributes the gate took."""
+
+    record: LogRecord
+    resource: Resource
+    scope: InstrumentationScope | None
+    taken: int
+
+
+@final
+class LogFilter:
+    """What a gate makes of a log record.
+
+    Args:
+        rules: The gate's.
+    """
+
+    def __init__(self, rules: GateRules) -> None:
+        self._rules = rules
+        self._resources = Resources(rules.strict.resource)
+
+    def __call__(
+        self, record: LogRecord, resource: Resource | None, scope: InstrumentationScope | None
+    ) -> Entry | None:
+        """The record as the next in line may see it; None where nothing had to go."""
+        if self._rules.mode == "strict":
+            drops: list[Drop] = []
+            entry = self._strict(record, resource, scope, drops)
+            self._rules.count("logs", drops)
+            return entry
+        if self._rules.mode == "audit":
+            would: list[Drop] = []
+            self._strict(record, resource, scope, would)
+            self._rules.would("logs", would)
+        filtered = self._rules.standard.filter(mapping(record.attributes))
+        if filtered is None:
+            return None
+        self._rules.count("logs", list(filtered.drops))
+        shallow = copy.copy(record)  # not made anew: that would look for a trace where the gate runs
+        shallow.attributes = filtered.attributes
+        return Entry(shallow, resource, scope, len(filtered.drops))  # type: ignore[arg-type]  # as it came
+
+    def _strict(
+        self,
+        record: LogRecord,
+        resource: Resource | None,
+        scope: InstrumentationScope | None,
+        drops: list[Drop],
+    ) -> Entry:
+        rules = self._rules.strict.of_scope(scope)
+        event = self._rules.strict.of_event(record.event_name)
+        kept: dict[str, Any] = (event or rules.attributes).keep(mapping(record.attributes), drops)
+        taken = len(drops)
+        texts = (record.body, record.severity_text, record.event_name if event is None else None)
+        drops.extend(FIELD for text in texts if text is not None)
+        passed = LogRecord(
+            timestamp=record.timestamp,
+            observed_timestamp=record.observed_timestamp,
+            context=_bare_context(record),
+            severity_number=record.severity_number,
+            severity_text=None,
+            body=None,
+            attributes=kept,
+            event_name=record.event_name if event is not None else None,
+        )
+        passed.context = _NOTHING  # it has the ids now
+        return Entry(passed, self._resources.of(resource), scope_of(scope, rules), taken)
+
+
+def _bare_context(record: LogRecord) -> Context:
+    """The trace context of a record alone, without baggage; an invalid one is explicit, never ours."""
+    context = SpanContext(
+        record.trace_id or 0, record.span_id or 0, is_remote=False, trace_flags=record.trace_flags
+    )
+    return set_span_in_context(NonRecordingSpan(context), Context())

@@ -1,0 +1,102 @@
+"""What all signals have: a resource, a scope, a trace context. What strict leaves of each."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, TraceState
+
+from otel_incident.gate.fields import mapping
+from otel_incident.policy import keep_registered
+from otel_incident.version import __version__
+from otel_incident.vocabulary import RESOURCE, SCHEMA_URL, SCOPE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_incident.gate.rules import Checks, ScopeRules
+
+# What a resource may say besides our identity: names that the operator gave, and the SDK's own.
+_RESOURCE: Final[Mapping[str, re.Pattern[str]]] = {
+    "service.name": re.compile(r"[\w.:/ -]{1,128}", re.ASCII),
+    "service.namespace": re.compile(r"[\w.:/ -]{1,128}", re.ASCII),
+    "service.instance.id": re.compile(r"[\w.:-]{1,64}", re.ASCII),
+    "telemetry.auto.version": re.compile(r"[0-9A-Za-z.+-]{1,32}", re.ASCII),
+    "telemetry.sdk.name": re.compile(r"opentelemetry", re.ASCII),
+    "telemetry.sdk.language": re.compile(r"python", re.ASCII),
+    "telemetry.sdk.version": re.compile(r"[0-9A-Za-z.+-]{1,32}", re.ASCII),
+}
+_SAMPLING: Final = re.compile(
+    r"(?:th:[0-9a-f]{1,14}|rv:[0-9a-f]{14})(?:;(?:th:[0-9a-f]{1,14}|rv:[0-9a-f]{14}))?", re.ASCII
+)
+_VERSION: Final = re.compile(
+    r"[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}(?:(?:a|b|rc|\.dev|\.post)[0-9]{1,4})?", re.ASCII
+)
+_CONVENTIONS: Final = re.compile(
+    r"https://opentelemetry\.io/schemas/[0-9]{1,2}\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII
+)
+_OWN_SCOPE: Final = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
+_OTHER_SCOPE: Final = InstrumentationScope("other")
+
+
+@final
+class Resources:
+    """What strict leaves of a resource; the last one is remembered, since it rarely changes.
+
+    Args:
+        allowed: The checks of what the operator allows beyond that.
+    """
+
+    def __init__(self, allowed: Checks) -> None:
+        self._allowed = allowed
+        self._last: tuple[Resource | None, Resource] = (None, Resource.get_empty())
+
+    def of(self, resource: Resource | None) -> Resource:
+        """The resource without what may not leave, and without its schema URL."""
+        known, filtered = self._last
+        if resource is None or resource is known:
+            return filtered if resource is not None else Resource.get_empty()
+        attributes = mapping(resource.attributes)
+        identity = keep_registered(attributes, RESOURCE).attributes
+        described = {
+            name: value
+            for name, grammar in _RESOURCE.items()
+            if type(value := attributes.get(name)) is str and grammar.fullmatch(value)
+        }
+        filtered = Resource({**self._allowed.keep(attributes, []), **described, **identity})
+        self._last = (resource, filtered)
+        return filtered
+
+
+def scope_of(scope: InstrumentationScope | None, rules: ScopeRules) -> InstrumentationScope | None:
+    """A scope by the name that its rules give it, with a version and a URL of the conventions, if any."""
+    if scope is None:
+        return None
+    if rules.name == SCOPE_NAME:
+        return _OWN_SCOPE
+    if not rules.name:
+        return _OTHER_SCOPE
+    version, url = scope.version, scope.schema_url
+    return InstrumentationScope(
+        rules.name,
+        version if type(version) is str and _VERSION.fullmatch(version) else None,
+        url if type(url) is str and _CONVENTIONS.fullmatch(url) else None,
+    )
+
+
+def bare(context: SpanContext | None) -> SpanContext:
+    """A span context without foreign trace state; sampling probabilities survive: counts need them."""
+    if context is None or not context.trace_state:
+        return context  # type: ignore[return-value]  # a root span has no parent, which upstream's types allow
+    sampling = context.trace_state.get("ot")
+    keep = type(sampling) is str and _SAMPLING.fullmatch(sampling) is not None
+    return SpanContext(
+        context.trace_id,
+        context.span_id,
+        context.is_remote,
+        context.trace_flags,
+        TraceState([("ot", sampling)]) if keep and sampling is not None else None,
+    )

@@ -1,0 +1,257 @@
+"""What may pass the gate, decided once for each key and each scope, then looked up.
+
+Three rooms of the same decision: `Strict` denies by default and knows what our registry and the profiles
+allow; `Standard` passes by default and knows what is forbidden; `GateRules` is the one that a mode chooses,
+with its counts. They work on keys and values alone; what a span or a record is, spans.py and logs.py know.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
+
+from otel_incident.drops import Drops
+from otel_incident.gate.grammars import check_of
+from otel_incident.policy import KEEPS_RULE, Drop, Filtered, is_ours, refusal
+from otel_incident.profiles import PROFILES, Profile
+from otel_incident.vocabulary import EVENTS, METRIC_OTEL_INCIDENT_POLICY_AUDITED, SCOPE_NAME, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    Check = Callable[[object], bool]
+
+Mode = Literal["strict", "standard", "audit"]
+MODES: Final[tuple[Mode, ...]] = ("strict", "standard", "audit")
+
+UNKNOWN: Final = Drop("", "unknown_key", "none")
+FIELD: Final = Drop("", "text_field", "none")
+FAILED: Final = Drop("", "internal_error", "none")
+_FORBIDDEN: Final = Drop("", "forbidden", "none")
+_PROFILE: Final = Drop("", "bad_value", "profile")
+
+_REMEMBERED: Final = 4096
+"""How many keys or scopes from outside are remembered; a host could make up any number of them."""
+
+EVENT_ATTRIBUTES: Final = frozenset(name for event in EVENTS.values() for name in event.attributes)
+_OWN_CHECKS: Final = {name: KEEPS_RULE[name] for name in sorted(EVENT_ATTRIBUTES)}
+_PLAIN: Final = (str, bool, int, float)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value that the operator allows is one that OTLP calls a primitive, or a list of those."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return all(type(item) in _PLAIN for item in value)  # type: ignore[attr-defined]  # a list or a tuple
+    return kind in _PLAIN
+
+
+def matcher(globs: Iterable[str]) -> Callable[[str], object] | None:
+    """What says whether a key matches one of these globs; None where there are none."""
+    patterns = [fnmatch.translate(glob) for glob in globs]
+    return re.compile("|".join(patterns)).match if patterns else None
+
+
+class Checks(dict[str, "Check | None"]):
+    """The check of each key, None for a key that may not stand; keys that come are remembered."""
+
+    def __init__(self, known: Mapping[str, Check], allowed: Callable[[str], object] | None) -> None:
+        super().__init__(known)
+        self._allowed = allowed
+
+    def __missing__(self, key: str) -> Check | None:
+        """Decide about a key that no profile names."""
+        allowed = self._allowed is not None and not is_ours(key) and self._allowed(key) is not None
+        check = _is_plain if allowed else None
+        if len(self) < _REMEMBERED:
+            self[key] = check
+        return check
+
+    def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
+        """What of these attributes may stand; what may not is noted in `drops`."""
+        kept: dict[str, Any] = {}
+        for key, value in attributes.items():
+            check = self[key] if type(key) is str else None
+            if check is None:
+                drops.append(UNKNOWN)
+            elif check(value):
+                kept[key] = value
+            else:
+                drops.append(refusal(key, value) if key in KEEPS_RULE else _PROFILE)
+        return kept
+
+
+class ScopeRules(NamedTuple):
+    """What one instrumentation scope may say.
+
+    Attributes:
+        name: What the scope is called; "" where no profile and not ourselves.
+        attributes: The checks of its attributes.
+        events: The checks by name of a span event, as far as the profile names events.
+        span_name: The attributes that a span's name is made of.
+        first_words: What the first word of a span's name may be where those attributes are missing.
+        metrics: The units of its metrics by name.
+    """
+
+    name: str
+    attributes: Checks
+    events: Mapping[str, Checks]
+    span_name: tuple[tuple[str, ...], ...]
+    first_words: frozenset[str]
+    metrics: Mapping[str, str]
+
+
+@final
+class Strict:
+    """What may leave where everything else is denied.
+
+    Args:
+        allowed: Globs of attribute keys that the operator allows beyond the profiles.
+    """
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._allowed = matcher(allowed)
+        self.resource = Checks({}, self._allowed)
+        self._own_events = {
+            event.name: Checks({name: KEEPS_RULE[name] for name in event.attributes}, None)
+            for event in EVENTS.values()
+        }
+        self._by_profile = {
+            scope: self._scope_rules(scope, profile) for profile in PROFILES for scope in profile.scopes
+        }
+        self._own = self._scope_rules(SCOPE_NAME, None)
+        self._unknown = self._scope_rules("", None)
+        self._by_scope: dict[str, ScopeRules] = {}
+
+    def of_scope(self, scope: InstrumentationScope | None) -> ScopeRules:
+        """The rules of an instrumentation scope."""
+        name = scope.name if scope is not None else ""
+        if type(name) is not str:
+            return self._unknown
+        rules = self._by_scope.get(name)
+        if rules is None:
+            rules = self._find(name)
+            if len(self._by_scope) < _REMEMBERED:
+                self._by_scope[name] = rules
+        return rules
+
+    def of_event(self, name: object) -> Checks | None:
+        """The checks of one of our own events; None for any other name."""
+        return self._own_events.get(name) if type(name) is str else None
+
+    def _find(self, name: str) -> ScopeRules:
+        if name == SCOPE_NAME:
+            return self._own
+        while name:
+            if name in self._by_profile:
+                return self._by_profile[name]
+            name = name.rpartition(".")[0]
+        return self._unknown
+
+    def _scope_rules(self, name: str, profile: Profile | None) -> ScopeRules:
+        if profile is None:
+            return ScopeRules(name, Checks(_OWN_CHECKS, self._allowed), {}, (), frozenset(), {})
+        attributes = {key: check_of(attribute) for key, attribute in profile.attributes.items()}
+        return ScopeRules(
+            name=name,
+            attributes=Checks({**_OWN_CHECKS, **attributes}, self._allowed),
+            events={
+                event: Checks({key: check_of(rule) for key, rule in keys.items()}, self._allowed)
+                for event, keys in profile.events.items()
+            },
+            span_name=profile.span_name,
+            first_words=frozenset(
+                value for keys in profile.span_name for value in profile.attributes[keys[0]].values
+            ),
+            metrics=profile.metrics,
+        )
+
+
+@final
+class Standard:
+    """What is removed where everything else passes.
+
+    Args:
+        forbidden: Globs of attribute keys that the operator forbids.
+    """
+
+    def __init__(self, forbidden: Iterable[str] = ()) -> None:
+        self._forbidden = matcher(forbidden)
+        self._content: frozenset[str] = frozenset()
+        self._passes: dict[str, bool] = {}  # whether a key may stand whatever its value
+
+    def forbid(self, names: Iterable[str]) -> None:
+        """Forbid what a host calls its content: these keys, and those whose last part is one of them."""
+        self._content |= frozenset(names)
+        self._passes = {}
+
+    def filter(self, attributes: Mapping[str, Any]) -> Filtered | None:
+        """What stays and what goes; None where nothing has to go."""
+        passes = self._passes
+        drops: dict[str, Drop] = {}
+        for key in attributes:
+            if passes.get(key) or (passes.get(key) is None and self._look_at(key)):
+                continue
+            drop = self._judge(key, attributes[key])
+            if drop is not None:
+                drops[key] = drop
+        if not drops:
+            return None
+        kept = {key: value for key, value in attributes.items() if key not in drops}
+        return Filtered(kept, tuple(drops.values()))
+
+    def _look_at(self, key: str) -> bool:
+        passes = not is_ours(key) and not self._is_forbidden(key)
+        if len(self._passes) < _REMEMBERED:
+            self._passes[key] = passes
+        return passes
+
+    def _judge(self, key: str, value: object) -> Drop | None:
+        if self._is_forbidden(key):
+            return _FORBIDDEN
+        rule = KEEPS_RULE.get(key)
+        if rule is None:
+            return UNKNOWN
+        return None if rule(value) else refusal(key, value)
+
+    def _is_forbidden(self, key: str) -> bool:
+        named = key in self._content or key.rpartition(".")[2] in self._content
+        return named or (self._forbidden is not None and self._forbidden(key) is not None)
+
+
+@final
+class GateRules:
+    """The rules of one gate: a mode, what the operator said, and the counts.
+
+    Args:
+        mode: `strict`, `standard` or `audit`.
+        allowed: Globs of attribute keys that strict lets through beyond the profiles.
+        forbidden: Globs of attribute keys that standard removes beyond our own namespaces.
+
+    Raises:
+        ValueError: The mode is none of these.
+    """
+
+    def __init__(
+        self, mode: Mode = "strict", *, allowed: Iterable[str] = (), forbidden: Iterable[str] = ()
+    ) -> None:
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}")
+        self.mode = mode
+        self.strict = Strict(allowed)
+        self.standard = Standard(forbidden)
+        self.dropped = Drops(announce=False)
+        self.audited = Drops(metric=METRIC_OTEL_INCIDENT_POLICY_AUDITED, announce=False)
+
+    def count(self, signal: Signal, drops: list[Drop]) -> None:
+        """Count what was taken out."""
+        if drops:
+            self.dropped.record(signal, drops)
+
+    def would(self, signal: Signal, drops: list[Drop]) -> None:
+        """Count what strict would have taken out."""
+        if drops:
+            self.audited.record(signal, drops)

@@ -1,0 +1,169 @@
+"""Copies of spans from which everything that may not leave is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, final
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace.status import Status, StatusCode
+
+from otel_incident.gate.fields import (
+    lacking,
+    lacking_items,
+    mapping,
+    span_attributes,
+    span_events,
+    span_links,
+)
+from otel_incident.gate.parts import Resources, bare, scope_of
+from otel_incident.gate.rules import FIELD
+
+if TYPE_CHECKING:
+    from otel_incident.gate.rules import GateRules, ScopeRules
+    from otel_incident.policy import Drop
+
+# Names that the conventions fix; any other name of a span event could be a sentence.
+_OTHER_EVENT: Final = "event"
+_EXCEPTION: Final = "exception"
+_KIND_NAMES: Final = {kind: kind.name.lower() for kind in SpanKind}
+_BARE_STATUS: Final = {code: Status(code) for code in StatusCode}
+
+
+@final
+class SpanFilter:
+    """What a gate makes of a span that has ended.
+
+    Args:
+        rules: The gate's.
+    """
+
+    def __init__(self, rules: GateRules) -> None:
+        self._rules = rules
+        self._resources = Resources(rules.strict.resource)
+
+    def __call__(self, span: ReadableSpan) -> ReadableSpan:
+        """The span as the next in line may see it; the same object where nothing had to go."""
+        if self._rules.mode == "strict":
+            drops: list[Drop] = []
+            passed = self._strict(span, drops)
+            self._rules.count("spans", drops)
+            return passed
+        if self._rules.mode == "audit":
+            would: list[Drop] = []
+            self._strict(span, would)
+            self._rules.would("spans", would)
+        return self._standard(span)
+
+    def _strict(self, span: ReadableSpan, drops: list[Drop]) -> ReadableSpan:
+        scope = span.instrumentation_scope
+        rules = self._rules.strict.of_scope(scope)
+        kept = rules.attributes.keep(span_attributes(span), drops)
+        dropped = span.dropped_attributes + len(drops)
+        events, links = span_events(span), span_links(span)
+        status = span.status
+        if status.description:
+            drops.append(FIELD)
+        return ReadableSpan(
+            name=_name(span, kept, rules),
+            context=bare(span.context),
+            parent=bare(span.parent),
+            resource=self._resources.of(span.resource),
+            attributes=lacking(kept, dropped),
+            events=lacking_items([self._event(event, rules, drops) for event in events], span.dropped_events)
+            if events or span.dropped_events
+            else (),
+            links=lacking_items([_link(link, rules, drops) for link in links], span.dropped_links)
+            if links or span.dropped_links
+            else (),
+            kind=span.kind,
+            status=_BARE_STATUS[status.status_code],
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=scope_of(scope, rules),
+        )
+
+    def _event(self, event: Any, rules: ScopeRules, drops: list[Drop]) -> Event:
+        name = event.name
+        checks = self._rules.strict.of_event(name)
+        if checks is None:
+            checks = rules.events.get(name, rules.attributes) if type(name) is str else rules.attributes
+            if name not in rules.events and name != _EXCEPTION:
+                name = _OTHER_EVENT
+        before = len(drops)
+        kept = checks.keep(mapping(event.attributes), drops)
+        return Event(name, lacking(kept, event.dropped_attributes + len(drops) - before), event.timestamp)
+
+    def _standard(self, span: ReadableSpan) -> ReadableSpan:
+        forbidden = self._rules.standard.filter
+        attributes = forbidden(span_attributes(span))
+        events, links = span_events(span), span_links(span)
+        of_events = [forbidden(mapping(event.attributes)) for event in events]
+        of_links = [forbidden(mapping(link.attributes)) for link in links]
+        found = (attributes, *of_events, *of_links)
+        drops = [drop for filtered in found if filtered is not None for drop in filtered.drops]
+        if not drops:
+            return span
+        self._rules.count("spans", drops)
+        return ReadableSpan(
+            name=span.name,
+            context=span.context,
+            parent=span.parent,
+            resource=span.resource,
+            attributes=span.attributes
+            if attributes is None
+            else lacking(attributes.attributes, span.dropped_attributes + len(attributes.drops)),
+            events=lacking_items(
+                [
+                    event
+                    if filtered is None
+                    else Event(
+                        event.name,
+                        lacking(filtered.attributes, event.dropped_attributes + len(filtered.drops)),
+                        event.timestamp,
+                    )
+                    for event, filtered in zip(events, of_events, strict=True)
+                ],
+                span.dropped_events,
+            )
+            if events or span.dropped_events
+            else (),
+            links=lacking_items(
+                [
+                    link
+                    if filtered is None
+                    else Link(
+                        link.context,
+                        lacking(filtered.attributes, link.dropped_attributes + len(filtered.drops)),
+                    )
+                    for link, filtered in zip(links, of_links, strict=True)
+                ],
+                span.dropped_links,
+            )
+            if links or span.dropped_links
+            else (),
+            kind=span.kind,
+            status=span.status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+
+
+def _link(link: Link, rules: ScopeRules, drops: list[Drop]) -> Link:
+    before = len(drops)
+    kept = rules.attributes.keep(mapping(link.attributes), drops)
+    return Link(bare(link.context), lacking(kept, link.dropped_attributes + len(drops) - before))
+
+
+def _name(span: ReadableSpan, kept: dict[str, Any], rules: ScopeRules) -> str:
+    """A span's name made of what its profile lets it say, else its kind."""
+    for keys in rules.span_name:
+        if all(key in kept for key in keys):
+            return " ".join([kept[key] for key in keys])
+    name = span.name
+    if rules.first_words and type(name) is str:
+        word = name.partition(" ")[0]
+        if word in rules.first_words:
+            return word
+    return _KIND_NAMES[span.kind]
