@@ -1,7 +1,9 @@
 """`otel-incident` shows everything that can leave, and what would, without sending anything."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,26 @@ def test_the_preview_is_one_event_of_each_kind_with_this_identity(tmp_path: Path
     for record in records:
         assert record["body"] == {}  # how the SDK encodes that there is none
         assert {entry["key"] for entry in record["attributes"]} <= set(EVENTS[record["eventName"]].attributes)
+
+
+def test_the_preview_is_not_cut_by_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's limits on attributes hold for the preview as little as for what leaves."""
+    config = Config(state_dir=tmp_path / "state", server_version="7.8.1")
+    whole = ids_in(preview(config))
+    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4")
+    monkeypatch.setenv("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "many")
+    assert ids_in(preview(config)) == whole == {"11111111-1111-4111-8111-111111111111"}
+
+
+def ids_in(request: Mapping[str, Any]) -> set[str]:
+    """The incident ids of a request."""
+    (scope,) = request["resourceLogs"][0]["scopeLogs"]
+    return {
+        attribute["value"]["stringValue"]
+        for record in scope["logRecords"]
+        for attribute in record["attributes"]
+        if attribute["key"] == "incident.id"
+    }
 
 
 def test_a_preview_makes_no_file_where_telemetry_is_off(tmp_path: Path) -> None:

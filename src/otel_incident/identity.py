@@ -155,6 +155,8 @@ class Identity:
             INCIDENT_SERVER_VERSION: version,
             INCIDENT_PLUGIN_VERSION: __version__,
         }
+        if version == UNKNOWN_VERSION and may_be_unknown:
+            del attributes[INCIDENT_SERVER_VERSION]  # our events may come to know it, and must not differ
         if not base.get(SERVICE_VERSION) and version != UNKNOWN_VERSION:
             attributes[SERVICE_VERSION] = version
         license_id = self._config.license_id

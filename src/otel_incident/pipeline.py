@@ -50,7 +50,8 @@ class Pipeline:
 
     Args:
         config: The settings.
-        logger_provider: Hands events to this provider instead of building one.
+        logger_provider: Hands events to this provider instead of building exporters.
+        write: Hands events to this instead of either.
         meter_provider: For the metrics; default the global one.
         host_distribution: Says, once an event comes, which distribution the hooks matched.
         strict: Raise on the first drop, for tests.
@@ -63,6 +64,7 @@ class Pipeline:
         config: Config,
         *,
         logger_provider: ApiLoggerProvider | None = None,
+        write: Write | None = None,
         meter_provider: MeterProvider | None = None,
         host_distribution: Callable[[], str] = str,
         strict: bool = False,
@@ -77,6 +79,7 @@ class Pipeline:
         self._now = now
         self._new_uid = new_uid
         self._processors: list[BoundedBatchProcessor] = []
+        self._given_write = write
         self._own_write: Write | None = None
         self._route: Route | None = None
         self._closed = False
@@ -125,7 +128,8 @@ class Pipeline:
         drops = Drops(self._meter_provider, strict=self._strict)
         config = self._config
         # where no id can leave, no key is made for it: off means no file
-        ids_leave = self._logger_provider is not None or config.exporters or config.span_events
+        given = self._given_write is not None or self._logger_provider is not None
+        ids_leave = given or config.exporters or config.span_events
         pseudonym = identity.pseudonym if ids_leave else _no_pseudonym
         policy = Policy(pseudonym=pseudonym, id_modes=config.id_modes)
 
@@ -147,6 +151,8 @@ class Pipeline:
         )
 
     def _make_write(self, identity: Identity) -> Write:
+        if self._given_write is not None:
+            return self._given_write
         if self._logger_provider is not None:
             return records.through_api(self._logger_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL))
         if not self._config.exporters:

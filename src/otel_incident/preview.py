@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any, Final, final
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 
 from otel_incident.emitter import IncidentEmitter
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.identity import Identity
 from otel_incident.pipeline import Pipeline
+from otel_incident.records import through_processors
 from otel_incident.vocabulary import ACTIONS, INCIDENT_DIAGNOSTIC_ID
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import ReadableLogRecord
+
     from otel_incident.config import Config
 
 SAMPLE: Final = Incident(
@@ -44,29 +46,15 @@ _NOT_MADE_YET: Final = "made-at-the-first-event"
 
 
 @final
-class _Kept(LogRecordProcessor):
+class _Kept:
     """Keeps what would be handed to the exporters."""
 
     def __init__(self) -> None:
         self.records: list[ReadableLogRecord] = []
 
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Keep a record as the batch processor would queue it."""
-        self.records.append(
-            ReadableLogRecord(
-                log_record=log_record.log_record,
-                resource=log_record.resource or Resource.get_empty(),
-                instrumentation_scope=log_record.instrumentation_scope,
-                limits=log_record.limits,
-            )
-        )
-
-    def shutdown(self) -> None:
-        """Nothing is held open."""
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  the interface's parameter
-        """Nothing is queued."""
-        return True
+    def take(self, record: ReadableLogRecord) -> None:
+        """Keep a record where a processor would queue it."""
+        self.records.append(record)
 
 
 def preview(config: Config) -> dict[str, Any]:
@@ -76,11 +64,9 @@ def preview(config: Config) -> dict[str, Any]:
         config: The settings; where they have telemetry off, nothing is made on disk for this.
     """
     kept = _Kept()
-    provider = LoggerProvider(resource=_resource(config), shutdown_on_exit=False)
-    provider.add_log_record_processor(kept)
     pipeline = Pipeline(
         replace(config, off="", problems=(), span_events=False),
-        logger_provider=provider,
+        write=through_processors(_resource(config), [kept]),
         meter_provider=NoOpMeterProvider(),
     )
     emitter = IncidentEmitter(route=pipeline.route)

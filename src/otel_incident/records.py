@@ -7,7 +7,7 @@ to be of the exact types, and its processor copy the record, which together is h
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -24,9 +24,16 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from otel_incident.emitter import Write
-    from otel_incident.exporters import BoundedBatchProcessor
 
 _SEVERITY_TEXT: Final = "INFO"
+
+
+class Taker(Protocol):
+    """A processor of our own pipeline, as far as a record's way into it goes."""
+
+    def take(self, record: ReadableLogRecord, /) -> None:
+        """Take a record that is complete."""
+        ...
 
 
 def through_api(logger: ApiLogger) -> Write:
@@ -53,7 +60,7 @@ def through_api(logger: ApiLogger) -> Write:
     return write
 
 
-def through_processors(resource: Resource, processors: Sequence[BoundedBatchProcessor]) -> Write:
+def through_processors(resource: Resource, processors: Sequence[Taker]) -> Write:
     """Straight to the processors of our own pipeline; the attributes must have passed the policy.
 
     The environment's limits on attributes do not apply: an id that a limit cut short is another id.
