@@ -31,7 +31,10 @@ OUTAGE: Final = (
     r"Incident events cannot be delivered by the exporter {exporter} \({reason}\); they are dropped until "
     r"its endpoint takes them again\. This is said once for an outage\."
 )
-AT_EXIT: Final = r"{count} incident events were not delivered by the exporter {exporter} when the process ended \({reason}\)\."
+AT_EXIT: Final = (
+    r"{count} incident events were not delivered by the exporter {exporter}"
+    + r" when the process ended \({reason}\)\."
+)
 # The one line of a process that reports three events and ends, by what the endpoint does and the transport.
 LINES: Final[dict[tuple[str, str], str]] = {
     # four where the endpoint went before its answer to the event of the start was read
