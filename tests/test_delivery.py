@@ -32,19 +32,23 @@ OUTAGE: Final = (
     r"its endpoint takes them again\. This is said once for an outage\."
 )
 AT_EXIT: Final = (
-    r"{count} incident events were not delivered by the exporter {exporter}"
-    + r" when the process ended \({reason}\)\."
+    r"{count} incident events were not delivered by the exporter {exporter} when the process ended"
 )
+WHY: Final = r" \({reason}\)\."
 # The one line of a process that reports three events and ends, by what the endpoint does and the transport.
 LINES: Final[dict[tuple[str, str], str]] = {
     # four where the endpoint went before its answer to the event of the start was read
-    ("absent", "grpc"): AT_EXIT.format(count="[34]", exporter=EXPORTERS["grpc"], reason="gRPC UNAVAILABLE"),
-    ("absent", "http"): AT_EXIT.format(count="[34]", exporter=EXPORTERS["http"], reason="ConnectionError"),
-    ("hanging", "grpc"): AT_EXIT.format(count=3, exporter=EXPORTERS["grpc"], reason="no answer"),
-    ("hanging", "http"): AT_EXIT.format(count=3, exporter=EXPORTERS["http"], reason="no answer"),
-    ("503", "grpc"): AT_EXIT.format(count=3, exporter=EXPORTERS["grpc"], reason="gRPC UNAVAILABLE"),
-    ("503", "http"): AT_EXIT.format(count=3, exporter=EXPORTERS["http"], reason="HTTP 503"),
-    ("503 for a minute", "grpc"): AT_EXIT.format(
+    ("absent", "grpc"): (AT_EXIT + WHY).format(
+        count="[34]", exporter=EXPORTERS["grpc"], reason="gRPC UNAVAILABLE"
+    ),
+    ("absent", "http"): (AT_EXIT + WHY).format(
+        count="[34]", exporter=EXPORTERS["http"], reason="ConnectionError"
+    ),
+    ("hanging", "grpc"): (AT_EXIT + WHY).format(count=3, exporter=EXPORTERS["grpc"], reason="no answer"),
+    ("hanging", "http"): (AT_EXIT + WHY).format(count=3, exporter=EXPORTERS["http"], reason="no answer"),
+    ("503", "grpc"): (AT_EXIT + WHY).format(count=3, exporter=EXPORTERS["grpc"], reason="gRPC UNAVAILABLE"),
+    ("503", "http"): (AT_EXIT + WHY).format(count=3, exporter=EXPORTERS["http"], reason="HTTP 503"),
+    ("503 for a minute", "grpc"): (AT_EXIT + WHY).format(
         count=3, exporter=EXPORTERS["grpc"], reason="gRPC UNAVAILABLE"
     ),
     ("503 for a minute", "http"): OUTAGE.format(exporter=EXPORTERS["http"], reason="no reason given"),
