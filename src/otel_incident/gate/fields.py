@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_EMPTY = BoundedAttributes()
+
 
 def span_attributes(span: ReadableSpan) -> Mapping[str, Any]:
     """The attributes of a span that has ended."""
@@ -55,7 +57,11 @@ def lacking(attributes: dict[str, Any], dropped: int) -> Mapping[str, Any]:
     """Attributes that say, in OTLP's own count, how many are missing."""
     if not dropped:
         return attributes
-    counted = BoundedAttributes(attributes=attributes)
+    if type(getattr(_EMPTY, "_dict", None)) is not dict:
+        counted = BoundedAttributes(attributes=attributes)
+    else:  # not cleaned and copied again: every value has just been checked
+        counted = BoundedAttributes()
+        counted._dict = attributes  # noqa: SLF001  see above
     counted.dropped = dropped
     return counted
 

@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from otel_incident.gate.fields import mapping
-from otel_incident.gate.parts import Resources, scope_of
+from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import FIELD
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class LogFilter:
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules
         self._resources = Resources(rules.strict.resource)
+        self._scopes = Scopes()
 
     def __call__(
         self, record: LogRecord, resource: Resource | None, scope: InstrumentationScope | None
@@ -89,7 +90,7 @@ class LogFilter:
             event_name=record.event_name if event is not None else None,
         )
         passed.context = _NOTHING  # it has the ids now
-        return Entry(passed, self._resources.of(resource), scope_of(scope, rules), taken)
+        return Entry(passed, self._resources.of(resource), self._scopes.of(scope, rules), taken)
 
 
 def _bare_context(record: LogRecord) -> Context:

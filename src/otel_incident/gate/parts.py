@@ -38,6 +38,7 @@ _VERSION: Final = re.compile(
 _CONVENTIONS: Final = re.compile(
     r"https://opentelemetry\.io/schemas/[0-9]{1,2}\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII
 )
+_REMEMBERED: Final = 1024
 _OWN_SCOPE: Final = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
 _OTHER_SCOPE: Final = InstrumentationScope("other")
 
@@ -71,17 +72,30 @@ class Resources:
         return filtered
 
 
-def scope_of(scope: InstrumentationScope | None, rules: ScopeRules) -> InstrumentationScope | None:
-    """A scope by the name that its rules give it, with a version and a URL of the conventions, if any."""
-    if scope is None:
-        return None
-    if rules.name == SCOPE_NAME:
-        return _OWN_SCOPE
-    if not rules.name:
-        return _OTHER_SCOPE
+@final
+class Scopes:
+    """What strict leaves of a scope: the name that its rules give it, a version, a URL of the conventions."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[InstrumentationScope, InstrumentationScope]] = {}
+
+    def of(self, scope: InstrumentationScope | None, rules: ScopeRules) -> InstrumentationScope | None:
+        """The scope without what may not leave; a tracer has one, and it is remembered."""
+        if scope is None or not rules.name:
+            return None if scope is None else _OTHER_SCOPE
+        known = self._known.get(id(scope))
+        if known is not None and known[0] is scope:
+            return known[1]
+        filtered = _OWN_SCOPE if rules.name == SCOPE_NAME else _named(scope, rules.name)
+        if len(self._known) < _REMEMBERED:
+            self._known[id(scope)] = (scope, filtered)
+        return filtered
+
+
+def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
     version, url = scope.version, scope.schema_url
     return InstrumentationScope(
-        rules.name,
+        name,
         version if type(version) is str and _VERSION.fullmatch(version) else None,
         url if type(url) is str and _CONVENTIONS.fullmatch(url) else None,
     )

@@ -16,7 +16,7 @@ from otel_incident.gate.fields import (
     span_events,
     span_links,
 )
-from otel_incident.gate.parts import Resources, bare, scope_of
+from otel_incident.gate.parts import Resources, Scopes, bare
 from otel_incident.gate.rules import FIELD
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class SpanFilter:
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules
         self._resources = Resources(rules.strict.resource)
+        self._scopes = Scopes()
 
     def __call__(self, span: ReadableSpan) -> ReadableSpan:
         """The span as the next in line may see it; the same object where nothing had to go."""
@@ -80,7 +81,7 @@ class SpanFilter:
             status=_BARE_STATUS[status.status_code],
             start_time=span.start_time,
             end_time=span.end_time,
-            instrumentation_scope=scope_of(scope, rules),
+            instrumentation_scope=self._scopes.of(scope, rules),
         )
 
     def _event(self, event: Any, rules: ScopeRules, drops: list[Drop]) -> Event:
