@@ -63,6 +63,15 @@ _TIMESTAMP: Final = re.compile(
 )
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_~:-]{0,63}", re.ASCII)
 
+GRAMMARS: Final[Mapping[Rule, re.Pattern[str]]] = {
+    "id": _ID,
+    "uid": _ULID,
+    "hash": _HASH,
+    "timestamp": _TIMESTAMP,
+    "version": _VERSION,
+}
+"""What a text must match in full, by the rule that asks for one."""
+
 
 class Drop(NamedTuple):
     """One thing that did not leave as it came: which attribute of ours (or ""), why, by which rule."""
@@ -106,12 +115,9 @@ def _shape_of(attribute: Attribute) -> _Shape:
         return _Shape(str, members.__contains__)
     if attribute.rule == "enum_list":
         return _Shape(tuple, _are_members_of(members))
+    if attribute.rule in GRAMMARS:
+        return _Shape(str, GRAMMARS[attribute.rule].fullmatch)
     return {
-        "id": _Shape(str, _ID.fullmatch),
-        "uid": _Shape(str, _ULID.fullmatch),
-        "hash": _Shape(str, _HASH.fullmatch),
-        "timestamp": _Shape(str, _TIMESTAMP.fullmatch),
-        "version": _Shape(str, _VERSION.fullmatch),
         "flag": _Shape(bool, lambda _: True),
         "count": _Shape(int, lambda value: 0 <= value <= MAX_COUNT),
         "seconds": _Shape(float, lambda value: math.isfinite(value) and 0.0 <= value <= MAX_SECONDS),

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from otel_incident.profiles import ProfileAttribute, ProfileRule
 
@@ -25,6 +25,22 @@ _DOTTED_NAME: Final = re.compile(
 )
 _ERROR_TYPE: Final = re.compile(rf"[1-5][0-9]{{2}}|{_DOTTED_NAME.pattern}", re.ASCII)
 _SQL_STATE: Final = re.compile(r"[0-9A-Z]{1,5}", re.ASCII)
+
+
+GRAMMARS: Final[Mapping[ProfileRule, re.Pattern[str]]] = {
+    "dotted_name": _DOTTED_NAME,
+    "error_type": _ERROR_TYPE,
+    "route": _ROUTE,
+    "sql_state": _SQL_STATE,
+}
+"""What a text must match in full, by the rule that asks for one."""
+
+RANGES: Final[Mapping[ProfileRule, tuple[int, int]]] = {
+    "count": (0, MAX_COUNT),
+    "port": (0, _MAX_PORT),
+    "status_code": (_FIRST_STATUS, _LAST_STATUS),
+}
+"""The first and the last integer, by the rule that asks for one."""
 
 
 def check_of(attribute: ProfileAttribute) -> Callable[[object], bool]:
@@ -44,12 +60,7 @@ def _number(first: int, last: int) -> Callable[[object], bool]:
     return lambda value: type(value) is int and first <= value <= last
 
 
-_CHECKS: Final[dict[ProfileRule, Callable[[object], bool]]] = {
-    "count": _number(0, MAX_COUNT),
-    "dotted_name": _text(_DOTTED_NAME),
-    "error_type": _text(_ERROR_TYPE),
-    "port": _number(0, _MAX_PORT),
-    "route": _text(_ROUTE),
-    "sql_state": _text(_SQL_STATE),
-    "status_code": _number(_FIRST_STATUS, _LAST_STATUS),
+_CHECKS: Final[Mapping[ProfileRule, Callable[[object], bool]]] = {
+    **{rule: _text(grammar) for rule, grammar in GRAMMARS.items()},
+    **{rule: _number(*bounds) for rule, bounds in RANGES.items()},
 }

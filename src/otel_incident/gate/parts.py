@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_incident.gate.rules import Checks, ScopeRules
 
 # What a resource may say besides our identity: names that the operator gave, and the SDK's own.
-_RESOURCE: Final[Mapping[str, re.Pattern[str]]] = {
+RESOURCE_GRAMMARS: Final[Mapping[str, re.Pattern[str]]] = {
     "service.name": re.compile(r"[\w.:/ -]{1,128}", re.ASCII),
     "service.namespace": re.compile(r"[\w.:/ -]{1,128}", re.ASCII),
     "service.instance.id": re.compile(r"[\w.:-]{1,64}", re.ASCII),
@@ -29,18 +29,18 @@ _RESOURCE: Final[Mapping[str, re.Pattern[str]]] = {
     "telemetry.sdk.language": re.compile(r"python", re.ASCII),
     "telemetry.sdk.version": re.compile(r"[0-9A-Za-z.+-]{1,32}", re.ASCII),
 }
-_SAMPLING: Final = re.compile(
+SAMPLING: Final = re.compile(
     r"(?:th:[0-9a-f]{1,14}|rv:[0-9a-f]{14})(?:;(?:th:[0-9a-f]{1,14}|rv:[0-9a-f]{14}))?", re.ASCII
 )
-_VERSION: Final = re.compile(
+SCOPE_VERSION: Final = re.compile(
     r"[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}(?:(?:a|b|rc|\.dev|\.post)[0-9]{1,4})?", re.ASCII
 )
-_CONVENTIONS: Final = re.compile(
+CONVENTIONS: Final = re.compile(
     r"https://opentelemetry\.io/schemas/[0-9]{1,2}\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII
 )
 _REMEMBERED: Final = 1024
 _OWN_SCOPE: Final = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
-_OTHER_SCOPE: Final = InstrumentationScope("other")
+OTHER_SCOPE: Final = InstrumentationScope("other")
 
 
 @final
@@ -64,7 +64,7 @@ class Resources:
         identity = keep_registered(attributes, RESOURCE).attributes
         described = {
             name: value
-            for name, grammar in _RESOURCE.items()
+            for name, grammar in RESOURCE_GRAMMARS.items()
             if type(value := attributes.get(name)) is str and grammar.fullmatch(value)
         }
         filtered = Resource({**self._allowed.keep(attributes, []), **described, **identity})
@@ -82,7 +82,7 @@ class Scopes:
     def of(self, scope: InstrumentationScope | None, rules: ScopeRules) -> InstrumentationScope | None:
         """The scope without what may not leave; a tracer has one, and it is remembered."""
         if scope is None or not rules.name:
-            return None if scope is None else _OTHER_SCOPE
+            return None if scope is None else OTHER_SCOPE
         known = self._known.get(id(scope))
         if known is not None and known[0] is scope:
             return known[1]
@@ -96,8 +96,8 @@ def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
     version, url = scope.version, scope.schema_url
     return InstrumentationScope(
         name,
-        version if type(version) is str and _VERSION.fullmatch(version) else None,
-        url if type(url) is str and _CONVENTIONS.fullmatch(url) else None,
+        version if type(version) is str and SCOPE_VERSION.fullmatch(version) else None,
+        url if type(url) is str and CONVENTIONS.fullmatch(url) else None,
     )
 
 
@@ -106,7 +106,7 @@ def bare(context: SpanContext | None) -> SpanContext:
     if context is None or not context.trace_state:
         return context  # type: ignore[return-value]  # a root span has no parent, which upstream's types allow
     sampling = context.trace_state.get("ot")
-    keep = type(sampling) is str and _SAMPLING.fullmatch(sampling) is not None
+    keep = type(sampling) is str and SAMPLING.fullmatch(sampling) is not None
     return SpanContext(
         context.trace_id,
         context.span_id,
