@@ -1,0 +1,138 @@
+"""A host's SDK set up by hand, with the gate or without, that sends what a scenario plants to a receiver."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from otel_incident.gate import ContentGateLogRecordProcessor, ContentGateSpanProcessor, GateRules, Mode
+from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
+from tests.otlp_receiver import OtlpReceiver
+from tests.otlp_wire import Signal, Transport
+from tests.surface_injectors import PlantedIds, Planter, plant_logs, plant_metrics, plant_spans, views
+
+Gate = Literal["off", "processor", "exporter"]
+"""Where the gate stands: nowhere, around a processor, or around the exporter in a processor."""
+
+GATES: Final[tuple[Gate, ...]] = ("processor", "exporter")
+TRANSPORTS: Final[tuple[Transport, ...]] = ("grpc", "http")
+
+_GRPC: Final[Mapping[Signal, Callable[..., Any]]] = {
+    "traces": GrpcSpanExporter,
+    "logs": GrpcLogExporter,
+    "metrics": GrpcMetricExporter,
+}
+_HTTP: Final[Mapping[Signal, Callable[..., Any]]] = {
+    "traces": HttpSpanExporter,
+    "logs": HttpLogExporter,
+    "metrics": HttpMetricExporter,
+}
+
+
+def exporter(signal: Signal, receiver: OtlpReceiver, transport: Transport) -> Any:
+    """OpenTelemetry's own exporter, with compression."""
+    if transport == "grpc":
+        return _GRPC[signal](
+            endpoint=receiver.grpc_endpoint, insecure=True, compression=grpc.Compression.Gzip
+        )
+    return _HTTP[signal](endpoint=f"{receiver.http_endpoint}/v1/{signal}", compression=Compression.Gzip)
+
+
+def tracer_provider(plant: Planter, next_exporter: Any, gate: Gate, rules: GateRules) -> TracerProvider:
+    """A provider whose resource and ids are planted, too."""
+    provider = TracerProvider(
+        resource=plant.resource("traces"), id_generator=PlantedIds(plant), shutdown_on_exit=False
+    )
+    if gate == "exporter":
+        next_exporter = GatedSpanExporter(next_exporter, rules)
+    processor = BatchSpanProcessor(next_exporter)
+    provider.add_span_processor(
+        ContentGateSpanProcessor(processor, rules=rules) if gate == "processor" else processor
+    )
+    return provider
+
+
+def logger_provider(plant: Planter, next_exporter: Any, gate: Gate, rules: GateRules) -> LoggerProvider:
+    """A provider whose resource is planted, too."""
+    provider = LoggerProvider(plant.resource("logs"), shutdown_on_exit=False)
+    if gate == "exporter":
+        next_exporter = GatedLogRecordExporter(next_exporter, rules)
+    processor = BatchLogRecordProcessor(next_exporter)
+    provider.add_log_record_processor(
+        ContentGateLogRecordProcessor(processor, rules=rules) if gate == "processor" else processor
+    )
+    return provider
+
+
+def meter_provider(plant: Planter, next_exporter: Any, gate: Gate, rules: GateRules) -> MeterProvider:
+    """A provider whose resource is planted, too; every measurement is an exemplar."""
+    del rules
+    assert gate == "off"
+    return MeterProvider(
+        [PeriodicExportingMetricReader(next_exporter, export_interval_millis=math.inf)],
+        plant.resource("metrics"),
+        exemplar_filter=AlwaysOnExemplarFilter(),
+        shutdown_on_exit=False,
+        views=views(plant),
+    )
+
+
+def run(
+    signal: Signal,
+    plant: Planter,
+    receiver: OtlpReceiver,
+    transport: Transport = "http",
+    gate: Gate = "off",
+    *,
+    mode: Mode = "strict",
+    scope: str | None = None,
+    also: Callable[[Any], None] | None = None,
+) -> None:
+    """Plant a canary in every place of a signal and export it all.
+
+    Args:
+        signal: Which.
+        plant: Makes the canaries.
+        receiver: Where it goes.
+        transport: How.
+        gate: Where the gate stands.
+        mode: The gate's.
+        scope: An instrumentation scope; None for one that no profile knows.
+        also: Emits more through the provider it is given.
+    """
+    rules = GateRules(mode)
+    target = exporter(signal, receiver, transport)
+    if signal == "traces":
+        tracers = tracer_provider(plant, target, gate, rules)
+        plant_spans(tracers, plant, scope)
+        finish(tracers, also)
+    elif signal == "logs":
+        loggers = logger_provider(plant, target, gate, rules)
+        plant_logs(loggers, plant, scope)
+        finish(loggers, also)
+    else:
+        meters = meter_provider(plant, target, gate, rules)
+        plant_metrics(meters, plant, scope)
+        finish(meters, also)
+
+
+def finish(provider: Any, also: Callable[[Any], None] | None) -> None:
+    """Emit the rest, and send it."""
+    if also is not None:
+        also(provider)
+    assert provider.force_flush()
+    provider.shutdown()
