@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from otel_incident.events import Actor, Incident, IncidentEvent
     from otel_incident.gate import (
         ContentGateLogRecordProcessor,
+        ContentGateMetricExporter,
         ContentGateSpanProcessor,
     )
     from otel_incident.instrumentor import IncidentInstrumentor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Actor",
     "ContentGateLogRecordProcessor",
+    "ContentGateMetricExporter",
     "ContentGateSpanProcessor",
     "Incident",
     "IncidentEmitter",
@@ -32,6 +34,7 @@ __all__ = [
 _ROOMS = {
     "Actor": "events",
     "ContentGateLogRecordProcessor": "gate",
+    "ContentGateMetricExporter": "gate",
     "ContentGateSpanProcessor": "gate",
     "Incident": "events",
     "IncidentEmitter": "emitter",

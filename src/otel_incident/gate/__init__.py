@@ -8,12 +8,14 @@ it drops; it never raises into the host.
     provider.add_span_processor(ContentGateSpanProcessor(BatchSpanProcessor(OTLPSpanExporter())))
 """
 
+from otel_incident.gate.exporters import ContentGateMetricExporter
 from otel_incident.gate.processors import ContentGateLogRecordProcessor, ContentGateSpanProcessor
 from otel_incident.gate.rules import MODES, GateRules, Mode
 
 __all__ = [
     "MODES",
     "ContentGateLogRecordProcessor",
+    "ContentGateMetricExporter",
     "ContentGateSpanProcessor",
     "GateRules",
     "Mode",

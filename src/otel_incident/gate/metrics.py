@@ -1,0 +1,429 @@
+"""Copies of metrics from which everything that may not leave is missing.
+
+Attributes that go may leave several points with one identity: they become one (merging.py), or are dropped.
+Strict also calls several scopes by one name, so it gathers by scope and metric before it merges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, final
+
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+
+from otel_incident.gate.fields import mapping
+from otel_incident.gate.merging import Sources, bare_exemplar, identity, measured, merged
+from otel_incident.gate.parts import Resources, Scopes
+from otel_incident.gate.rules import FAILED, FIELD, UNKNOWN
+from otel_incident.guard import swallow
+from otel_incident.policy import Drop, keep_registered
+from otel_incident.vocabulary import METRICS, SCOPE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from opentelemetry.sdk.metrics import Exemplar
+    from opentelemetry.sdk.metrics.export import DataPointT, DataT
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    from otel_incident.gate.rules import Checks, GateRules, ScopeRules
+
+T = TypeVar("T")
+
+_POINTS: Final[Mapping[type, type]] = {
+    Sum: NumberDataPoint,
+    Gauge: NumberDataPoint,
+    Histogram: HistogramDataPoint,
+    ExponentialHistogram: ExponentialHistogramDataPoint,
+}
+_UNKNOWN_METRIC: Final = Drop("", "unknown_metric", "none")
+_NOT_MERGEABLE: Final = Drop("", "not_mergeable", "none")
+_BAD_NUMBER: Final = Drop("", "wrong_type", "none")
+
+
+class _Named(NamedTuple):
+    """What a metric may be called, and what its points may say; `checks` is None for one of ours."""
+
+    name: str
+    unit: str
+    description: str
+    checks: Checks | None
+
+    def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
+        """What of a point's attributes may stand; what may not is noted in `drops`."""
+        if self.checks is not None:
+            return self.checks.keep(attributes, drops)
+        kept = keep_registered(attributes, METRICS[self.name].attributes)
+        drops.extend(kept.drops)
+        return kept.attributes
+
+
+class _Shape(NamedTuple):
+    """Which kind of metric it is; a gauge has no temporality."""
+
+    kind: type[DataT]
+    temporality: AggregationTemporality | None
+    monotonic: bool
+
+    def holding(self, points: list[DataPointT]) -> DataT:
+        """Data of this kind."""
+        if self.kind is Gauge:
+            return Gauge(points)  # type: ignore[arg-type]  # of the kind's own class, as in the next lines
+        if self.kind is Sum:
+            return Sum(points, self.temporality, self.monotonic)  # type: ignore[arg-type]
+        return self.kind(points, self.temporality)  # type: ignore[arg-type, call-arg]
+
+
+class _Point(NamedTuple):
+    """A point that may leave, what tells its source from others, and whether it lost attributes."""
+
+    point: DataPointT
+    source: Hashable
+    lost: bool
+
+
+class _Stream(NamedTuple):
+    """A metric that may leave, with its points by identity."""
+
+    named: _Named
+    points: dict[Hashable, list[_Point]]
+
+
+_Streams: TypeAlias = "dict[tuple[str, _Shape], _Stream]"
+
+
+@final
+class MetricFilter:
+    """What a gate makes of the metrics of one collection; for one exporter, since it remembers counters.
+
+    Args:
+        rules: The gate's.
+    """
+
+    def __init__(self, rules: GateRules) -> None:
+        self._rules = rules
+        self._strict = _Strict(rules)
+        self._standard = _Standard(rules)
+
+    def __call__(self, data: MetricsData) -> MetricsData | None:
+        """What the next in line may see: the same object if nothing had to go, None if nothing stays."""
+        drops: list[Drop] = []
+        if self._rules.mode == "strict":
+            passed = self._strict(data, drops)
+        else:
+            if self._rules.mode == "audit":
+                would: list[Drop] = []
+                self._strict(data, would)
+                self._rules.would("metrics", would)
+            passed = self._standard(data, drops)
+        self._rules.count("metrics", drops)
+        return passed
+
+
+@final
+class _Strict:
+    """Deny by default."""
+
+    def __init__(self, rules: GateRules) -> None:
+        self._scopes = Scopes(rules.strict)
+        self._resources = Resources(rules.strict.resource)
+        self._merge = _Merge()
+
+    def __call__(self, data: MetricsData, drops: list[Drop]) -> MetricsData | None:
+        gathered: dict[Resource, dict[InstrumentationScope | None, _Streams]] = {}
+        for of_resource in data.resource_metrics:
+            try:
+                scopes = gathered.setdefault(self._resources.of(of_resource.resource), {})
+                for of_scope in of_resource.scope_metrics:
+                    self._gather(of_scope, scopes, drops)
+            except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
+                _failed(error, drops)
+        passed = [
+            ResourceMetrics(resource, of_scopes, "")
+            for resource, scopes in gathered.items()
+            if (of_scopes := self._made(resource, scopes, drops))
+        ]
+        return MetricsData(passed) if passed else None
+
+    def _gather(
+        self,
+        came: ScopeMetrics,
+        scopes: dict[InstrumentationScope | None, _Streams],
+        drops: list[Drop],
+    ) -> None:
+        _, rules, scope = self._scopes.of(came.scope)
+        streams = scopes.setdefault(scope, {})
+        source = _scope_source(came.scope)
+        seen: set[tuple[str, _Shape]] = set()
+        for metric in came.metrics:
+            noted: list[Drop] = []
+            try:
+                self._take(metric, rules, source, streams, seen, noted)
+            except Exception as error:  # noqa: BLE001  as above
+                noted.clear()
+                _failed(error, noted)
+            drops.extend(noted)
+
+    def _take(
+        self,
+        metric: Metric,
+        rules: ScopeRules,
+        source: Hashable,
+        streams: _Streams,
+        seen: set[tuple[str, _Shape]],
+        drops: list[Drop],
+    ) -> None:
+        """Add a metric's points to its stream; a metric that may not leave leaves none there."""
+        named, shape = _named(metric, rules), _shape(metric.data)
+        if named is None or shape is None:
+            drops.append(_UNKNOWN_METRIC)
+            return
+        key = (named.name, shape)
+        if key in seen:  # two views of one instrument: their points add up to twice what was measured
+            drops.append(_NOT_MERGEABLE)
+            return
+        points = self._points(metric.data, named, source, drops)
+        if points is None:
+            drops[:] = [_BAD_NUMBER]
+            return
+        seen.add(key)
+        description = metric.description
+        if type(description) is not str or description not in {"", named.description}:
+            drops.append(FIELD)
+        stream = streams.setdefault(key, _Stream(named, {}))
+        for point in points:
+            stream.points.setdefault(identity(mapping(point.point.attributes)), []).append(point)
+
+    def _points(self, data: DataT, named: _Named, source: Hashable, drops: list[Drop]) -> list[_Point] | None:
+        points = []
+        for point in data.data_points:
+            attributes = mapping(point.attributes)
+            before = len(drops)
+            kept = named.keep(attributes, drops)
+            lost = len(drops) > before
+            exemplars = []
+            for exemplar in point.exemplars:
+                drops.extend([UNKNOWN] * len(mapping(exemplar.filtered_attributes)))
+                bare = bare_exemplar(exemplar)
+                if bare is not None:
+                    exemplars.append(bare)
+            plain = measured(point, kept, exemplars) if type(point) is _POINTS[type(data)] else None
+            if plain is None:
+                return None
+            points.append(_Point(plain, (source, identity(attributes)), lost))
+        return points
+
+    def _made(
+        self,
+        resource: Resource,
+        scopes: dict[InstrumentationScope | None, _Streams],
+        drops: list[Drop],
+    ) -> list[ScopeMetrics]:
+        passed = []
+        place = identity(resource.attributes)
+        for scope, streams in scopes.items():
+            metrics = []
+            for (name, shape), stream in streams.items():
+                try:
+                    points = self._merge((place, scope, name), shape, stream.points, drops)
+                except Exception as error:  # noqa: BLE001  as above
+                    _failed(error, drops)
+                    continue
+                if points:
+                    named = stream.named
+                    metrics.append(Metric(name, named.description, named.unit, shape.holding(points)))
+            if metrics:
+                passed.append(ScopeMetrics(scope, metrics, (scope and scope.schema_url) or ""))  # type: ignore[arg-type]  # None as it came
+        return passed
+
+
+@final
+class _Standard:
+    """Pass by default."""
+
+    def __init__(self, rules: GateRules) -> None:
+        self._rules = rules.standard
+        self._merge = _Merge()
+
+    def __call__(self, data: MetricsData, drops: list[Drop]) -> MetricsData | None:
+        made = [self._of_resource(of_resource, drops) for of_resource in data.resource_metrics]
+        kept = _unless_same(data.resource_metrics, made)
+        return data if kept is None else MetricsData(kept) if kept else None
+
+    def _of_resource(self, came: ResourceMetrics, drops: list[Drop]) -> ResourceMetrics | None:
+        made = [self._of_scope(came.resource, of_scope, drops) for of_scope in came.scope_metrics]
+        kept = _unless_same(came.scope_metrics, made)
+        return came if kept is None else replace(came, scope_metrics=kept) if kept else None
+
+    def _of_scope(self, resource: Resource, came: ScopeMetrics, drops: list[Drop]) -> ScopeMetrics | None:
+        made: list[Metric | None] = []
+        for metric in came.metrics:
+            noted: list[Drop] = []
+            try:
+                made.append(self._metric(metric, resource, came, noted))
+            except Exception as error:  # noqa: BLE001  as above
+                made.append(None)
+                noted.clear()
+                _failed(error, noted)
+            drops.extend(noted)
+        kept = _unless_same(came.metrics, made)
+        return came if kept is None else replace(came, metrics=kept) if kept else None
+
+    def _metric(
+        self, metric: Metric, resource: Resource, among: ScopeMetrics, drops: list[Drop]
+    ) -> Metric | None:
+        data = metric.data
+        came: Sequence[DataPointT] = getattr(data, "data_points", ())
+        made = [self._point(point, drops) for point in came]
+        if all(one.point is point for one, point in zip(made, came, strict=True)):
+            return metric
+        shape = _shape(data)
+        lost = any(one.lost for one in made)
+        twice = [one.name for one in among.metrics if type(one.data) is type(data)].count(metric.name) > 1
+        if shape is None or (lost and twice):  # cannot be made anew, or might be another's twin now
+            drops.append(_NOT_MERGEABLE)
+            return None
+        points: dict[Hashable, list[_Point]] = {}
+        for index, one in enumerate(made):
+            # What lost nothing passes as it came, unless another has become like it.
+            points.setdefault(identity(mapping(one.point.attributes)) if lost else index, []).append(one)
+        place = (
+            identity(mapping(resource.attributes)),
+            _scope_source(among.scope),
+            identity({"": metric.name}),
+        )
+        merged_points = self._merge(place, shape, points, drops)
+        return replace(metric, data=shape.holding(merged_points)) if merged_points else None
+
+    def _point(self, point: DataPointT, drops: list[Drop]) -> _Point:
+        attributes = mapping(point.attributes)
+        kept = self._kept(attributes, drops)
+        exemplars = [self._exemplar(exemplar, drops) for exemplar in point.exemplars]
+        passed = point
+        if kept is not attributes:
+            passed = replace(passed, attributes=kept)
+        if any(one is not came for one, came in zip(exemplars, point.exemplars, strict=True)):
+            passed = replace(passed, exemplars=exemplars)
+        return _Point(passed, identity(attributes), lost=kept is not attributes)
+
+    def _exemplar(self, exemplar: Exemplar, drops: list[Drop]) -> Exemplar:
+        attributes = mapping(exemplar.filtered_attributes)
+        kept = self._kept(attributes, drops)
+        return exemplar if kept is attributes else replace(exemplar, filtered_attributes=kept)
+
+    def _kept(self, attributes: Mapping[str, Any], drops: list[Drop]) -> Mapping[str, Any]:
+        """The attributes themselves where nothing has to go."""
+        keyed = attributes
+        if not all(type(key) is str for key in attributes):
+            # Judged by what will be written: a key that is no text never is.
+            keyed = {str.__str__(k): v for k, v in attributes.items() if issubclass(type(k), str)}
+        drops.extend([UNKNOWN] * (len(attributes) - len(keyed)))
+        filtered = self._rules.filter(keyed)
+        if filtered is None:
+            return attributes if len(keyed) == len(attributes) else keyed
+        drops.extend(filtered.drops)
+        return filtered.attributes
+
+
+@final
+class _Merge:
+    """One point for each identity."""
+
+    def __init__(self) -> None:
+        self._sources = Sources()
+
+    def __call__(
+        self, place: Hashable, shape: _Shape, by_identity: Mapping[Hashable, list[_Point]], drops: list[Drop]
+    ) -> list[DataPointT]:
+        """The points that may leave; those that cannot become one are dropped.
+
+        Args:
+            place: Of which metric.
+            shape: Its kind.
+            by_identity: The points that would have one identity, by that.
+            drops: Where it is noted.
+        """
+        passed = []
+        for same, points in by_identity.items():
+            one = self._one((place, same), shape, points)
+            if one is None:
+                drops.extend([_NOT_MERGEABLE] * len(points))
+            else:
+                passed.append(one)
+        return passed
+
+    def _one(self, stream: Hashable, shape: _Shape, points: list[_Point]) -> DataPointT | None:
+        lost = any(one.lost for one in points)
+        counts = shape.monotonic and shape.temporality is AggregationTemporality.CUMULATIVE
+        if not lost and len(points) == 1:
+            return points[0].point
+        several: list[DataPointT] = []
+        for one, *_ in points:
+            plain = measured(one, mapping(one.attributes), one.exemplars)
+            if plain is None:
+                return None if len(points) > 1 or counts else one
+            several.append(plain)
+        if counts:
+            present = [(one.source, plain) for one, plain in zip(points, several, strict=True)]
+            absent = self._sources.absent(stream, present)
+            if absent is None:
+                return None
+            several += absent
+        return merged(several, additive=shape.kind is Sum)
+
+
+def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
+    """What a metric may be called; None for one that no table names, in that unit."""
+    name, unit = metric.name, metric.unit
+    if type(name) is not str or type(unit) is not str:
+        return None
+    if rules.name == SCOPE_NAME:
+        own = METRICS.get(name)
+        return _Named(name, unit, own.brief, None) if own is not None and unit == own.unit else None
+    return _Named(name, unit, "", rules.attributes) if rules.metrics.get(name) == unit else None
+
+
+def _shape(data: Any) -> _Shape | None:
+    """What kind of data it is; None for any other than the SDK's own."""
+    kind = type(data)
+    if kind not in _POINTS:
+        return None
+    if kind is Gauge:
+        return _Shape(kind, None, monotonic=False)
+    temporality, monotonic = data.aggregation_temporality, kind is Sum and data.is_monotonic
+    known = type(temporality) is AggregationTemporality and type(monotonic) is bool
+    return _Shape(kind, temporality, monotonic) if known else None
+
+
+def _scope_source(scope: InstrumentationScope | None) -> Hashable:
+    """What tells a scope from others, whatever it is called."""
+    if scope is None:
+        return None
+    fields = {"name": scope.name, "version": scope.version, "attributes": dict(scope.attributes or {})}
+    return identity(fields)
+
+
+def _unless_same(came: Sequence[T], made: Sequence[T | None]) -> list[T] | None:
+    """What was made, without what was not; None where all of it is what came."""
+    if all(one is before for one, before in zip(made, came, strict=True)):
+        return None
+    return [one for one in made if one is not None]
+
+
+def _failed(error: Exception, drops: list[Drop]) -> None:
+    drops.append(FAILED)
+    swallow("gate", error)
