@@ -6,9 +6,10 @@ attribute): never a key or a value from outside. `otel_incident.testing` turns a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, final
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from otel_incident.vocabulary import Reason, Signal
 
 
+_NOTED: Final = 512
+
 Kind: TypeAlias = "tuple[Signal, str, str]"
 """Signal, reason and rule."""
 
@@ -44,15 +47,39 @@ Kind: TypeAlias = "tuple[Signal, str, str]"
 class _Totals:
     """What all that count for one meter provider have counted, offered as metrics when they are collected.
 
-    Counting must cost a host's thread next to nothing, so no instrument is called then. And the SDK keeps
-    one callback for a name: it is this one, whoever comes first.
+    Counting must cost a host's thread next to nothing: no instrument is called and no lock taken, what was
+    taken out is noted and added up later. And the SDK keeps one callback for a name: it is this one.
     """
 
-    __slots__ = ("__weakref__", "counts")
+    __slots__ = ("__weakref__", "_lock", "_noted", "counts")
 
     def __init__(self) -> None:
         self.counts: dict[str, Counter[Kind]] = {}
+        self._noted: deque[tuple[Counter[Kind], str, Signal, Sequence[Drop]]] = deque()
+        self._lock = HostLock()
         _totals.add(self)
+
+    def note(self, own: Counter[Kind], name: str, signal: Signal, drops: Sequence[Drop]) -> None:
+        """Note what was taken out, to be counted in `own` and in the metric."""
+        self._noted.append((own, name, signal, drops))
+        if len(self._noted) >= _NOTED:
+            self.add_up()
+
+    def add_up(self) -> None:
+        """Count what was noted."""
+        with self._lock, contextlib.suppress(IndexError):  # until nothing is left
+            while True:
+                own, name, signal, drops = self._noted.popleft()
+                for drop in drops:
+                    kind = (signal, drop.reason, drop.rule)
+                    own[kind] += 1
+                    self.counts[name][kind] += 1
+
+    def begin_at_zero(self) -> None:
+        """Forget all."""
+        self._noted.clear()
+        for name in self.counts:
+            self.counts[name] = Counter()
 
     def offer(self, provider: MeterProvider, name: str) -> None:
         """Register the metric; where it is registered already nothing happens."""
@@ -62,6 +89,7 @@ class _Totals:
         meter.create_observable_counter(name, [partial(self._observe, name)], metric.unit, metric.brief)
 
     def _observe(self, name: str, _: CallbackOptions) -> list[Observation]:
+        self.add_up()
         return [
             Observation(
                 count,
@@ -111,19 +139,14 @@ class Drops:
         Raises:
             PolicyViolation: When strict; it names attribute, reason and rule, never the value.
         """
-        totals = self._totals.counts[self._metric]
-        with self._lock:
-            for drop in drops:
-                kind = (signal, drop.reason, drop.rule)
-                self._counts[kind] += 1
-                totals[kind] += 1
+        self._totals.note(self._counts, self._metric, signal, drops)
         if self._strict or self._announce:
             self._say(drops)
 
     def counts(self) -> dict[Kind, int]:
         """How often each (signal, reason, rule) occurred."""
-        with self._lock:
-            return dict(self._counts)
+        self._totals.add_up()
+        return self._counts.copy()
 
     def _say(self, drops: Sequence[Drop]) -> None:
         for drop in drops:
@@ -145,8 +168,7 @@ _by_provider: Final[weakref.WeakKeyDictionary[MeterProvider, _Totals]] = weakref
 def _begin_at_zero() -> None:
     """What a parent counted before a fork, the parent reports."""
     for totals in _totals:
-        for name in totals.counts:
-            totals.counts[name] = Counter()
+        totals.begin_at_zero()
 
 
 os.register_at_fork(after_in_child=_begin_at_zero)

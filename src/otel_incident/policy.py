@@ -102,25 +102,25 @@ def _is_sequence(value: object) -> bool:
     return type(value) is tuple or type(value) is list  # not `in`: a class can define its own equality
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
     """What a rule asks of a value: its exact type, and what a value of that type must be."""
 
     kind: type
     keeps: Callable[[Any], object]
 
 
-def _shape_of(attribute: Attribute) -> _Shape:
+def _shape_of(attribute: Attribute) -> Shape:
     members = frozenset(attribute.members)
     if attribute.rule == "enum":
-        return _Shape(str, members.__contains__)
+        return Shape(str, members.__contains__)
     if attribute.rule == "enum_list":
-        return _Shape(tuple, _are_members_of(members))
+        return Shape(tuple, _are_members_of(members))
     if attribute.rule in GRAMMARS:
-        return _Shape(str, GRAMMARS[attribute.rule].fullmatch)
+        return Shape(str, GRAMMARS[attribute.rule].fullmatch)
     return {
-        "flag": _Shape(bool, lambda _: True),
-        "count": _Shape(int, lambda value: 0 <= value <= MAX_COUNT),
-        "seconds": _Shape(float, lambda value: math.isfinite(value) and 0.0 <= value <= MAX_SECONDS),
+        "flag": Shape(bool, lambda _: True),
+        "count": Shape(int, lambda value: 0 <= value <= MAX_COUNT),
+        "seconds": Shape(float, lambda value: math.isfinite(value) and 0.0 <= value <= MAX_SECONDS),
     }[attribute.rule]
 
 
@@ -136,17 +136,18 @@ def _are_members_of(members: frozenset[str]) -> Callable[[Any], bool]:
     return keeps
 
 
-def _rule_of(shape: _Shape) -> Callable[[object], bool]:
+def _rule_of(shape: Shape) -> Callable[[object], bool]:
     kind, keeps = shape
     if kind is tuple:  # what is a tuple on the wire may be handed to an API as a list
         return lambda value: _is_sequence(value) and bool(keeps(value))
     return lambda value: type(value) is kind and bool(keeps(value))
 
 
-_SHAPES: Final[Mapping[str, _Shape]] = {name: _shape_of(attribute) for name, attribute in ATTRIBUTES.items()}
+SHAPES: Final[Mapping[str, Shape]] = {name: _shape_of(attribute) for name, attribute in ATTRIBUTES.items()}
+"""For each registered attribute: its exact type, and what says whether such a value keeps its rule."""
 
 KEEPS_RULE: Final[Mapping[str, Callable[[object], bool]]] = {
-    name: _rule_of(shape) for name, shape in _SHAPES.items()
+    name: _rule_of(shape) for name, shape in SHAPES.items()
 }
 """For each registered attribute: does this value keep its rule? Total, and never raises."""
 
@@ -156,7 +157,7 @@ def refusal(name: str, value: object) -> Drop:
     attribute = ATTRIBUTES.get(name)
     if attribute is None:
         return Drop("", "unknown_key", "none")
-    expected = _SHAPES[name].kind
+    expected = SHAPES[name].kind
     right = _is_sequence(value) if expected is tuple else type(value) is expected
     reason: Reason = "bad_value" if right else "wrong_type"
     return Drop(name, reason, attribute.rule)
@@ -165,7 +166,7 @@ def refusal(name: str, value: object) -> Drop:
 class _AsTheyAre(NamedTuple):
     """What lets an event of one name pass as it is: the shape of each attribute, and what must be there."""
 
-    shapes: Mapping[str, _Shape]
+    shapes: Mapping[str, Shape]
     required: tuple[str, ...]
 
     def hold(self, attributes: Mapping[str, object]) -> bool:
@@ -206,7 +207,7 @@ class Policy:
         self._as_they_are: dict[str, _AsTheyAre] = {
             name: _AsTheyAre(
                 shapes={
-                    key: _SHAPES[key]
+                    key: SHAPES[key]
                     for key in event.attributes
                     if self._id_modes.get(key, "plain") == "plain"
                 },

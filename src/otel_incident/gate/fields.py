@@ -7,25 +7,93 @@ field, the public way gives the same, slower.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.trace import Link
+    from opentelemetry.sdk.trace import Event
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.trace import Link, SpanContext
+    from opentelemetry.trace.status import Status
 
 T = TypeVar("T")
 
-_EMPTY = BoundedAttributes()
+_EMPTY: Final = BoundedAttributes()
+# Whether a span of this release has the fields that `rebuilt` sets, these and no others.
+_BY_FIELDS: Final = set(vars(ReadableSpan("", resource=Resource.get_empty()))) == {
+    "_name",
+    "_context",
+    "_kind",
+    "_instrumentation_info",
+    "_instrumentation_scope",
+    "_parent",
+    "_start_time",
+    "_end_time",
+    "_attributes",
+    "_events",
+    "_links",
+    "_resource",
+    "_status",
+}
 
 
 def span_attributes(span: ReadableSpan) -> Mapping[str, Any]:
     """The attributes of a span that has ended."""
     return mapping(getattr(span, "_attributes", None)) or span.attributes or {}
+
+
+def rebuilt(  # noqa: PLR0913  a span has that many parts
+    span: ReadableSpan,
+    *,
+    name: str,
+    context: SpanContext | None,
+    parent: SpanContext | None,
+    resource: Resource,
+    attributes: Mapping[str, Any],
+    events: Sequence[Event],
+    links: Sequence[Link],
+    status: Status,
+    scope: InstrumentationScope | None,
+) -> ReadableSpan:
+    """A span with these parts, and the kind and the times of another one."""
+    if not _BY_FIELDS:
+        return ReadableSpan(
+            name=name,
+            context=context,
+            parent=parent,
+            resource=resource,
+            attributes=attributes,
+            events=events,
+            links=links,
+            kind=span.kind,
+            status=status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=scope,
+        )
+    made = object.__new__(ReadableSpan)
+    made.__dict__ = {
+        "_name": name,
+        "_context": context,
+        "_kind": span.kind,
+        "_instrumentation_info": None,
+        "_instrumentation_scope": scope,
+        "_parent": parent,
+        "_start_time": span.start_time,
+        "_end_time": span.end_time,
+        "_attributes": attributes,
+        "_events": events,
+        "_links": links,
+        "_resource": resource,
+        "_status": status,
+    }
+    return made
 
 
 def span_events(span: ReadableSpan) -> Sequence[Any]:

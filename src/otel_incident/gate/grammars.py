@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from otel_incident.policy import Shape
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from otel_incident.profiles import ProfileAttribute, ProfileRule
 
@@ -43,24 +45,11 @@ RANGES: Final[Mapping[ProfileRule, tuple[int, int]]] = {
 """The first and the last integer, by the rule that asks for one."""
 
 
-def check_of(attribute: ProfileAttribute) -> Callable[[object], bool]:
-    """Whether a value keeps the rule of a profile's attribute; total, and never raises."""
+def shape_of(attribute: ProfileAttribute) -> Shape:
+    """What the rule of a profile's attribute asks of a value."""
     if attribute.rule == "one_of":
-        values = frozenset(attribute.values)
-        return lambda value: type(value) is str and value in values
-    return _CHECKS[attribute.rule]
-
-
-def _text(grammar: re.Pattern[str]) -> Callable[[object], bool]:
-    match = grammar.fullmatch
-    return lambda value: type(value) is str and match(value) is not None
-
-
-def _number(first: int, last: int) -> Callable[[object], bool]:
-    return lambda value: type(value) is int and first <= value <= last
-
-
-_CHECKS: Final[Mapping[ProfileRule, Callable[[object], bool]]] = {
-    **{rule: _text(grammar) for rule, grammar in GRAMMARS.items()},
-    **{rule: _number(*bounds) for rule, bounds in RANGES.items()},
-}
+        return Shape(str, frozenset(attribute.values).__contains__)
+    if attribute.rule in GRAMMARS:
+        return Shape(str, GRAMMARS[attribute.rule].fullmatch)
+    first, last = RANGES[attribute.rule]
+    return Shape(int, range(first, last + 1).__contains__)

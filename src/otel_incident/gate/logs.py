@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
@@ -43,7 +43,7 @@ class LogFilter:
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules
         self._resources = Resources(rules.strict.resource)
-        self._scopes = Scopes()
+        self._scopes = Scopes(rules.strict)
 
     def __call__(
         self, record: LogRecord, resource: Resource | None, scope: InstrumentationScope | None
@@ -73,9 +73,9 @@ class LogFilter:
         scope: InstrumentationScope | None,
         drops: list[Drop],
     ) -> Entry:
-        rules = self._rules.strict.of_scope(scope)
+        _, rules, filtered_scope = self._scopes.of(scope)
         event = self._rules.strict.of_event(record.event_name)
-        kept: dict[str, Any] = (event or rules.attributes).keep(mapping(record.attributes), drops)
+        kept = (event or rules.attributes).keep(mapping(record.attributes), drops)
         taken = len(drops)
         texts = (record.body, record.severity_text, record.event_name if event is None else None)
         drops.extend(FIELD for text in texts if text is not None)
@@ -90,7 +90,7 @@ class LogFilter:
             event_name=record.event_name if event is not None else None,
         )
         passed.context = _NOTHING  # it has the ids now
-        return Entry(passed, self._resources.of(resource), self._scopes.of(scope, rules), taken)
+        return Entry(passed, self._resources.of(resource), filtered_scope, taken)
 
 
 def _bare_context(record: LogRecord) -> Context:

@@ -17,7 +17,9 @@ from otel_incident.vocabulary import RESOURCE, SCHEMA_URL, SCOPE_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_incident.gate.rules import Checks, ScopeRules
+    from otel_incident.gate.rules import Checks, ScopeRules, Strict
+
+    _Scope = tuple[InstrumentationScope | None, ScopeRules, InstrumentationScope | None]
 
 # What a resource may say besides our identity: names that the operator gave, and the SDK's own.
 RESOURCE_GRAMMARS: Final[Mapping[str, re.Pattern[str]]] = {
@@ -39,6 +41,7 @@ CONVENTIONS: Final = re.compile(
     r"https://opentelemetry\.io/schemas/[0-9]{1,2}\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII
 )
 _REMEMBERED: Final = 1024
+_NO_STATE: Final = TraceState.get_default()
 _OWN_SCOPE: Final = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
 OTHER_SCOPE: Final = InstrumentationScope("other")
 
@@ -74,22 +77,36 @@ class Resources:
 
 @final
 class Scopes:
-    """What strict leaves of a scope: the name that its rules give it, a version, a URL of the conventions."""
+    """The rules of a scope, and what strict leaves of it: a known name, a version, a URL of the conventions.
 
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[InstrumentationScope, InstrumentationScope]] = {}
+    Args:
+        strict: Knows the rules.
+    """
 
-    def of(self, scope: InstrumentationScope | None, rules: ScopeRules) -> InstrumentationScope | None:
-        """The scope without what may not leave; a tracer has one, and it is remembered."""
-        if scope is None or not rules.name:
-            return None if scope is None else OTHER_SCOPE
+    def __init__(self, strict: Strict) -> None:
+        self._strict = strict
+        self._known: dict[int, _Scope] = {}
+
+    def of(
+        self, scope: InstrumentationScope | None
+    ) -> tuple[InstrumentationScope | None, ScopeRules, InstrumentationScope | None]:
+        """The scope, its rules, and the scope without what may not leave; a tracer has one, remembered."""
         known = self._known.get(id(scope))
         if known is not None and known[0] is scope:
-            return known[1]
-        filtered = _OWN_SCOPE if rules.name == SCOPE_NAME else _named(scope, rules.name)
+            return known
+        rules = self._strict.of_scope(scope)
+        found = (scope, rules, _filtered(scope, rules))
         if len(self._known) < _REMEMBERED:
-            self._known[id(scope)] = (scope, filtered)
-        return filtered
+            self._known[id(scope)] = found
+        return found
+
+
+def _filtered(scope: InstrumentationScope | None, rules: ScopeRules) -> InstrumentationScope | None:
+    if scope is None:
+        return None
+    if rules.name == SCOPE_NAME:
+        return _OWN_SCOPE
+    return _named(scope, rules.name) if rules.name else OTHER_SCOPE
 
 
 def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
@@ -103,7 +120,7 @@ def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
 
 def bare(context: SpanContext | None) -> SpanContext:
     """A span context without foreign trace state; sampling probabilities survive: counts need them."""
-    if context is None or not context.trace_state:
+    if context is None or (state := context.trace_state) is _NO_STATE or not state:
         return context  # type: ignore[return-value]  # a root span has no parent, which upstream's types allow
     sampling = context.trace_state.get("ot")
     keep = type(sampling) is str and SAMPLING.fullmatch(sampling) is not None

@@ -12,8 +12,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
 
 from otel_incident.drops import Drops
-from otel_incident.gate.grammars import check_of
-from otel_incident.policy import KEEPS_RULE, Drop, Filtered, is_ours, refusal
+from otel_incident.gate.grammars import shape_of
+from otel_incident.policy import KEEPS_RULE, SHAPES, Drop, Filtered, Shape, is_ours, refusal
 from otel_incident.profiles import PROFILES, Profile
 from otel_incident.vocabulary import EVENTS, METRIC_OTEL_INCIDENT_POLICY_AUDITED, SCOPE_NAME, Signal
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-
-    Check = Callable[[object], bool]
 
 Mode = Literal["strict", "standard", "audit"]
 MODES: Final[tuple[Mode, ...]] = ("strict", "standard", "audit")
@@ -37,7 +35,7 @@ _REMEMBERED: Final = 4096
 """How many keys or scopes from outside are remembered; a host could make up any number of them."""
 
 EVENT_ATTRIBUTES: Final = frozenset(name for event in EVENTS.values() for name in event.attributes)
-_OWN_CHECKS: Final = {name: KEEPS_RULE[name] for name in sorted(EVENT_ATTRIBUTES)}
+_OWN_SHAPES: Final = {name: SHAPES[name] for name in sorted(EVENT_ATTRIBUTES)}
 _PLAIN: Final = (str, bool, int, float)
 
 
@@ -55,33 +53,51 @@ def matcher(globs: Iterable[str]) -> Callable[[str], object] | None:
     return re.compile("|".join(patterns)).match if patterns else None
 
 
-class Checks(dict[str, "Check | None"]):
-    """The check of each key, None for a key that may not stand; keys that come are remembered."""
+class Checks:
+    """What is asked of each key's value; keys that come and may not stand are remembered as None.
 
-    def __init__(self, known: Mapping[str, Check], allowed: Callable[[str], object] | None) -> None:
-        super().__init__(known)
+    Args:
+        known: By key, as far as the registry or a profile names it.
+        allowed: What says whether the operator allows a key beyond these.
+    """
+
+    __slots__ = ("_allowed", "_shapes")
+
+    def __init__(self, known: Mapping[str, Shape], allowed: Callable[[str], object] | None) -> None:
+        # plain tuples: the interpreter takes those apart faster than named ones
+        self._shapes: dict[str, tuple[type, Callable[[Any], object]] | None] = {
+            key: (shape.kind, shape.keeps) for key, shape in known.items()
+        }
         self._allowed = allowed
-
-    def __missing__(self, key: str) -> Check | None:
-        """Decide about a key that no profile names."""
-        allowed = self._allowed is not None and not is_ours(key) and self._allowed(key) is not None
-        check = _is_plain if allowed else None
-        if len(self) < _REMEMBERED:
-            self[key] = check
-        return check
 
     def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
         """What of these attributes may stand; what may not is noted in `drops`."""
         kept: dict[str, Any] = {}
+        shapes = self._shapes
         for key, value in attributes.items():
-            check = self[key] if type(key) is str else None
-            if check is None:
+            if type(key) is not str:
                 drops.append(UNKNOWN)
-            elif check(value):
+                continue
+            shape = shapes[key] if key in shapes else self._decide(key)
+            if shape is None:
+                drops.append(UNKNOWN)
+                continue
+            kind, keeps = shape
+            if (type(value) is kind or kind is object) and keeps(value):
                 kept[key] = value
+            elif kind is tuple and type(value) is list and keeps(value):
+                kept[key] = tuple(value)
             else:
-                drops.append(refusal(key, value) if key in KEEPS_RULE else _PROFILE)
+                drops.append(refusal(key, value) if key in SHAPES else _PROFILE)
         return kept
+
+    def _decide(self, key: str) -> tuple[type, Callable[[Any], object]] | None:
+        """About a key that nobody names."""
+        allowed = self._allowed is not None and not is_ours(key) and self._allowed(key) is not None
+        shape = (object, _is_plain) if allowed else None
+        if len(self._shapes) < _REMEMBERED:
+            self._shapes[key] = shape
+        return shape
 
 
 class ScopeRules(NamedTuple):
@@ -116,7 +132,7 @@ class Strict:
         self._allowed = matcher(allowed)
         self.resource = Checks({}, self._allowed)
         self._own_events = {
-            event.name: Checks({name: KEEPS_RULE[name] for name in event.attributes}, None)
+            event.name: Checks({name: SHAPES[name] for name in event.attributes}, None)
             for event in EVENTS.values()
         }
         self._by_profile = {
@@ -153,13 +169,13 @@ class Strict:
 
     def _scope_rules(self, name: str, profile: Profile | None) -> ScopeRules:
         if profile is None:
-            return ScopeRules(name, Checks(_OWN_CHECKS, self._allowed), {}, (), frozenset(), {})
-        attributes = {key: check_of(attribute) for key, attribute in profile.attributes.items()}
+            return ScopeRules(name, Checks(_OWN_SHAPES, self._allowed), {}, (), frozenset(), {})
+        attributes = {key: shape_of(attribute) for key, attribute in profile.attributes.items()}
         return ScopeRules(
             name=name,
-            attributes=Checks({**_OWN_CHECKS, **attributes}, self._allowed),
+            attributes=Checks({**_OWN_SHAPES, **attributes}, self._allowed),
             events={
-                event: Checks({key: check_of(rule) for key, rule in keys.items()}, self._allowed)
+                event: Checks({key: shape_of(rule) for key, rule in keys.items()}, self._allowed)
                 for event, keys in profile.events.items()
             },
             span_name=profile.span_name,
@@ -192,10 +208,12 @@ class Standard:
         """What stays and what goes; None where nothing has to go."""
         passes = self._passes
         drops: dict[str, Drop] = {}
-        for key in attributes:
-            if passes.get(key) or (passes.get(key) is None and self._look_at(key)):
+        for key, value in attributes.items():
+            # a subclass may say anything of itself: its text decides, not what its methods make of it
+            name = key if type(key) is str else str.__str__(key)
+            if passes.get(name) or (passes.get(name) is None and self._look_at(name)):
                 continue
-            drop = self._judge(key, attributes[key])
+            drop = self._judge(name, value)
             if drop is not None:
                 drops[key] = drop
         if not drops:

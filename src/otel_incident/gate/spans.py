@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Event
 from opentelemetry.trace import Link, SpanKind
 from opentelemetry.trace.status import Status, StatusCode
 
@@ -12,6 +12,7 @@ from otel_incident.gate.fields import (
     lacking,
     lacking_items,
     mapping,
+    rebuilt,
     span_attributes,
     span_events,
     span_links,
@@ -20,6 +21,8 @@ from otel_incident.gate.parts import Resources, Scopes, bare
 from otel_incident.gate.rules import FIELD
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
     from otel_incident.gate.rules import GateRules, ScopeRules
     from otel_incident.policy import Drop
 
@@ -41,7 +44,7 @@ class SpanFilter:
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules
         self._resources = Resources(rules.strict.resource)
-        self._scopes = Scopes()
+        self._scopes = Scopes(rules.strict)
 
     def __call__(self, span: ReadableSpan) -> ReadableSpan:
         """The span as the next in line may see it; the same object where nothing had to go."""
@@ -57,15 +60,15 @@ class SpanFilter:
         return self._standard(span)
 
     def _strict(self, span: ReadableSpan, drops: list[Drop]) -> ReadableSpan:
-        scope = span.instrumentation_scope
-        rules = self._rules.strict.of_scope(scope)
+        _, rules, scope = self._scopes.of(span.instrumentation_scope)
         kept = rules.attributes.keep(span_attributes(span), drops)
         dropped = span.dropped_attributes + len(drops)
         events, links = span_events(span), span_links(span)
         status = span.status
         if status.description:
             drops.append(FIELD)
-        return ReadableSpan(
+        return rebuilt(
+            span,
             name=_name(span, kept, rules),
             context=bare(span.context),
             parent=bare(span.parent),
@@ -77,18 +80,15 @@ class SpanFilter:
             links=lacking_items([_link(link, rules, drops) for link in links], span.dropped_links)
             if links or span.dropped_links
             else (),
-            kind=span.kind,
             status=_BARE_STATUS[status.status_code],
-            start_time=span.start_time,
-            end_time=span.end_time,
-            instrumentation_scope=self._scopes.of(scope, rules),
+            scope=scope,
         )
 
     def _event(self, event: Any, rules: ScopeRules, drops: list[Drop]) -> Event:
-        name = event.name
+        name = event.name if type(event.name) is str else _OTHER_EVENT
         checks = self._rules.strict.of_event(name)
         if checks is None:
-            checks = rules.events.get(name, rules.attributes) if type(name) is str else rules.attributes
+            checks = rules.events.get(name, rules.attributes)
             if name not in rules.events and name != _EXCEPTION:
                 name = _OTHER_EVENT
         before = len(drops)
@@ -106,12 +106,13 @@ class SpanFilter:
         if not drops:
             return span
         self._rules.count("spans", drops)
-        return ReadableSpan(
+        return rebuilt(
+            span,
             name=span.name,
             context=span.context,
             parent=span.parent,
             resource=span.resource,
-            attributes=span.attributes
+            attributes=span_attributes(span)
             if attributes is None
             else lacking(attributes.attributes, span.dropped_attributes + len(attributes.drops)),
             events=lacking_items(
@@ -143,11 +144,8 @@ class SpanFilter:
             )
             if links or span.dropped_links
             else (),
-            kind=span.kind,
             status=span.status,
-            start_time=span.start_time,
-            end_time=span.end_time,
-            instrumentation_scope=span.instrumentation_scope,
+            scope=span.instrumentation_scope,
         )
 
 
@@ -160,8 +158,9 @@ def _link(link: Link, rules: ScopeRules, drops: list[Drop]) -> Link:
 def _name(span: ReadableSpan, kept: dict[str, Any], rules: ScopeRules) -> str:
     """A span's name made of what its profile lets it say, else its kind."""
     for keys in rules.span_name:
-        if all(key in kept for key in keys):
-            return " ".join([kept[key] for key in keys])
+        parts = [kept[key] for key in keys if key in kept]
+        if len(parts) == len(keys):
+            return " ".join(parts)
     name = span.name
     if rules.first_words and type(name) is str:
         word = name.partition(" ")[0]
