@@ -52,11 +52,10 @@ def exporter(signal: Signal, receiver: OtlpReceiver, transport: Transport) -> An
     return _HTTP[signal](endpoint=f"{receiver.http_endpoint}/v1/{signal}", compression=Compression.Gzip)
 
 
-def tracer_provider(plant: Planter, next_exporter: Any, gate: Gate, rules: GateRules) -> TracerProvider:
-    """A provider whose resource and ids are planted, too."""
-    provider = TracerProvider(
-        resource=plant.resource("traces"), id_generator=PlantedIds(plant), shutdown_on_exit=False
-    )
+def gated_tracers(
+    provider: TracerProvider, next_exporter: Any, gate: Gate, rules: GateRules
+) -> TracerProvider:
+    """The provider, with an exporter."""
     if gate == "exporter":
         next_exporter = GatedSpanExporter(next_exporter, rules)
     processor = BatchSpanProcessor(next_exporter)
@@ -66,9 +65,10 @@ def tracer_provider(plant: Planter, next_exporter: Any, gate: Gate, rules: GateR
     return provider
 
 
-def logger_provider(plant: Planter, next_exporter: Any, gate: Gate, rules: GateRules) -> LoggerProvider:
-    """A provider whose resource is planted, too."""
-    provider = LoggerProvider(plant.resource("logs"), shutdown_on_exit=False)
+def gated_loggers(
+    provider: LoggerProvider, next_exporter: Any, gate: Gate, rules: GateRules
+) -> LoggerProvider:
+    """The provider, with an exporter."""
     if gate == "exporter":
         next_exporter = GatedLogRecordExporter(next_exporter, rules)
     processor = BatchLogRecordProcessor(next_exporter)
@@ -100,9 +100,8 @@ def run(
     *,
     mode: Mode = "strict",
     scope: str | None = None,
-    also: Callable[[Any], None] | None = None,
 ) -> None:
-    """Plant a canary in every place of a signal and export it all.
+    """Plant a canary in every place of a signal, resource and ids too, and export it all.
 
     Args:
         signal: Which.
@@ -112,27 +111,26 @@ def run(
         gate: Where the gate stands.
         mode: The gate's.
         scope: An instrumentation scope; None for one that no profile knows.
-        also: Emits more through the provider it is given.
     """
     rules = GateRules(mode)
     target = exporter(signal, receiver, transport)
+    resource = plant.resource(signal)
     if signal == "traces":
-        tracers = tracer_provider(plant, target, gate, rules)
-        plant_spans(tracers, plant, scope)
-        finish(tracers, also)
+        ids = PlantedIds(plant)
+        tracers = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
+        plant_spans(gated_tracers(tracers, target, gate, rules), plant, scope)
+        finish(tracers)
     elif signal == "logs":
-        loggers = logger_provider(plant, target, gate, rules)
-        plant_logs(loggers, plant, scope)
-        finish(loggers, also)
+        loggers = LoggerProvider(resource, shutdown_on_exit=False)
+        plant_logs(gated_loggers(loggers, target, gate, rules), plant, scope)
+        finish(loggers)
     else:
         meters = meter_provider(plant, target, gate, rules)
         plant_metrics(meters, plant, scope)
-        finish(meters, also)
+        finish(meters)
 
 
-def finish(provider: Any, also: Callable[[Any], None] | None) -> None:
-    """Emit the rest, and send it."""
-    if also is not None:
-        also(provider)
+def finish(provider: Any) -> None:
+    """Send all there is, and end."""
     assert provider.force_flush()
     provider.shutdown()
