@@ -146,7 +146,7 @@ class Drops:
     def counts(self) -> dict[Kind, int]:
         """How often each (signal, reason, rule) occurred."""
         self._totals.add_up()
-        return self._counts.copy()
+        return dict(self._counts)
 
     def _say(self, drops: Sequence[Drop]) -> None:
         for drop in drops:

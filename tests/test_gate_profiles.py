@@ -1,0 +1,277 @@
+"""What known instrumentations may say in strict, what standard removes, and what audit counts."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+
+from otel_incident.drops import Drops
+from otel_incident.gate import GateRules, fields
+from otel_incident.gate.spans import SpanFilter
+from otel_incident.policy import Drop
+from otel_incident.profiles import PROFILES
+from scripts import profiles
+from tests.strategies import CONTENT
+
+DJANGO: Final = "opentelemetry.instrumentation.django"
+SQLITE: Final = "opentelemetry.instrumentation.sqlite3"
+REQUEST: Final[Mapping[str, Any]] = {
+    "http.request.method": "POST",
+    "http.route": "api/incidents/<int:pk>/",
+    "http.response.status_code": 201,
+    "server.port": 8000,
+}
+
+
+def ended(
+    scope: str, attributes: Mapping[str, Any], *, name: str = CONTENT, kind: SpanKind = SpanKind.SERVER
+) -> ReadableSpan:
+    """A span of an instrumentation, with an exception whose message is content."""
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    tracer = provider.get_tracer(scope, "0.66b2", schema_url="https://opentelemetry.io/schemas/1.37.0")
+    with tracer.start_as_current_span(name, kind=kind, attributes=attributes) as span:
+        span.record_exception(ValueError(CONTENT), timestamp=1)
+    (found,) = memory.get_finished_spans()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        (REQUEST, "POST api/incidents/<int:pk>/"),
+        ({"http.method": "GET", "http.route": "^$"}, "GET ^$"),
+        ({"http.request.method": "GET", "http.route": "a route with spaces"}, "GET"),
+        ({"http.request.method": CONTENT}, "server"),
+        ({}, "server"),
+    ],
+)
+def test_a_span_of_a_known_scope_has_a_name_of_its_profile(attributes: Mapping[str, Any], name: str) -> None:
+    """`{method} {http.route}` as far as both keep their rules, else the method, else the kind."""
+    assert SpanFilter(GateRules())(ended(DJANGO, attributes)).name == name
+
+
+@pytest.mark.parametrize(
+    ("came", "name"),
+    [("SELECT", "SELECT"), (f"SELECT {CONTENT}", "SELECT"), (CONTENT, "client"), ("", "client")],
+)
+def test_a_database_span_is_named_by_its_operation(came: str, name: str) -> None:
+    """The first word of a name stays if it is one of SQL's, whatever follows it."""
+    span = ended(SQLITE, {"db.system": "sqlite", "db.statement": CONTENT}, name=came, kind=SpanKind.CLIENT)
+    passed = SpanFilter(GateRules())(span)
+    assert (passed.name, dict(passed.attributes or {})) == (name, {"db.system": "sqlite"})
+
+
+def test_a_known_scope_keeps_what_its_profile_lists() -> None:
+    """Safe keys, the scope, its version and the conventions' URL stay; of an exception its class does."""
+    passed = SpanFilter(GateRules())(ended(DJANGO, {**REQUEST, "url.path": CONTENT, CONTENT: 1}))
+    assert dict(passed.attributes or {}) == REQUEST
+    assert passed.dropped_attributes == 2
+    scope = passed.instrumentation_scope
+    assert scope is not None
+    assert (scope.name, scope.version) == (DJANGO, "0.66b2")
+    assert scope.schema_url == "https://opentelemetry.io/schemas/1.37.0"
+    (event,) = passed.events
+    assert (event.name, dict(event.attributes or {})) == ("exception", {"exception.type": "ValueError"})
+    assert CONTENT not in passed.to_json()
+
+
+def test_a_module_below_a_known_scope_belongs_to_it() -> None:
+    """An instrumentation that names its tracer after an inner module has the profile of the outer one."""
+    passed = SpanFilter(GateRules())(ended(f"{DJANGO}.middleware.otel", REQUEST))
+    assert dict(passed.attributes or {}) == REQUEST
+    assert passed.instrumentation_scope is not None
+    assert passed.instrumentation_scope.name == DJANGO
+
+
+@pytest.mark.parametrize("scope", ["acme", f"{DJANGO}x", "opentelemetry.instrumentation", CONTENT])
+def test_an_unknown_scope_keeps_structure_alone(scope: str) -> None:
+    """What is safe for Django is not for whoever calls himself otherwise."""
+    passed = SpanFilter(GateRules())(ended(scope, REQUEST))
+    assert (passed.name, dict(passed.attributes or {})) == ("server", {})
+    assert passed.instrumentation_scope is not None
+    assert passed.instrumentation_scope.name == "other"
+    (event,) = passed.events
+    assert (event.name, dict(event.attributes or {})) == ("exception", {})
+
+
+@pytest.mark.parametrize(
+    ("value", "stays"),
+    [("text", True), (3, True), (2.5, True), (True, True), (("a", "b"), True), (b"bytes", False)],
+)
+def test_the_operator_widens_strict(value: Any, stays: bool) -> None:  # noqa: FBT001  a table's column
+    """A key that a glob allows keeps a primitive value or a list of them; our namespaces stay closed."""
+    rules = GateRules(allowed=["shop.*", "incident.*"])
+    passed = SpanFilter(rules)(ended("acme", {"shop.cart": value, "incident.title": "x", "shopper": "x"}))
+    assert dict(passed.attributes or {}) == ({"shop.cart": value} if stays else {})
+
+
+def test_standard_removes_what_is_forbidden() -> None:
+    """Our namespaces' unregistered keys, the operator's globs and a host's content names; nothing else."""
+    rules = GateRules("standard", forbidden=["acme.*", "exact"])
+    rules.standard.forbid(["title"])
+    came = ended(
+        DJANGO,
+        {
+            **REQUEST,
+            "incident.id": "17",
+            "incident.title": CONTENT,
+            "incident.active": "yes",
+            "acme.customer": CONTENT,
+            "exact": CONTENT,
+            "title": CONTENT,
+            "ticket.title": CONTENT,
+            "subtitle": "stays",
+        },
+    )
+    passed = SpanFilter(rules)(came)
+    assert dict(passed.attributes or {}) == {**REQUEST, "incident.id": "17", "subtitle": "stays"}
+    assert passed.dropped_attributes == 6
+    assert (passed.name, passed.events, passed.resource) == (came.name, came.events, came.resource)
+    assert rules.dropped.counts() == {
+        ("spans", "wrong_type", "flag"): 1,
+        ("spans", "forbidden", "none"): 5,
+    }
+
+
+def test_what_a_host_calls_content_is_forbidden_from_then_on() -> None:
+    """A preset that becomes active late forbids keys that passed before."""
+    rules = GateRules("standard")
+    span = ended(DJANGO, {"title": CONTENT})
+    assert SpanFilter(rules)(span) is span
+    rules.standard.forbid(["title"])
+    assert dict(SpanFilter(rules)(span).attributes or {}) == {}
+
+
+def test_standard_hands_on_the_same_object() -> None:
+    """A span with nothing forbidden is not copied."""
+    span = ended(DJANGO, {**REQUEST, "url.path": CONTENT})
+    assert SpanFilter(GateRules("standard"))(span) is span
+
+
+def test_a_key_that_is_no_plain_string_is_judged_by_its_text() -> None:
+    """A subclass that says of itself what it likes is removed like the text that it holds."""
+
+    class Sly(str):
+        __slots__ = ()
+
+        def startswith(self, *_: Any) -> bool:
+            return False
+
+        def __eq__(self, other: object) -> bool:
+            return False
+
+        __hash__ = str.__hash__
+
+    rules = GateRules("standard")
+    filtered = rules.standard.filter({Sly("incident.title"): CONTENT})
+    assert filtered is not None
+    assert filtered.attributes == {}
+
+
+def test_audit_counts_what_strict_would_remove() -> None:
+    """The span passes as standard lets it; the counts are those that strict would have had."""
+    span = ended(DJANGO, {**REQUEST, "url.path": CONTENT, "incident.title": CONTENT})
+    audit, strict = GateRules("audit"), GateRules("strict")
+    passed = SpanFilter(audit)(span)
+    SpanFilter(strict)(span)
+    assert dict(passed.attributes or {}) == {**REQUEST, "url.path": CONTENT}
+    assert audit.audited.counts() == strict.dropped.counts() == {("spans", "unknown_key", "none"): 5}
+    assert audit.dropped.counts() == {("spans", "unknown_key", "none"): 1}
+
+
+def test_the_sdks_public_way_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a release of the SDK has other fields, what leaves is the same."""
+    span = ended(DJANGO, {**REQUEST, "url.path": CONTENT, "incident.title": CONTENT})
+    by_fields = [SpanFilter(GateRules(mode))(span).to_json() for mode in ("strict", "standard")]
+    monkeypatch.setattr(fields, "_BY_FIELDS", False)
+    monkeypatch.setattr(fields, "_EMPTY", None)
+    in_public = [SpanFilter(GateRules(mode))(span) for mode in ("strict", "standard")]
+    assert [each.to_json() for each in in_public] == by_fields
+    assert [each.dropped_attributes for each in in_public] == [2, 1]
+
+
+def test_counts_of_all_gates_are_one_metric() -> None:
+    """Two who count for one provider are one stream, another provider is apart, a child begins at 0."""
+    reader, other = InMemoryMetricReader(), InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    apart = MeterProvider(metric_readers=[other], shutdown_on_exit=False)
+    drop = Drop("", "unknown_key", "none")
+    first, second, third = Drops(provider), Drops(provider), Drops(apart)
+    for drops in (first, second, second, third):
+        drops.record("spans", [drop])
+    assert (points(reader), points(other)) == ([3], [1])
+    del first, second
+    assert points(reader) == [3]
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if points(reader) == [] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def points(reader: InMemoryMetricReader) -> list[int]:
+    """The values of `otel_incident.policy.dropped`."""
+    data: Any = reader.get_metrics_data()
+    scopes = data.resource_metrics[0].scope_metrics if data is not None and data.resource_metrics else []
+    return [
+        point.value
+        for scope in scopes
+        for metric in scope.metrics
+        if metric.name == "otel_incident.policy.dropped"
+        for point in metric.data.data_points
+    ]
+
+
+GOOD: Final = """\
+profile: shop
+scopes: [acme]
+span_name: [[shop.step]]
+attributes:
+  - {keys: [shop.step], rule: one_of, values: [pay], why: Three steps.}
+events: []
+metrics: []
+"""
+
+
+def test_every_profile_has_a_reason_for_each_key() -> None:
+    """What is generated is what the files say, and each key says why it is safe."""
+    loaded = profiles.load(Path(__file__).parent.parent / "profiles")
+    assert [profile.name for profile in loaded] == [profile.name for profile in PROFILES]
+    assert all(attribute.why for profile in loaded for attribute in profile.attributes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rule: one_of", "rule: any", "shop.yaml: shop.step: the rule any is none of count, "),
+        (", why: Three steps.", "", "shop.yaml: shop.step: says no reason why it is safe"),
+        ("values: [pay]", "values: [1]", "shop.yaml: shop.step: values are strings"),
+        (", values: [pay]", "", "shop.yaml: shop.step: values stand with the rule one_of"),
+        ("[[shop.step]]", "[[shop.other]]", "shop.yaml: span_name is made of ['shop.other']"),
+        ("events: []\n", "", "shop.yaml: the keys must be attributes, events, "),
+    ],
+)
+def test_a_profile_that_breaks_a_rule_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
+    """The message names the file, the key and what is wrong."""
+    assert old in GOOD
+    (tmp_path / "shop.yaml").write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(profiles.ProfileError) as raised:
+        profiles.load(tmp_path)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_scope_has_one_profile(tmp_path: Path) -> None:
+    """Two profiles that name the same scope are refused, both named."""
+    (tmp_path / "a.yaml").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "b.yaml").write_text(GOOD.replace("shop\n", "other\n", 1), encoding="utf-8")
+    with pytest.raises(profiles.ProfileError, match="acme stands in the profiles shop and other"):
+        profiles.load(tmp_path)
