@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -37,6 +37,7 @@ class Collector:
         directory: Path,
         *,
         config: Path = LOCAL_CONFIG,
+        also: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start it and wait until it is ready.
@@ -45,12 +46,13 @@ class Collector:
             binary: As `scripts/collector path` prints it.
             directory: For its output and its log; made if missing.
             config: Has to take its endpoints and its file from the variables that local.yaml names.
+            also: Further configurations, merged into it in this order.
             environment: Further variables for the configuration.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.file: Final = directory / "collected.jsonl"
         self.log: Final = directory / "collector.log"
-        self._command = [str(binary), "--config", str(config)]
+        self._command = [str(binary), *(f"--config={each}" for each in (config, *also))]
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._telemetry = Telemetry()
