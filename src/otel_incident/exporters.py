@@ -117,8 +117,12 @@ class DeferredExporter(LogRecordExporter):
             except Exception as error:  # noqa: BLE001  an exporter of anybody's; the host is about to end
                 swallow("pipeline", error)
 
-    def give_up(self, queued: int) -> None:
-        """After the shutdown: say what the end of the process cost, if its outage was not said before."""
+    def give_up(self, queued: int) -> bool:
+        """After the shutdown: say what the end of the process cost, if its outage was not said before.
+
+        Returns:
+            Whether it cost anything, or the last delivery failed.
+        """
         with self._lock:
             left, first = queued + self._interrupted, self._lost == 0
         if left and first and self._pid == os.getpid():
@@ -128,6 +132,7 @@ class DeferredExporter(LogRecordExporter):
                 self._name,
                 self.reason or "no answer",
             )
+        return left > 0 or self.failing
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing is kept here."""
@@ -187,6 +192,7 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         )
         self._deferred = exporter
         self._exit_seconds = exit_seconds
+        self.gave_up = False  # whether its shutdown left something undelivered
         attach()
 
     def take(self, record: ReadableLogRecord) -> None:
@@ -204,7 +210,7 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         seconds = 0.0 if self._deferred.failing else self._exit_seconds
         # The public shutdown takes no time limit and waits 30 s; the object behind it does take one.
         self._batch_processor.shutdown(timeout_millis=int(seconds * 1000))
-        self._deferred.give_up(len(self._queue()))
+        self.gave_up = self._deferred.give_up(len(self._queue()))
 
     def _queue(self) -> Sized:
         """The SDK shows its queue to nobody, and tells only its log when it drops something."""

@@ -24,6 +24,7 @@ from otel_incident.announcements import announce
 from otel_incident.config import Config
 from otel_incident.drops import Drops
 from otel_incident.emitter import Route, new_ulid
+from otel_incident.ending import ending
 from otel_incident.exporters import batch_processors
 from otel_incident.guard import HostLock, fail_open
 from otel_incident.identity import Identity
@@ -110,7 +111,7 @@ class Pipeline:
 
     @fail_open("pipeline")
     def shutdown(self) -> None:
-        """Deliver what is queued within the bound, then stop for good; also called at exit."""
+        """Deliver what is queued within the bound, then stop for good."""
         with self._lock:
             self._closed = True
             processors, self._processors, self._own_write = self._processors, [], None
@@ -118,9 +119,14 @@ class Pipeline:
         if route is not None:
             route.closed = True
         if processors:
-            atexit.unregister(self.shutdown)
+            atexit.unregister(self._at_exit)
         for processor in processors:
             processor.shutdown()
+
+    def _at_exit(self) -> None:
+        processors = self._processors
+        self.shutdown()
+        ending.in_vain = any(processor.gave_up for processor in processors)
 
     def _build(self) -> Route:
         identity = Identity(self._config)
@@ -166,7 +172,7 @@ class Pipeline:
             resource = identity.resource(self._host_distribution())
             self._processors = batch_processors(self._config)
             self._own_write = records.through_processors(resource, self._processors)
-            atexit.register(self.shutdown)
+            atexit.register(self._at_exit)
         return self._own_write
 
 

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Any, final
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    ResourceMetrics,
+)
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel_incident.ending import ending
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.metrics import MetricFilter
 from otel_incident.gate.rules import FAILED, GateRules
 from otel_incident.gate.spans import SpanFilter
 from otel_incident.guard import swallow
+from otel_incident.vocabulary import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_incident.gate.rules import Mode
@@ -157,6 +163,8 @@ class ContentGateMetricExporter(MetricExporter):
             self._rules.count("metrics", [FAILED])
             swallow("gate", error)
             return MetricExportResult.SUCCESS
+        if passed is not None and ending.in_vain:
+            passed = _without_ours(passed)
         if passed is None:
             return MetricExportResult.SUCCESS
         return self.next.export(passed, timeout_millis=timeout_millis, **kwargs)
@@ -168,3 +176,15 @@ class ContentGateMetricExporter(MetricExporter):
     def shutdown(self, *args: Any, **kwargs: Any) -> None:
         """Shut the next exporter down, in the reader's own words: its `timeout` is not in the interface."""
         self.next.shutdown(*args, **kwargs)
+
+
+def _without_ours(data: MetricsData) -> MetricsData | None:
+    """What the host measured itself; None where it measured nothing."""
+    resources = []
+    for each in data.resource_metrics:
+        scopes = [scope for scope in each.scope_metrics if scope.scope.name != SCOPE_NAME]
+        if scopes:
+            resources.append(
+                ResourceMetrics(resource=each.resource, scope_metrics=scopes, schema_url=each.schema_url)
+            )
+    return MetricsData(resource_metrics=resources) if resources else None
