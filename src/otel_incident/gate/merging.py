@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast, final
 
-from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
     Buckets,
+    ExponentialHistogram,
     ExponentialHistogramDataPoint,
+    Gauge,
+    Histogram,
     HistogramDataPoint,
     NumberDataPoint,
+    Sum,
 )
+
+from otel_incident.gate.measurements import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from opentelemetry.sdk.metrics.export import DataPointT
+    from opentelemetry.sdk.metrics import Exemplar
+    from opentelemetry.sdk.metrics.export import DataPointT, DataT
 
 Identity: TypeAlias = "frozenset[tuple[Hashable, Hashable]]"
 """What makes a point's stream: its attributes, as different as they are on the wire."""
@@ -31,11 +38,53 @@ MAX_BUCKETS: Final = 320
 """How far exponential buckets may spread when they merge; twice what the SDK gives one point."""
 
 MAX_SOURCES: Final = 10_000
-"""How many points whose attributes went are remembered, over all streams of an exporter."""
+"""How many points of counters are remembered; more are added up, but are missed when they end."""
+
+POINTS: Final[Mapping[type, type]] = {
+    Sum: NumberDataPoint,
+    Gauge: NumberDataPoint,
+    Histogram: HistogramDataPoint,
+    ExponentialHistogram: ExponentialHistogramDataPoint,
+}
+"""The kinds of metrics, and what the points of each are."""
 
 _INT64: Final = range(-(2**63), 2**63)
-_TRACE_IDS: Final = range(2**128)
-_SPAN_IDS: Final = range(2**64)
+
+
+class Shape(NamedTuple):
+    """Which kind of metric it is; a gauge has no temporality."""
+
+    kind: type[DataT]
+    temporality: AggregationTemporality | None
+    monotonic: bool
+
+    def holding(self, points: list[DataPointT]) -> DataT:
+        """Data of this kind."""
+        if self.kind is Gauge:
+            return Gauge(points)  # type: ignore[arg-type]  # of the kind's own class, as in the next lines
+        if self.kind is Sum:
+            return Sum(points, self.temporality, self.monotonic)  # type: ignore[arg-type]
+        return self.kind(points, self.temporality)  # type: ignore[arg-type, call-arg]
+
+
+class Point(NamedTuple):
+    """A point that may leave, what tells its source from others, and whether it lost attributes."""
+
+    point: DataPointT
+    source: Hashable
+    lost: bool
+
+
+def shape_of(data: Any) -> Shape | None:
+    """What kind of data it is; None for any other than the SDK's own."""
+    kind = type(data)
+    if kind not in POINTS:
+        return None
+    if kind is Gauge:
+        return Shape(kind, None, monotonic=False)
+    temporality, monotonic = data.aggregation_temporality, kind is Sum and data.is_monotonic
+    known = type(temporality) is AggregationTemporality and type(monotonic) is bool
+    return Shape(kind, temporality, monotonic) if known else None
 
 
 def identity(attributes: Mapping[Any, Any]) -> Identity:
@@ -109,9 +158,11 @@ def _histogram(points: Sequence[HistogramDataPoint]) -> HistogramDataPoint | Non
 
 def _exponential(points: Sequence[ExponentialHistogramDataPoint]) -> ExponentialHistogramDataPoint | None:
     first = points[0]
+    if any(point.scale != first.scale for point in points):
+        return None
     positive = _buckets([point.positive for point in points])
     negative = _buckets([point.negative for point in points])
-    if positive is None or negative is None or any(point.scale != first.scale for point in points):
+    if positive is None or negative is None:
         return None
     return replace(
         first,
@@ -184,98 +235,59 @@ def _few(several: Sequence[Sequence[Exemplar]]) -> list[Exemplar]:
     return latest[:most]
 
 
-def measured(
-    point: DataPointT, attributes: Mapping[str, Any], exemplars: Sequence[Exemplar]
-) -> DataPointT | None:
-    """The same measurement, of exact numbers, with these attributes; None where a number is none."""
-    kind = type(point)
-    if kind not in _FIELDS:
-        return None
-    try:
-        numbers = {name: plain(getattr(point, name)) for name, plain in _FIELDS[kind].items()}
-    except TypeError:
-        return None
-    return kind(attributes=attributes, exemplars=exemplars, **numbers)
+@final
+class Merge:
+    """One point for each identity, over the exports of one exporter."""
 
+    def __init__(self) -> None:
+        self._sources = _Sources()
 
-def bare_exemplar(exemplar: Exemplar) -> Exemplar | None:
-    """When, how much and in which span, without attributes; None where a number is none."""
-    trace_id, span_id = exemplar.trace_id, exemplar.span_id
-    spanned = (
-        type(trace_id) is int and trace_id in _TRACE_IDS and type(span_id) is int and span_id in _SPAN_IDS
-    )
-    try:
-        return Exemplar(
-            {},
-            _number(exemplar.value),
-            _whole(exemplar.time_unix_nano),
-            span_id if spanned else None,
-            trace_id if spanned else None,
-        )
-    except TypeError:
-        return None
+    def remembers(self, place: Callable[[], Hashable]) -> bool:
+        """Whether the points of this metric have to come here even where none lost an attribute."""
+        return self._sources.know_any() and self._sources.know(place())
 
+    def __call__(
+        self, place: Hashable, shape: Shape, by_identity: Mapping[Hashable, list[Point]]
+    ) -> tuple[list[DataPointT], int]:
+        """The points that may leave, and how many came to nothing, since they could not become one.
 
-def _number(value: Any) -> int | float:
-    """A number without what a subclass of its type may have made of it; a bool is none."""
-    kind = type(value)
-    if issubclass(kind, float):  # numpy's, for one
-        return float.__pos__(value)
-    return _whole(value)
+        Args:
+            place: Of which metric.
+            shape: Its kind.
+            by_identity: The points that would have one identity, by that.
+        """
+        passed: list[DataPointT] = []
+        fell = 0
+        counts = shape.monotonic and shape.temporality is AggregationTemporality.CUMULATIVE
+        lost = any(point.lost for points in by_identity.values() for point in points)
+        remember = counts and (lost or self._sources.know(place))
+        for same, points in by_identity.items():
+            one = self._one(points, shape, (place, same) if remember else None)
+            if one is None:
+                fell += len(points)
+            else:
+                passed.append(one)
+        return passed, fell
 
-
-def _whole(value: Any) -> int:
-    kind = type(value)
-    if issubclass(kind, int) and kind is not bool:
-        return int.__pos__(value)
-    raise TypeError
-
-
-def _whole_or_none(value: Any) -> int | None:
-    return None if value is None else _whole(value)
-
-
-def _wholes(values: Any) -> list[int]:
-    return [_whole(value) for value in _items(values)]
-
-
-def _bounds(values: Any) -> tuple[float, ...]:
-    return tuple([_number(value) for value in _items(values)])
-
-
-def _buckets_of(value: Any) -> Buckets:
-    if type(value) is not Buckets:
-        raise TypeError
-    return Buckets(_whole(value.offset), _wholes(value.bucket_counts))
-
-
-def _items(values: Any) -> Sequence[Any]:
-    if type(values) is list or type(values) is tuple:
-        return values
-    raise TypeError
-
-
-_TIMES: Final[dict[str, Callable[[Any], Any]]] = {
-    "start_time_unix_nano": _whole_or_none,
-    "time_unix_nano": _whole,
-}
-_SUMMARY: Final = {**_TIMES, "count": _whole, "sum": _number, "min": _number, "max": _number}
-_FIELDS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
-    NumberDataPoint: {**_TIMES, "value": _number},
-    HistogramDataPoint: {**_SUMMARY, "bucket_counts": _wholes, "explicit_bounds": _bounds},
-    ExponentialHistogramDataPoint: {
-        **_SUMMARY,
-        "scale": _whole,
-        "zero_count": _whole,
-        "positive": _buckets_of,
-        "negative": _buckets_of,
-        "flags": _whole,
-    },
-}
+    def _one(
+        self, points: list[Point], shape: Shape, stream: tuple[Hashable, Hashable] | None
+    ) -> DataPointT | None:
+        if len(points) == 1 and stream is None:
+            return points[0].point
+        several: list[DataPointT] = []
+        for one, *_ in points:
+            plain = measured(one, one.attributes or {}, one.exemplars)
+            if plain is None:
+                return one if len(points) == 1 else None
+            several.append(plain)
+        if stream is not None:
+            sources = [point.source for point in points]
+            several += self._sources.absent(*stream, list(zip(sources, several, strict=True)))
+        return points[0].point if len(several) == 1 else merged(several, additive=shape.kind is Sum)
 
 
 @final
-class Sources:
+class _Sources:
     """What went into the merged points of cumulative counters, so that none of them ever falls.
 
     An observable counter may stop reporting one of its attribute sets. Alone its stream would end; as a part
@@ -283,26 +295,34 @@ class Sources:
     """
 
     def __init__(self) -> None:
-        self._streams: dict[Hashable, dict[Hashable, list[DataPointT]]] = {}
+        self._metrics: dict[Hashable, dict[Hashable, dict[Hashable, list[DataPointT]]]] = {}
         self._room = MAX_SOURCES
 
+    def know_any(self) -> bool:
+        """Whether anything is remembered."""
+        return bool(self._metrics)
+
+    def know(self, place: Hashable) -> bool:
+        """Whether anything of this metric is remembered."""
+        return place in self._metrics
+
     def absent(
-        self, stream: Hashable, present: Sequence[tuple[Hashable, DataPointT]]
-    ) -> list[DataPointT] | None:
-        """The last points of a stream's sources that are not present now; None if there are too many.
+        self, place: Hashable, same: Hashable, present: Sequence[tuple[Hashable, DataPointT]]
+    ) -> list[DataPointT]:
+        """The last points of the sources that are not present now.
 
         Args:
-            stream: Which merged point.
+            place: Of which metric.
+            same: Of which merged point.
             present: The points that it is made of now, each with what tells its source from the others.
         """
-        known = self._streams.setdefault(stream, {})
         now: dict[Hashable, list[DataPointT]] = {}
         for source, point in present:
             now.setdefault(source, []).append(replace(point, attributes={}, exemplars=()))
-        room = self._room - sum(source not in known for source in now)
-        if room < 0:
-            return None
-        self._room = room
+        known = self._metrics.get(place, {}).get(same, {})
         absent = [point for source, points in known.items() if source not in now for point in points]
-        known.update(now)
+        for source, points in now.items():
+            if source in known or self._room > 0:
+                self._room -= source not in known
+                self._metrics.setdefault(place, {}).setdefault(same, {})[source] = points
         return absent

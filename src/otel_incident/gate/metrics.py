@@ -10,22 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, final
 
 from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    ExponentialHistogram,
-    ExponentialHistogramDataPoint,
-    Gauge,
-    Histogram,
-    HistogramDataPoint,
     Metric,
     MetricsData,
-    NumberDataPoint,
     ResourceMetrics,
     ScopeMetrics,
-    Sum,
 )
 
 from otel_incident.gate.fields import mapping
-from otel_incident.gate.merging import Sources, bare_exemplar, identity, measured, merged
+from otel_incident.gate.measurements import bare_exemplar, measured
+from otel_incident.gate.merging import POINTS, Merge, Point, Shape, identity, shape_of
 from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import FAILED, FIELD, UNKNOWN
 from otel_incident.guard import swallow
@@ -44,12 +37,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_POINTS: Final[Mapping[type, type]] = {
-    Sum: NumberDataPoint,
-    Gauge: NumberDataPoint,
-    Histogram: HistogramDataPoint,
-    ExponentialHistogram: ExponentialHistogramDataPoint,
-}
 _UNKNOWN_METRIC: Final = Drop("", "unknown_metric", "none")
 _NOT_MERGEABLE: Final = Drop("", "not_mergeable", "none")
 _BAD_NUMBER: Final = Drop("", "wrong_type", "none")
@@ -72,38 +59,14 @@ class _Named(NamedTuple):
         return kept.attributes
 
 
-class _Shape(NamedTuple):
-    """Which kind of metric it is; a gauge has no temporality."""
-
-    kind: type[DataT]
-    temporality: AggregationTemporality | None
-    monotonic: bool
-
-    def holding(self, points: list[DataPointT]) -> DataT:
-        """Data of this kind."""
-        if self.kind is Gauge:
-            return Gauge(points)  # type: ignore[arg-type]  # of the kind's own class, as in the next lines
-        if self.kind is Sum:
-            return Sum(points, self.temporality, self.monotonic)  # type: ignore[arg-type]
-        return self.kind(points, self.temporality)  # type: ignore[arg-type, call-arg]
-
-
-class _Point(NamedTuple):
-    """A point that may leave, what tells its source from others, and whether it lost attributes."""
-
-    point: DataPointT
-    source: Hashable
-    lost: bool
-
-
 class _Stream(NamedTuple):
     """A metric that may leave, with its points by identity."""
 
     named: _Named
-    points: dict[Hashable, list[_Point]]
+    points: dict[Hashable, list[Point]]
 
 
-_Streams: TypeAlias = "dict[tuple[str, _Shape], _Stream]"
+_Streams: TypeAlias = "dict[tuple[str, Shape], _Stream]"
 
 
 @final
@@ -141,7 +104,7 @@ class _Strict:
     def __init__(self, rules: GateRules) -> None:
         self._scopes = Scopes(rules.strict)
         self._resources = Resources(rules.strict.resource)
-        self._merge = _Merge()
+        self._merge = Merge()
 
     def __call__(self, data: MetricsData, drops: list[Drop]) -> MetricsData | None:
         gathered: dict[Resource, dict[InstrumentationScope | None, _Streams]] = {}
@@ -168,7 +131,7 @@ class _Strict:
         _, rules, scope = self._scopes.of(came.scope)
         streams = scopes.setdefault(scope, {})
         source = _scope_source(came.scope)
-        seen: set[tuple[str, _Shape]] = set()
+        seen: set[tuple[str, Shape]] = set()
         for metric in came.metrics:
             noted: list[Drop] = []
             try:
@@ -184,11 +147,11 @@ class _Strict:
         rules: ScopeRules,
         source: Hashable,
         streams: _Streams,
-        seen: set[tuple[str, _Shape]],
+        seen: set[tuple[str, Shape]],
         drops: list[Drop],
     ) -> None:
         """Add a metric's points to its stream; a metric that may not leave leaves none there."""
-        named, shape = _named(metric, rules), _shape(metric.data)
+        named, shape = _named(metric, rules), shape_of(metric.data)
         if named is None or shape is None:
             drops.append(_UNKNOWN_METRIC)
             return
@@ -202,13 +165,15 @@ class _Strict:
             return
         seen.add(key)
         description = metric.description
-        if type(description) is not str or description not in {"", named.description}:
+        if description is not None and (
+            type(description) is not str or description not in {"", named.description}
+        ):
             drops.append(FIELD)
         stream = streams.setdefault(key, _Stream(named, {}))
         for point in points:
             stream.points.setdefault(identity(mapping(point.point.attributes)), []).append(point)
 
-    def _points(self, data: DataT, named: _Named, source: Hashable, drops: list[Drop]) -> list[_Point] | None:
+    def _points(self, data: DataT, named: _Named, source: Hashable, drops: list[Drop]) -> list[Point] | None:
         points = []
         for point in data.data_points:
             attributes = mapping(point.attributes)
@@ -221,10 +186,10 @@ class _Strict:
                 bare = bare_exemplar(exemplar)
                 if bare is not None:
                     exemplars.append(bare)
-            plain = measured(point, kept, exemplars) if type(point) is _POINTS[type(data)] else None
+            plain = measured(point, kept, exemplars) if type(point) is POINTS[type(data)] else None
             if plain is None:
                 return None
-            points.append(_Point(plain, (source, identity(attributes)), lost))
+            points.append(Point(plain, (source, identity(attributes)), lost))
         return points
 
     def _made(
@@ -239,15 +204,17 @@ class _Strict:
             metrics = []
             for (name, shape), stream in streams.items():
                 try:
-                    points = self._merge((place, scope, name), shape, stream.points, drops)
+                    points, fell = self._merge((place, scope, name), shape, stream.points)
                 except Exception as error:  # noqa: BLE001  as above
                     _failed(error, drops)
                     continue
+                drops.extend([_NOT_MERGEABLE] * fell)
                 if points:
                     named = stream.named
                     metrics.append(Metric(name, named.description, named.unit, shape.holding(points)))
             if metrics:
-                passed.append(ScopeMetrics(scope, metrics, (scope and scope.schema_url) or ""))  # type: ignore[arg-type]  # None as it came
+                schema_url = (scope.schema_url if scope is not None else None) or ""
+                passed.append(ScopeMetrics(scope, metrics, schema_url))  # type: ignore[arg-type]  # None as it came
         return passed
 
 
@@ -257,7 +224,7 @@ class _Standard:
 
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules.standard
-        self._merge = _Merge()
+        self._merge = Merge()
 
     def __call__(self, data: MetricsData, drops: list[Drop]) -> MetricsData | None:
         made = [self._of_resource(of_resource, drops) for of_resource in data.resource_metrics]
@@ -286,39 +253,42 @@ class _Standard:
     def _metric(
         self, metric: Metric, resource: Resource, among: ScopeMetrics, drops: list[Drop]
     ) -> Metric | None:
-        data = metric.data
-        came: Sequence[DataPointT] = getattr(data, "data_points", ())
+        came: Sequence[DataPointT] = getattr(metric.data, "data_points", ())
         made = [self._point(point, drops) for point in came]
-        if all(one.point is point for one, point in zip(made, came, strict=True)):
-            return metric
-        shape = _shape(data)
-        lost = any(one.lost for one in made)
-        twice = [one.name for one in among.metrics if type(one.data) is type(data)].count(metric.name) > 1
-        if shape is None or (lost and twice):  # cannot be made anew, or might be another's twin now
-            drops.append(_NOT_MERGEABLE)
-            return None
-        points: dict[Hashable, list[_Point]] = {}
-        for index, one in enumerate(made):
-            # What lost nothing passes as it came, unless another has become like it.
-            points.setdefault(identity(mapping(one.point.attributes)) if lost else index, []).append(one)
-        place = (
-            identity(mapping(resource.attributes)),
-            _scope_source(among.scope),
-            identity({"": metric.name}),
-        )
-        merged_points = self._merge(place, shape, points, drops)
-        return replace(metric, data=shape.holding(merged_points)) if merged_points else None
+        untouched = all(one is point for one, point in zip(made, came, strict=True))
+        lost = [one.attributes is not point.attributes for one, point in zip(made, came, strict=True)]
 
-    def _point(self, point: DataPointT, drops: list[Drop]) -> _Point:
+        def place() -> Hashable:
+            of_resource = identity(mapping(resource.attributes))
+            return (of_resource, _scope_source(among.scope), identity({"": metric.name}))
+
+        regroup = any(lost) or self._merge.remembers(place)
+        if untouched and not regroup:
+            return metric
+        shape = shape_of(metric.data)
+        kinds = [type(other.data) for other in among.metrics if other.name == metric.name]
+        if shape is None or (regroup and kinds.count(shape.kind) > 1):
+            drops.append(_NOT_MERGEABLE)  # cannot be made anew, or may have become another's twin
+            return None
+        if not regroup:
+            return replace(metric, data=shape.holding(made))
+        points: dict[Hashable, list[Point]] = {}
+        for one, before, less in zip(made, came, lost, strict=True):
+            source = identity(mapping(before.attributes))
+            points.setdefault(identity(mapping(one.attributes)), []).append(Point(one, source, less))
+        kept, fell = self._merge(place(), shape, points)
+        drops.extend([_NOT_MERGEABLE] * fell)
+        return replace(metric, data=shape.holding(kept)) if kept else None
+
+    def _point(self, point: DataPointT, drops: list[Drop]) -> DataPointT:
         attributes = mapping(point.attributes)
         kept = self._kept(attributes, drops)
-        exemplars = [self._exemplar(exemplar, drops) for exemplar in point.exemplars]
-        passed = point
         if kept is not attributes:
-            passed = replace(passed, attributes=kept)
-        if any(one is not came for one, came in zip(exemplars, point.exemplars, strict=True)):
-            passed = replace(passed, exemplars=exemplars)
-        return _Point(passed, identity(attributes), lost=kept is not attributes)
+            point = replace(point, attributes=kept)
+        exemplars = [self._exemplar(exemplar, drops) for exemplar in point.exemplars]
+        if all(one is came for one, came in zip(exemplars, point.exemplars, strict=True)):
+            return point
+        return replace(point, exemplars=exemplars)
 
     def _exemplar(self, exemplar: Exemplar, drops: list[Drop]) -> Exemplar:
         attributes = mapping(exemplar.filtered_attributes)
@@ -339,53 +309,6 @@ class _Standard:
         return filtered.attributes
 
 
-@final
-class _Merge:
-    """One point for each identity."""
-
-    def __init__(self) -> None:
-        self._sources = Sources()
-
-    def __call__(
-        self, place: Hashable, shape: _Shape, by_identity: Mapping[Hashable, list[_Point]], drops: list[Drop]
-    ) -> list[DataPointT]:
-        """The points that may leave; those that cannot become one are dropped.
-
-        Args:
-            place: Of which metric.
-            shape: Its kind.
-            by_identity: The points that would have one identity, by that.
-            drops: Where it is noted.
-        """
-        passed = []
-        for same, points in by_identity.items():
-            one = self._one((place, same), shape, points)
-            if one is None:
-                drops.extend([_NOT_MERGEABLE] * len(points))
-            else:
-                passed.append(one)
-        return passed
-
-    def _one(self, stream: Hashable, shape: _Shape, points: list[_Point]) -> DataPointT | None:
-        lost = any(one.lost for one in points)
-        counts = shape.monotonic and shape.temporality is AggregationTemporality.CUMULATIVE
-        if not lost and len(points) == 1:
-            return points[0].point
-        several: list[DataPointT] = []
-        for one, *_ in points:
-            plain = measured(one, mapping(one.attributes), one.exemplars)
-            if plain is None:
-                return None if len(points) > 1 or counts else one
-            several.append(plain)
-        if counts:
-            present = [(one.source, plain) for one, plain in zip(points, several, strict=True)]
-            absent = self._sources.absent(stream, present)
-            if absent is None:
-                return None
-            several += absent
-        return merged(several, additive=shape.kind is Sum)
-
-
 def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
     """What a metric may be called; None for one that no table names, in that unit."""
     name, unit = metric.name, metric.unit
@@ -395,18 +318,6 @@ def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
         own = METRICS.get(name)
         return _Named(name, unit, own.brief, None) if own is not None and unit == own.unit else None
     return _Named(name, unit, "", rules.attributes) if rules.metrics.get(name) == unit else None
-
-
-def _shape(data: Any) -> _Shape | None:
-    """What kind of data it is; None for any other than the SDK's own."""
-    kind = type(data)
-    if kind not in _POINTS:
-        return None
-    if kind is Gauge:
-        return _Shape(kind, None, monotonic=False)
-    temporality, monotonic = data.aggregation_temporality, kind is Sum and data.is_monotonic
-    known = type(temporality) is AggregationTemporality and type(monotonic) is bool
-    return _Shape(kind, temporality, monotonic) if known else None
 
 
 def _scope_source(scope: InstrumentationScope | None) -> Hashable:
