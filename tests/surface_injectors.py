@@ -71,8 +71,8 @@ class Planter:
         return f"{self._wrap}{self.name(place)}{self._wrap}"
 
     def number(self, place: str, size: int) -> int:
-        """An id whose `size` bytes are text."""
-        text = self.texts.setdefault(place, canary(place, self._salt)[:size])
+        """An id whose `size` bytes are text, the same in every run."""
+        text = self.texts.setdefault(place, canary(place)[:size])
         return int.from_bytes(text.encode())
 
     def attributes(self, place: str, prefix: str = "") -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from otel_incident.policy import Drop
 
 _NOTHING: Final = Context()
+_OWN_SEVERITY: Final = "INFO"  # of every event of ours: it leaves as the same bytes in every mode
 
 
 class Entry(NamedTuple):
@@ -77,14 +78,18 @@ class LogFilter:
         event = self._rules.strict.of_event(record.event_name)
         kept = (event or rules.attributes).keep(mapping(record.attributes), drops)
         taken = len(drops)
-        texts = (record.body, record.severity_text, record.event_name if event is None else None)
+        said = record.severity_text
+        severity = (
+            _OWN_SEVERITY if event is not None and type(said) is str and said == _OWN_SEVERITY else None
+        )
+        texts = (record.body, None if severity else said, record.event_name if event is None else None)
         drops.extend(FIELD for text in texts if text is not None)
         passed = LogRecord(
             timestamp=record.timestamp,
             observed_timestamp=record.observed_timestamp,
             context=_bare_context(record),
             severity_number=record.severity_number,
-            severity_text=None,
+            severity_text=severity,
             body=None,
             attributes=kept,
             event_name=record.event_name if event is not None else None,
