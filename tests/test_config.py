@@ -30,6 +30,9 @@ def test_defaults() -> None:
         off="",
         gate="standard",
         gate_is_set=False,
+        gate_alone=False,
+        allowed_attributes=(),
+        forbidden_attributes=(),
         hook_files=(),
         id_modes={},
         state_dir=STATE,
@@ -60,6 +63,8 @@ def test_every_variable_is_read() -> None:
     values = {
         "OTEL_INCIDENT_ENABLED": "false",
         "OTEL_INCIDENT_GATE": "audit",
+        "OTEL_INCIDENT_ALLOWED_ATTRIBUTES": "desk.*",
+        "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES": "desk.*",
         "OTEL_INCIDENT_HOOKS": "hooks.toml",
         "OTEL_INCIDENT_ID_MODE": "hmac",
         "OTEL_INCIDENT_STATE_DIR": "/state",

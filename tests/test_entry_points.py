@@ -18,8 +18,10 @@ from tests.zero_code import DIAGNOSTIC_ID, App, Neighbour, assert_untouched, too
 from tests.zero_code import app as app  # noqa: PLC0414  a fixture is used by its name
 
 OPTIONS: Final = (
+    "--incident_allowed_attributes",
     "--incident_diagnostic_id",
     "--incident_enabled",
+    "--incident_forbidden_attributes",
     "--incident_gate",
     "--incident_hooks",
     "--incident_id_mode",
@@ -37,6 +39,7 @@ def test_the_entry_points() -> None:
         ("console_scripts", "otel-incident"): "otel_incident.cli:main",
         ("opentelemetry_environment_variables", "incident"): "otel_incident.environment_variables",
         ("opentelemetry_instrumentor", "incident"): "otel_incident.instrumentor:IncidentInstrumentor",
+        ("opentelemetry_post_instrument", "incident"): "otel_incident.post_instrument:check",
         ("opentelemetry_resource_detector", "incident"): "otel_incident.identity:IncidentResourceDetector",
     }
     assert found["opentelemetry_instrumentor", "incident"].load() is IncidentInstrumentor

@@ -38,9 +38,9 @@ action = "create"
 incident.id = "result.id"
 """
 UNKNOWN: Final = (
-    "The option 'titel' of the incident instrumentation is not known; known are enabled, gate, hooks, "
-    "id_mode, state_dir, diagnostic_id, license_id, server_version, span_events. Correct or remove it. "
-    "Incident telemetry stays off."
+    "The option 'titel' of the incident instrumentation is not known; known are enabled, gate, "
+    "allowed_attributes, forbidden_attributes, hooks, id_mode, state_dir, diagnostic_id, license_id, "
+    "server_version, span_events. Correct or remove it. Incident telemetry stays off."
 )
 
 

@@ -23,7 +23,8 @@ FROM_SDK: Final = (
 
 INCIDENT: Final = "instrumentation/development:\n  python:\n    incident: "
 KNOWN: Final = (
-    "enabled, gate, hooks, id_mode, state_dir, diagnostic_id, license_id, server_version, span_events"
+    "enabled, gate, allowed_attributes, forbidden_attributes, hooks, id_mode, state_dir, diagnostic_id, "
+    "license_id, server_version, span_events"
 )
 
 

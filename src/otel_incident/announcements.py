@@ -25,6 +25,13 @@ def announce(config: Config) -> None:
         _said.add(config.off)
         with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
             _logger.info("Incident telemetry is off: %s.", config.off)
+        if config.gate_is_set and config.gate != "off" and not config.gate_alone:
+            say(
+                "The gate (%s) is not in place, because incident telemetry is off (%s): the host's own "
+                "spans, logs and metrics leave as they are.",
+                config.gate,
+                config.off,
+            )
 
 
 def forget() -> None:

@@ -18,12 +18,15 @@ from otel_incident.config_file import (
     REPLACED_BY_FILE,
     as_variables,
     described_processors,
+    gate_alone,
     load_file,
     options_in,
 )
 from otel_incident.environment_variables import (
+    OTEL_INCIDENT_ALLOWED_ATTRIBUTES,
     OTEL_INCIDENT_DIAGNOSTIC_ID,
     OTEL_INCIDENT_ENABLED,
+    OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES,
     OTEL_INCIDENT_GATE,
     OTEL_INCIDENT_HOOKS,
     OTEL_INCIDENT_ID_MODE,
@@ -98,6 +101,9 @@ class Config:
     Attributes:
         off: The switch that turns telemetry off, as one phrase; "" when it is on.
         gate: What is removed from the host's own signals.
+        gate_is_set: Whether the operator has said so.
+        gate_alone: Whether the gate holds although telemetry is off.
+        allowed_attributes, forbidden_attributes: Globs of keys that the gate lets through or removes besides.
         hook_files: The hook files of the operator, in order.
         id_modes: `plain`, `hmac` or `drop` by attribute name; "" is the mode of all others.
         state_dir: Where identity is kept; None where there is no home directory to keep it in.
@@ -112,6 +118,9 @@ class Config:
     off: str = ""
     gate: Gate = "standard"
     gate_is_set: bool = False
+    gate_alone: bool = False
+    allowed_attributes: tuple[str, ...] = ()
+    forbidden_attributes: tuple[str, ...] = ()
     hook_files: tuple[Path, ...] = ()
     id_modes: Mapping[str, Literal["plain", "hmac", "drop"]] = field(default_factory=dict)
     state_dir: Path | None = None
@@ -140,15 +149,20 @@ class Config:
         if variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return cls(off="OTEL_SDK_DISABLED=true")
         if _says_yes(variables.get("DO_NOT_TRACK", "")):
-            return cls(off="DO_NOT_TRACK is set")
+            return cls(off="DO_NOT_TRACK is set", **_gate_in(variables))
         path = variables.get("OTEL_CONFIG_FILE", "").strip()
+        file = None
         try:
             file = load_file(path)
             given = options_in(file, path) | as_variables(options or {})
         except ConfigurationError as error:
-            return cls(off="the configuration cannot be read", problems=(str(error),))
+            off = cls(off="the configuration cannot be read", problems=(str(error),))
+            said = gate_alone(file, options or {})
+            gate = _gate_in(variables | ({OTEL_INCIDENT_GATE: said} if said else {}))
+            # whoever asked for a gate relies on it, whatever else he mistyped
+            return replace(off, **gate, gate_alone=gate["gate_is_set"])
         if file is not None and file.disabled:
-            return cls(off="OTEL_CONFIG_FILE says disabled: true")
+            return cls(off="OTEL_CONFIG_FILE says disabled: true", **_gate_in(variables))
         if file is None:
             return _Reader(variables | given, given).config()
         left = {name: value for name, value in variables.items() if not name.startswith(REPLACED_BY_FILE)}
@@ -158,6 +172,13 @@ class Config:
 
 def _says_yes(value: str) -> bool:
     return value.strip().lower() not in {"", "0", "false", "no", "off"}
+
+
+def _gate_in(variables: Mapping[str, str]) -> dict[str, Any]:
+    """What is known of the gate where nothing else is read."""
+    read = _Reader(variables, {}).config()
+    names = ("gate", "gate_is_set", "allowed_attributes", "forbidden_attributes")
+    return {name: getattr(read, name) for name in names}
 
 
 class _Reader:
@@ -175,6 +196,8 @@ class _Reader:
             off="" if enabled else f"{OTEL_INCIDENT_ENABLED} is not true",
             gate=gate,
             gate_is_set=bool(self._text(OTEL_INCIDENT_GATE)),
+            allowed_attributes=self._list(OTEL_INCIDENT_ALLOWED_ATTRIBUTES),
+            forbidden_attributes=self._list(OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES),
             hook_files=tuple(
                 Path(part.strip())
                 for part in self._text(OTEL_INCIDENT_HOOKS).split(os.pathsep)
@@ -193,6 +216,9 @@ class _Reader:
 
     def _text(self, name: str) -> str:
         return self._variables.get(name, "").strip()
+
+    def _list(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self._text(name).split(",") if part.strip())
 
     def _problem(self, name: str, value: str, expected: str, holds: str) -> None:
         value = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."

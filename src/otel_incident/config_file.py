@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_incident.environment_variables import (
+    OTEL_INCIDENT_ALLOWED_ATTRIBUTES,
     OTEL_INCIDENT_DIAGNOSTIC_ID,
     OTEL_INCIDENT_ENABLED,
+    OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES,
     OTEL_INCIDENT_GATE,
     OTEL_INCIDENT_HOOKS,
     OTEL_INCIDENT_ID_MODE,
@@ -34,6 +36,8 @@ REPLACED_BY_FILE: Final = ("OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_", "OTEL_BL
 _FILE_OPTIONS: Final[Mapping[str, str]] = {
     "enabled": OTEL_INCIDENT_ENABLED,
     "gate": OTEL_INCIDENT_GATE,
+    "allowed_attributes": OTEL_INCIDENT_ALLOWED_ATTRIBUTES,
+    "forbidden_attributes": OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES,
     "hooks": OTEL_INCIDENT_HOOKS,
     "id_mode": OTEL_INCIDENT_ID_MODE,
     "state_dir": OTEL_INCIDENT_STATE_DIR,
@@ -44,7 +48,9 @@ _FILE_OPTIONS: Final[Mapping[str, str]] = {
 }
 OPTION_OF: Final[Mapping[str, str]] = {variable: name for name, variable in _FILE_OPTIONS.items()}
 """The option of a file or a call that sets a variable."""
+_GLOBS: Final = ("allowed_attributes", "forbidden_attributes")
 _ALSO: Final = {
+    **dict.fromkeys(_GLOBS, ", or as a list of them"),
     "hooks": ", or as a list of them",
     "id_mode": ", or as a table of modes by attribute",
 }
@@ -81,13 +87,26 @@ def options_in(file: Any, path: str) -> dict[str, str]:
     Raises:
         ConfigurationError: One of them is not known or has the wrong type; the message names the file.
     """
+    try:
+        return as_variables(_block(file))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"OTEL_CONFIG_FILE ({path}): {error}") from None
+
+
+def gate_alone(file: Any, options: Mapping[str, Any]) -> str:
+    """What options that cannot be used as a whole say of the gate; "" where they say nothing."""
+    value = options.get("gate", _block(file).get("gate"))
+    if value is False:
+        return "off"
+    return "" if value is None else str(value).strip()
+
+
+def _block(file: Any) -> Mapping[str, Any]:
+    """What is said about this instrumentation in a file."""
     if file is None or file.instrumentation_development is None:
         return {}
     python = file.instrumentation_development.python or {}
-    try:
-        return as_variables(python.get("incident") or {})
-    except ConfigurationError as error:
-        raise ConfigurationError(f"OTEL_CONFIG_FILE ({path}): {error}") from None
+    return python.get("incident") or {}
 
 
 def as_variables(options: Mapping[str, Any]) -> dict[str, str]:
@@ -114,6 +133,8 @@ def as_variables(options: Mapping[str, Any]) -> dict[str, str]:
             and all(isinstance(item, str | Path) for item in value)
         ):
             variables[variable] = os.pathsep.join(str(item) for item in value)
+        elif isinstance(value, list) and name in _GLOBS and all(isinstance(item, str) for item in value):
+            variables[variable] = ",".join(value)
         elif isinstance(value, dict) and name == "id_mode":
             variables[variable] = ",".join(
                 f"{key}={mode}" if key else str(mode) for key, mode in value.items()

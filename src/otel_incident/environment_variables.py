@@ -20,6 +20,22 @@ What is removed from the host's own signals: `standard`, `strict`, `audit` or `o
 are checked in every mode. A value that is none of these means `strict`. Default: `standard`.
 """
 
+OTEL_INCIDENT_ALLOWED_ATTRIBUTES = "OTEL_INCIDENT_ALLOWED_ATTRIBUTES"
+"""
+.. envvar:: OTEL_INCIDENT_ALLOWED_ATTRIBUTES
+
+Attribute keys of the host's own signals that the gate in `strict` lets through beyond its profiles, separated
+by commas; `*` stands for any text, `?` for a character: `desk.queue,acme.*`. Default: none.
+"""
+
+OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES = "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES"
+"""
+.. envvar:: OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES
+
+Attribute keys that the gate in `standard` and `audit` removes from the host's own signals beyond our own
+namespaces and what hook files name as content, written in the same way. Default: none.
+"""
+
 OTEL_INCIDENT_HOOKS = "OTEL_INCIDENT_HOOKS"
 """
 .. envvar:: OTEL_INCIDENT_HOOKS

@@ -1,23 +1,29 @@
 """`IncidentInstrumentor`: the composition root, and what `opentelemetry-instrument` loads.
 
-Reads the configuration, puts the hooks in place and hands their events to the pipeline. Nothing
-here may raise: an error that escaped would keep every later instrumentor of the host from loading.
+Reads the configuration, puts the gate and the hooks in place and hands their events to the pipeline.
+Nothing here may raise: an error that escaped would keep every later instrumentor of the host from loading.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+import sys
+from typing import TYPE_CHECKING, Any, Final, final
 
 # upstream hides this module from type checkers, so its class is Any to them
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otel_incident.config import Config
-from otel_incident.guard import fail_open, say
+from otel_incident.guard import fail_open, say, swallow
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from otel_incident.gate.self_check import SelfCheck
+    from otel_incident.gate.wrapping import Wrapping
     from otel_incident.hooks.activation import Activation
+
+# Imported where the command started us: then the self-check waits until all instrumentors have run.
+_COMMAND: Final = "opentelemetry.instrumentation.auto_instrumentation"
 
 
 @final
@@ -30,6 +36,8 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
     """
 
     _activation: Activation | None = None
+    _wrapping: Wrapping | None = None
+    _check: SelfCheck | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: each hook waits for its own host."""
@@ -48,20 +56,17 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             from otel_incident.announcements import announce  # noqa: PLC0415  off loads as little as it can
 
             announce(config)
+            if config.gate_alone:
+                self._gate(config)
             return
+        self._gate(config)
         from otel_incident.emitter import IncidentEmitter  # noqa: PLC0415  off loads as little as it can
         from otel_incident.hooks.activation import Activation, read_files  # noqa: PLC0415  the same
         from otel_incident.pipeline import Pipeline, set_default_pipeline  # noqa: PLC0415  the same
 
-        if config.gate_is_set and config.gate != "off":
-            say(
-                "OTEL_INCIDENT_GATE=%s: in this version the host's own spans, logs and metrics are not "
-                "gated by it; wrap their processors in ContentGateSpanProcessor and "
-                "ContentGateLogRecordProcessor. Incident events are always checked.",
-                config.gate,
-            )
         emitter = IncidentEmitter()
-        activation = Activation(read_files(config.hook_files), emitter.emit)
+        forbid = self._wrapping.rules.standard.forbid if self._wrapping is not None else None
+        activation = Activation(read_files(config.hook_files), emitter.emit, forbid)
         pipeline = Pipeline(
             config,
             logger_provider=logger_provider,
@@ -72,7 +77,45 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         self._activation = activation
         activation.install()
 
+    def _gate(self, config: Config) -> None:
+        if config.gate == "off":
+            return
+        try:
+            from otel_incident.exporters import DeferredExporter  # noqa: PLC0415  off loads as little as it can
+            from otel_incident.gate.rules import GateRules  # noqa: PLC0415  the same
+            from otel_incident.gate.wrapping import Wrapping  # noqa: PLC0415  the same
+
+            rules = GateRules(
+                config.gate, allowed=config.allowed_attributes, forbidden=config.forbidden_attributes
+            )
+            wrapping = Wrapping(rules, (DeferredExporter,))
+            wrapping.install()
+        except Exception as error:  # noqa: BLE001  whatever it is, in strict nothing may leave ungated
+            fail_closed(config.gate)
+            swallow("gate", error)
+            return
+        self._wrapping = wrapping
+        fail_open("gate")(self._begin_check)(wrapping)
+
+    def _begin_check(self, wrapping: Wrapping) -> None:
+        from otel_incident.gate.self_check import SelfCheck  # noqa: PLC0415  off loads as little as it can
+
+        self._check = SelfCheck(wrapping)
+        if _COMMAND not in sys.modules:
+            self._check.report()
+
+    def self_check(self) -> None:
+        """Say what the gate covers and what not; called when all instrumentors have run."""
+        if self._check is not None:
+            fail_open("gate")(self._check.report)()
+
     def _stop(self) -> None:
+        if self._check is not None:
+            self._check.stop()
+            self._check = None
+        if self._wrapping is not None:
+            fail_open("gate")(self._wrapping.undo)()
+            self._wrapping = None
         if self._activation is not None:
             self._activation.uninstall()
             self._activation = None
@@ -81,3 +124,27 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         pipeline = set_default_pipeline(None)
         if pipeline is not None:
             pipeline.shutdown()
+
+
+def fail_closed(mode: str) -> None:
+    """Say that there is no gate; in strict, let the global providers send nothing."""
+    if mode != "strict":
+        say(
+            "The gate (%s) could not be put in place: the host's own spans, logs and metrics leave as they "
+            "are. Incident events are checked all the same.",
+            mode,
+        )
+        return
+    from opentelemetry._logs import get_logger_provider  # noqa: PLC0415  the API alone: the SDK may be broken
+    from opentelemetry.metrics import get_meter_provider  # noqa: PLC0415  the same
+    from opentelemetry.trace import get_tracer_provider  # noqa: PLC0415  the same
+
+    for get_provider in (get_tracer_provider, get_meter_provider, get_logger_provider):
+        shutdown = getattr(get_provider(), "shutdown", None)
+        if shutdown is not None:
+            fail_open("gate")(shutdown)()
+    say(
+        "The gate (strict) could not be put in place, so the global providers of spans, logs and metrics "
+        "were shut down: nothing of the host's own leaves by them. What a provider that is made later sends "
+        "is not gated. OTEL_INCIDENT_GATE=off starts the host without the gate."
+    )

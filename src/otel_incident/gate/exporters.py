@@ -57,6 +57,12 @@ class GatedSpanExporter(SpanExporter):
                 swallow("gate", error)
         return self.next.export(passed) if passed else SpanExportResult.SUCCESS
 
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a host asks its exporter."""
+        if name == "next":  # before there is one: a copy in the making
+            raise AttributeError(name)
+        return getattr(self.next, name)
+
     def shutdown(self) -> None:
         """Shut the next exporter down."""
         self.next.shutdown()
@@ -90,6 +96,12 @@ class GatedLogRecordExporter(LogRecordExporter):
                 self._rules.count("logs", [FAILED])
                 swallow("gate", error)
         return self.next.export(passed) if passed else LogRecordExportResult.SUCCESS
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a host asks its exporter."""
+        if name == "next":  # before there is one: a copy in the making
+            raise AttributeError(name)
+        return getattr(self.next, name)
 
     def shutdown(self) -> None:
         """Shut the next exporter down."""
@@ -164,7 +176,7 @@ class ContentGateMetricExporter(MetricExporter):
             swallow("gate", error)
             return MetricExportResult.SUCCESS
         if passed is not None and ending.in_vain:
-            passed = _without_ours(passed)
+            passed = without_ours(passed)
         if passed is None:
             return MetricExportResult.SUCCESS
         return self.next.export(passed, timeout_millis=timeout_millis, **kwargs)
@@ -178,7 +190,7 @@ class ContentGateMetricExporter(MetricExporter):
         self.next.shutdown(*args, **kwargs)
 
 
-def _without_ours(data: MetricsData) -> MetricsData | None:
+def without_ours(data: MetricsData) -> MetricsData | None:
     """What the host measured itself; None where it measured nothing."""
     resources = []
     for each in data.resource_metrics:

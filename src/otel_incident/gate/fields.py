@@ -122,13 +122,13 @@ def mapping(attributes: Any) -> Mapping[str, Any]:
 
 
 def lacking(attributes: dict[str, Any], dropped: int) -> Mapping[str, Any]:
-    """Attributes that say, in OTLP's own count, how many are missing."""
+    """Attributes that say, in OTLP's own count, how many are missing; as open to change as a span's own."""
     if not dropped:
         return attributes
     if type(getattr(_EMPTY, "_dict", None)) is not dict:
-        counted = BoundedAttributes(attributes=attributes)
+        counted = BoundedAttributes(attributes=attributes, immutable=False)
     else:  # not cleaned and copied again: every value has just been checked
-        counted = BoundedAttributes()
+        counted = BoundedAttributes(immutable=False)
         counted._dict = attributes  # noqa: SLF001  see above
     counted.dropped = dropped
     return counted

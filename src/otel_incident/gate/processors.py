@@ -116,7 +116,7 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Pass a filtered copy on; a record that cannot be filtered is dropped."""
         try:
-            passed = self._filtered(log_record)
+            passed = filtered_record(self._filter, log_record)
         except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
             self._rules.count("logs", [FAILED])
             swallow("gate", error)
@@ -131,17 +131,19 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
         """Flush the next processor."""
         return self._next.force_flush(timeout_millis)
 
-    def _filtered(self, came: ReadWriteLogRecord) -> ReadWriteLogRecord:
-        entry = self._filter(came.log_record, came.resource, came.instrumentation_scope)
-        if entry is None:
-            return came
-        passed = ReadWriteLogRecord(
-            log_record=entry.record,
-            resource=entry.resource,
-            instrumentation_scope=entry.scope,
-            limits=came.limits,
-        )
-        attributes = entry.record.attributes
-        if isinstance(attributes, BoundedAttributes):  # made so by the line above
-            attributes.dropped = came.dropped_attributes + entry.taken
-        return passed
+
+def filtered_record(log_filter: LogFilter, came: ReadWriteLogRecord) -> ReadWriteLogRecord:
+    """A record as the next in line may see it; the same object where nothing had to go."""
+    entry = log_filter(came.log_record, came.resource, came.instrumentation_scope)
+    if entry is None:
+        return came
+    passed = ReadWriteLogRecord(
+        log_record=entry.record,
+        resource=entry.resource,
+        instrumentation_scope=entry.scope,
+        limits=came.limits,
+    )
+    attributes = entry.record.attributes
+    if isinstance(attributes, BoundedAttributes):  # made so by the line above
+        attributes.dropped = came.dropped_attributes + entry.taken
+    return passed

@@ -47,11 +47,18 @@ class Activation:
     Args:
         files: The hook files.
         sink: Takes the events.
+        forbid: Is told what a host calls its content, as soon as the host's file is in force.
     """
 
-    def __init__(self, files: Iterable[HookFile], sink: Callable[[IncidentEvent], None]) -> None:
+    def __init__(
+        self,
+        files: Iterable[HookFile],
+        sink: Callable[[IncidentEvent], None],
+        forbid: Callable[[Iterable[str]], None] | None = None,
+    ) -> None:
         self._files = tuple(files)
         self._sink = sink
+        self._forbid = forbid
         self._matched: list[HookFile] = []
         self._requests = DjangoRequests()
         self._watches: list[CallWatch | ModelWatch] = []
@@ -86,6 +93,8 @@ class Activation:
         return start
 
     def _start(self, file: HookFile) -> None:
+        if self._forbid is not None:
+            self._forbid(file.content)
         for hook in file.hooks:
             kind = CallWatch if hook.kind == "call" else ModelWatch
             watch = kind(file, hook, self._sink, self._note)

@@ -1,0 +1,97 @@
+"""A span that has not ended, as strict shows it to a processor that it does not know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, Span, get_current_span, set_span_in_context
+
+from otel_incident.gate.parts import bare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace.status import Status, StatusCode
+    from opentelemetry.util.types import Attributes, AttributeValue
+
+
+@final
+class LiveSpan(Span):
+    """What is written to it is written to the span; what is read from it is what may leave.
+
+    So a processor that sets attributes works as ever (the gate looks at them when the span ends), and one
+    that keeps the span, or sends it as soon as it starts, has nothing that may not leave.
+
+    Args:
+        span: The live span.
+        filtered: Makes the copy that may leave.
+    """
+
+    __slots__ = ("_filtered", "_span")
+
+    def __init__(self, span: Any, filtered: Callable[[Any], ReadableSpan]) -> None:
+        self._span = span
+        self._filtered = filtered
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a span shows, as the copy shows it."""
+        if name in LiveSpan.__slots__:  # before it has them: a copy in the making
+            raise AttributeError(name)
+        return getattr(self._filtered(self._span), name)
+
+    def get_span_context(self) -> SpanContext:
+        """Its context without foreign trace state."""
+        return bare(self._span.get_span_context())
+
+    def is_recording(self) -> bool:
+        """Whether it has not ended."""
+        return bool(self._span.is_recording())
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        """Set one on the span."""
+        self._span.set_attribute(key, value)
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Set several on the span."""
+        self._span.set_attributes(attributes)
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """Add one to the span."""
+        self._span.add_event(name, attributes, timestamp)
+
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        """Add one to the span."""
+        self._span.add_link(context, attributes)
+
+    def update_name(self, name: str) -> None:
+        """Rename the span."""
+        self._span.update_name(name)
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Set the status of the span."""
+        self._span.set_status(status, description)
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,  # noqa: FBT001, FBT002  as the API has it
+    ) -> None:
+        """Record one on the span."""
+        self._span.record_exception(exception, attributes, timestamp, escaped)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the span."""
+        self._span.end(end_time)
+
+
+def bare_parent(context: Context | None) -> Context | None:
+    """A parent context with the identity of the parent span alone; None stays None, the current context."""
+    if context is None:
+        return None
+    parent = get_current_span(context).get_span_context()
+    return set_span_in_context(NonRecordingSpan(bare(parent)), Context())

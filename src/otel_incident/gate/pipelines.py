@@ -1,0 +1,178 @@
+"""Where signals pass in the SDK's pipelines, and how to stand there: the one place for their private names.
+
+What a host has made cannot be found: its providers may be global or not, several, made before us or after,
+and tracers keep the processor that they were made with. So no object is looked for and none is changed. The
+SDK's *classes* are: a `Field` stands on one and answers, whoever asks an object of that class for the
+attribute, with the gated counterpart of what the object holds; a `Method` stands in the place of one. Both
+are taken away without a trace, since each object still holds what the host gave it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import weakref
+from typing import TYPE_CHECKING, Any, Final, final
+
+from opentelemetry.sdk import trace
+from opentelemetry.sdk._logs import LoggerProvider, _internal
+from opentelemetry.sdk._logs import export as log_export
+from opentelemetry.sdk._shared_internal import BatchProcessor
+from opentelemetry.sdk.trace import export as span_export
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_incident.vocabulary import Signal
+
+SPAN_MULTI: Final[tuple[type, ...]] = (
+    trace.SynchronousMultiSpanProcessor,
+    trace.ConcurrentMultiSpanProcessor,
+)
+LOG_MULTI: Final[tuple[type, ...]] = (
+    _internal.SynchronousMultiLogRecordProcessor,
+    _internal.ConcurrentMultiLogRecordProcessor,
+)
+OF_TRACER: Final = (trace.Tracer, "span_processor")
+OF_LOGGER: Final = (_internal.Logger, "_multi_log_record_processor")
+"""Where a tracer and a logger keep the processor of their provider."""
+
+BATCH: Final = (BatchProcessor, "_exporter")
+"""The exporter of both batch processors, which are shells around this class."""
+
+SIMPLE_SPAN: Final = (span_export.SimpleSpanProcessor, "span_exporter")
+SIMPLE_LOG: Final = (log_export.SimpleLogRecordProcessor, "_exporter")
+METRICS_MODULE: Final = "opentelemetry.sdk.metrics.export"
+READER_FIELD: Final = "_collect"
+"""How a metric reader of any kind, push or pull, gets its metrics."""
+
+_KEPT: Final = "_otel_incident_gated"
+
+
+def has_field(owner: type, name: str) -> bool:
+    """Whether objects of a class are made with an attribute of this name, in this release of the SDK."""
+    made = getattr(vars(owner).get("__init__"), "__code__", None)
+    return made is not None and name in made.co_names and name not in vars(owner)
+
+
+def has_method(owner: type, name: str) -> bool:
+    """Whether a class has a method of its own by this name, in this release of the SDK."""
+    return callable(vars(owner).get(name))
+
+
+@final
+class Field:
+    """Stands on a class and gives, for what an object holds under a name, its gated counterpart.
+
+    Args:
+        owner: The class; its objects keep the attribute in their `__dict__`.
+        name: The attribute.
+        gate: Makes the counterpart of what an object holds: called with both, once for each pair.
+    """
+
+    def __init__(self, owner: type, name: str, gate: Callable[[Any, Any], Any]) -> None:
+        self._owner = owner
+        self._name = name
+        self._gate = gate
+        self._asked: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._key = f"{_KEPT}_{name}"
+        setattr(owner, name, self)
+
+    def __get__(self, holder: Any, _owner: type | None = None) -> Any:
+        """The counterpart of what the holder holds now."""
+        if holder is None:
+            return self
+        attributes = vars(holder)
+        try:
+            held = attributes[self._name]
+        except KeyError:
+            raise AttributeError(self._name) from None
+        kept = attributes.get(self._key)
+        if kept is not None and kept[0] is held:
+            return kept[1]
+        gated = self._gate(holder, held)
+        # beside the attribute: a table of ours that held a callback would keep its holder alive
+        attributes[self._key] = (held, gated)
+        with contextlib.suppress(TypeError):  # a subclass of the host's that cannot be hashed or referred to
+            self._asked.add(holder)
+        return gated
+
+    def __set__(self, holder: Any, value: Any) -> None:
+        """Let the holder hold something else."""
+        vars(holder)[self._name] = value
+
+    def __delete__(self, holder: Any) -> None:
+        """Let the holder hold nothing."""
+        vars(holder).pop(self._name, None)
+
+    def in_force(self) -> bool:
+        """Whether nobody has put anything else there."""
+        return vars(self._owner).get(self._name) is self
+
+    def undo(self) -> None:
+        """Leave the class and its objects as they were."""
+        if self.in_force():
+            delattr(self._owner, self._name)
+        for holder in list(self._asked):
+            vars(holder).pop(self._key, None)
+
+
+@final
+class Method:
+    """Stands in the place of a method of a class.
+
+    Args:
+        owner: The class.
+        name: The method.
+        instead: Called with the method that was there, the object, and the arguments.
+    """
+
+    def __init__(self, owner: type, name: str, instead: Callable[..., Any]) -> None:
+        self._owner = owner
+        self._name = name
+        self._before = before = vars(owner)[name]
+        self._stands = True
+
+        @functools.wraps(before)
+        def method(holder: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._stands:
+                return instead(before, holder, *args, **kwargs)
+            return before(holder, *args, **kwargs)  # somebody had put his own over it, and holds on to it
+
+        self._method = method
+        setattr(owner, name, method)
+
+    def in_force(self) -> bool:
+        """Whether it is called, be it by somebody who has put his own over it."""
+        found = vars(self._owner).get(self._name)
+        while found is not None and found is not self._method:
+            found = getattr(found, "__wrapped__", None)
+        return found is self._method
+
+    def undo(self) -> None:
+        """Put back what was there; below somebody's who has put his own over it, do nothing more."""
+        self._stands = False
+        if vars(self._owner).get(self._name) is self._method:
+            setattr(self._owner, self._name, self._before)
+
+
+_UNKNOWN: Final = (object(),)
+
+
+def following(holder: Any, signal: Signal) -> tuple[object, ...]:
+    """The processors that a multi-processor hands on to; one of no known type where it hides them."""
+    name = "_span_processors" if signal == "spans" else "_log_record_processors"
+    processors: tuple[object, ...] = getattr(holder, name, _UNKNOWN)
+    return processors
+
+
+def exports(holder: Any) -> str:
+    """What a batch processor says that it exports, `Span` or `Log`; "" where it says nothing."""
+    return str(getattr(holder, "_exporting", ""))
+
+
+def exit_handler(provider: object) -> Callable[[], None] | None:
+    """What a provider has registered to be run when the process ends."""
+    name = "_at_exit_handler" if isinstance(provider, LoggerProvider) else "_atexit_handler"
+    handler: Callable[[], None] | None = getattr(provider, name, None)
+    return handler

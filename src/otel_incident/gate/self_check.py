@@ -1,0 +1,140 @@
+"""What the gate says of itself: one line when everything has started, one when the process ends.
+
+What does not pass the gate is named, so that nobody relies on more than is true. Nothing that is said comes
+from outside but the names of modules.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, final
+
+import wrapt
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.metrics import get_meter_provider
+from opentelemetry.trace import get_tracer_provider
+
+from otel_incident.gate.pipelines import exit_handler
+from otel_incident.guard import fail_open, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_incident.gate.wrapping import Wrapping
+    from otel_incident.vocabulary import Signal
+
+# Agents that send by a way of their own, by the module that is theirs.
+AGENTS: Final = ("ddtrace", "elasticapm", "newrelic", "sentry_sdk")
+_SDK: Final = "opentelemetry"
+_SIGNALS: Final[tuple[Signal, ...]] = ("spans", "logs", "metrics")
+_logger: Final = logging.getLogger("otel_incident")
+
+
+@final
+class SelfCheck:
+    """Speaks for the gate of a process.
+
+    Args:
+        wrapping: The gate.
+    """
+
+    def __init__(self, wrapping: Wrapping) -> None:
+        self._wrapping = wrapping
+        self._rules = wrapping.rules
+        self._before = self._counts()
+        self._active = True
+        self._reported = False
+        at_exit_after_providers(self._at_exit)
+        os.register_at_fork(after_in_child=self._begin_at_zero)
+        for agent in AGENTS:
+            wrapt.register_post_import_hook(fail_open("gate")(self._on_agent), agent)
+
+    def report(self) -> None:
+        """Say what is gated, in which mode, and what is not covered."""
+        self._reported = True
+        gaps = self.uncovered()
+        mode = self._rules.mode
+        if gaps:
+            say("The gate (%s) is in place, but does not cover: %s.", mode, "; ".join(gaps))
+            return
+        self._inform(
+            "The gate (%s) is in place: spans, log records and metrics of every provider of the "
+            "OpenTelemetry SDK in this process pass it.",
+            mode,
+        )
+
+    def uncovered(self) -> list[str]:
+        """What does not pass the gate, as far as can be known, in words."""
+        gaps = list(self._wrapping.missing)
+        if self._wrapping.displaced():
+            gaps.append("what somebody has put in the gate's place in the SDK's classes")
+        for provider in (get_tracer_provider(), get_logger_provider(), get_meter_provider()):
+            package = type(provider).__module__.partition(".")[0]
+            if package != _SDK and not any(
+                base.__module__.startswith("opentelemetry.sdk.") for base in type(provider).__mro__
+            ):
+                gaps.append(f"the global provider of {package}, which is not the OpenTelemetry SDK's")
+        gaps += [_of_agent(agent) for agent in AGENTS if agent in sys.modules]
+        return gaps
+
+    def summary(self) -> str:
+        """What was taken out in this process, in one line; "" where nothing was."""
+        counts = self._counts() - self._before
+        parts = [f"{counts[signal]} of {signal}" for signal in _SIGNALS if counts[signal]]
+        would = [f"{counts[f'{signal}?']} of {signal}" for signal in _SIGNALS if counts[f"{signal}?"]]
+        mode = self._rules.mode
+        said = f"The gate ({mode}) has taken out {', '.join(parts)}." if parts else ""
+        audited = f"The gate ({mode}) would in strict have taken out {', '.join(would)}." if would else ""
+        return " ".join(filter(None, (said, audited)))
+
+    def stop(self) -> None:
+        """Say nothing more."""
+        self._active = False
+        atexit.unregister(self._at_exit)
+
+    def _counts(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for (signal, _, _), count in self._rules.dropped.counts().items():
+            found[signal] += count
+        for (signal, _, _), count in self._rules.audited.counts().items():
+            found[f"{signal}?"] += count
+        return found
+
+    def _begin_at_zero(self) -> None:
+        self._before = self._counts()
+
+    def _on_agent(self, module: Any) -> None:
+        if self._active and self._reported:  # else the report names it
+            say("The gate (%s) does not cover: %s.", self._rules.mode, _of_agent(module.__name__))
+
+    def _at_exit(self) -> None:
+        with contextlib.suppress(Exception):  # nothing of ours may disturb the end of a process
+            summary = self.summary()
+            if summary:
+                self._inform("%s", summary)
+
+    def _inform(self, message: str, *arguments: object) -> None:
+        with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
+            _logger.info(message, *arguments)
+
+
+def at_exit_after_providers(last: Callable[[], None]) -> None:
+    """Run something at exit once the providers that exist have exported the rest."""
+    handlers = [
+        handler
+        for provider in (get_tracer_provider(), get_meter_provider(), get_logger_provider())
+        if (handler := exit_handler(provider)) is not None
+    ]
+    for handler in handlers:
+        atexit.unregister(handler)
+    for handler in (last, *handlers):  # the first one comes last, and they keep the SDK's own order
+        atexit.register(handler)
+
+
+def _of_agent(agent: str) -> str:
+    return f"what {agent} sends by itself"

@@ -1,0 +1,275 @@
+"""The gate around every pipeline of the SDK in a process, whoever makes it, and whenever.
+
+Inside the SDK's own batch and simple processors the *exporter* is gated, so that the work is done in the
+thread that exports and the processor stays the object that it was. A processor of any other type may send by
+itself, so where there is one, all processors of its provider are handed what is filtered already: one and the
+same copy, so that what one of them changes the next ones see, as without us. Metric readers, push and pull,
+are handed filtered metrics. Only pipelines are gated: what calls an exporter itself is out of reach.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final, final
+
+import wrapt
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    SimpleLogRecordProcessor,
+)
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+
+from otel_incident.ending import ending
+from otel_incident.gate import pipelines
+from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
+from otel_incident.gate.live import LiveSpan, bare_parent
+from otel_incident.gate.logs import LogFilter
+from otel_incident.gate.pipelines import Field, Method, has_field, has_method
+from otel_incident.gate.processors import filtered_record
+from otel_incident.gate.rules import FAILED
+from otel_incident.gate.spans import SpanFilter
+from otel_incident.guard import fail_open, swallow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_incident.gate.rules import GateRules
+    from otel_incident.vocabulary import Signal
+
+_METHODS: Final = {"spans": ("on_start", "_on_ending", "on_end"), "logs": ("on_emit",)}
+
+
+class _Filters:
+    """What spans and log records are filtered by."""
+
+    __slots__ = ("logs", "spans")
+
+    def __init__(self, rules: GateRules) -> None:
+        self.spans = SpanFilter(rules)
+        self.logs = LogFilter(rules)
+
+
+def _as_standard(rules: GateRules) -> GateRules:
+    """The same rules, without looking at what strict would do."""
+    standard = copy.copy(rules)
+    standard.mode = "standard"
+    return standard
+
+
+def _without_counts(rules: GateRules) -> GateRules:
+    """The same rules for looks that are not an export."""
+    uncounted = copy.copy(rules)
+    vars(uncounted)["count"] = lambda *_: None
+    return uncounted
+
+
+@final
+class Wrapping:
+    """Gates every pipeline from `install()` to `undo()`.
+
+    Args:
+        rules: What may pass.
+        own_exporters: The types of exporter that are left alone: the policy stands before them already.
+    """
+
+    def __init__(self, rules: GateRules, own_exporters: tuple[type, ...] = ()) -> None:
+        self.rules = rules
+        self.missing: list[str] = []
+        """What this release of the SDK does not have, and what therefore does not pass the gate."""
+
+        self._own_exporters = own_exporters
+        self._uncounted = SpanFilter(_without_counts(rules))
+        # what audit counts is counted where something is exported: once for a span, if it is exported once
+        self._before_exporters = _Filters(_as_standard(rules) if rules.mode == "audit" else rules)
+        self._instead_of_exporters = _Filters(rules)
+        self._places: list[Field | Method] = []
+        self._stock: dict[Signal, set[type]] = {"spans": set(), "logs": set()}
+        self._active = False
+
+    def install(self) -> None:
+        """Gate what there is and what will be.
+
+        Raises:
+            Exception: What went wrong; then nothing is gated.
+        """
+        self._active = True
+        try:
+            self._on_exporters()
+            self._on_multi("spans", pipelines.SPAN_MULTI, pipelines.OF_TRACER)
+            self._on_multi("logs", pipelines.LOG_MULTI, pipelines.OF_LOGGER)
+            # the metrics are not imported for this: that takes longer than all else
+            wrapt.register_post_import_hook(fail_open("gate")(self._on_readers), pipelines.METRICS_MODULE)
+        except Exception:
+            self.undo()
+            raise
+
+    def undo(self) -> None:
+        """Leave every class and object of the SDK as it was."""
+        self._active = False
+        while self._places:
+            self._places.pop().undo()
+
+    def displaced(self) -> bool:
+        """Whether somebody has put something else where the gate stood."""
+        return not all(place.in_force() for place in self._places)
+
+    def _on_exporters(self) -> None:
+        """Gate the exporters in the SDK's own processors; one whose exporter is not found is unknown."""
+        for (owner, name), signal, stock in (
+            (pipelines.BATCH, None, {"spans": BatchSpanProcessor, "logs": BatchLogRecordProcessor}),
+            (pipelines.SIMPLE_SPAN, "spans", {"spans": SimpleSpanProcessor}),
+            (pipelines.SIMPLE_LOG, "logs", {"logs": SimpleLogRecordProcessor}),
+        ):
+            if not has_field(owner, name):
+                continue
+            self._places.append(Field(owner, name, self._exporter_gate(signal)))
+            for each, kind in stock.items():
+                self._stock["spans" if each == "spans" else "logs"].add(kind)
+
+    def _exporter_gate(self, signal: str | None) -> Callable[[Any, Any], Any]:
+        def gate(holder: Any, exporter: Any) -> Any:
+            if isinstance(exporter, self._own_exporters):
+                return exporter
+            of_logs = signal == "logs" or pipelines.exports(holder) == "Log"
+            gated = (GatedLogRecordExporter if of_logs else GatedSpanExporter)(exporter, self.rules)
+            # as they are, with the arguments that they take: a batch processor asks for these
+            for name in ("shutdown", "force_flush"):
+                if hasattr(exporter, name):
+                    setattr(gated, name, getattr(exporter, name))
+            return gated
+
+        return gate
+
+    def _on_multi(self, signal: Signal, owners: tuple[type, ...], keeps: tuple[type, str]) -> None:
+        """Stand before the processors of a provider, and before one that is not of these classes."""
+        instead = {
+            "on_start": self._on_start,
+            "_on_ending": self._on_ending,
+            "on_end": self._on_end,
+            "on_emit": self._on_emit,
+        }
+        complete = []
+        for owner in owners:
+            *live, last = _METHODS[signal]
+            if not has_method(owner, last):
+                self.missing.append(f"{signal} ({owner.__name__} has no {last})")
+                continue
+            wanted = [*live, last] if self.rules.mode == "strict" else [last]
+            self._places += [Method(owner, name, instead[name]) for name in wanted if has_method(owner, name)]
+            self._stock[signal].add(owner)
+            complete.append(owner)
+        if not complete:
+            return
+        carrier: Any = complete[0]
+        owner, name = keeps
+        if not has_field(owner, name):
+            self.missing.append(f"{signal} of a provider's own processor ({owner.__name__} has no {name})")
+            return
+
+        def gate(_holder: Any, processor: Any) -> Any:
+            if type(processor) in complete:
+                return processor
+            carried = carrier()
+            getattr(carried, f"add_{'span' if signal == 'spans' else 'log_record'}_processor")(processor)
+            return carried
+
+        self._places.append(Field(owner, name, gate))
+
+    def _on_readers(self, module: Any) -> None:
+        """Stand between the metric readers and the SDK, from the moment that the metrics are imported."""
+        if not self._active:
+            return
+        from otel_incident.gate.exporters import without_ours  # noqa: PLC0415  it needs the metrics
+        from otel_incident.gate.metrics import MetricFilter  # noqa: PLC0415  the same
+
+        reader: type = module.MetricReader
+        if not has_field(reader, pipelines.READER_FIELD):
+            self.missing.append(f"metrics ({reader.__name__} has no {pipelines.READER_FIELD})")
+            if self.rules.mode == "strict" and has_method(reader, "collect"):
+                self._places.append(Method(reader, "collect", self._refuse_metrics))
+            return
+
+        def gate(_holder: Any, collect: Any) -> Any:
+            if collect is None:
+                return None
+            filtered = MetricFilter(self.rules)
+
+            def collected(*args: Any, **kwargs: Any) -> Any:
+                data = collect(*args, **kwargs)
+                try:
+                    passed = None if data is None else filtered(data)
+                    return without_ours(passed) if passed is not None and ending.in_vain else passed
+                except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
+                    self._failed("metrics", error)
+                    return None
+
+            return collected
+
+        self._places.append(Field(reader, pipelines.READER_FIELD, gate))
+
+    def _refuse_metrics(self, _collect: Callable[..., None], *_: Any, **__: Any) -> None:
+        self.rules.count("metrics", [FAILED])
+
+    def _known(self, signal: Signal, holder: Any) -> bool:
+        """Whether all that come next have their exporters gated."""
+        return self._stock[signal].issuperset(map(type, pipelines.following(holder, signal)))
+
+    def _filters(self, signal: Signal, holder: Any) -> _Filters:
+        stock = self._stock[signal]
+        again = any(type(each) in stock for each in pipelines.following(holder, signal))
+        return self._before_exporters if again else self._instead_of_exporters
+
+    def _on_start(
+        self, before: Callable[..., None], holder: Any, span: Any, parent_context: Any = None
+    ) -> None:
+        if self._known("spans", holder):
+            before(holder, span, parent_context=parent_context)
+            return
+        try:
+            before(holder, LiveSpan(span, self._uncounted), parent_context=bare_parent(parent_context))
+        except Exception as error:  # noqa: BLE001  it expected another span, and that is our doing
+            swallow("gate", error)
+
+    def _on_ending(self, before: Callable[..., None], holder: Any, span: Any) -> None:
+        if self._known("spans", holder):
+            before(holder, span)
+            return
+        try:
+            before(holder, LiveSpan(span, self._uncounted))
+        except Exception as error:  # noqa: BLE001  the same
+            swallow("gate", error)
+
+    def _on_end(self, before: Callable[..., None], holder: Any, span: Any) -> None:
+        if self._known("spans", holder):
+            before(holder, span)
+            return
+        try:
+            passed = self._filters("spans", holder).spans(span)
+        except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
+            self._failed("spans", error)
+            return
+        self._hand_over(before, holder, passed, as_it_came=passed is span)
+
+    def _on_emit(self, before: Callable[..., None], holder: Any, log_record: Any) -> None:
+        if self._known("logs", holder):
+            before(holder, log_record)
+            return
+        try:
+            passed = filtered_record(self._filters("logs", holder).logs, log_record)
+        except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
+            self._failed("logs", error)
+            return
+        self._hand_over(before, holder, passed, as_it_came=passed is log_record)
+
+    def _hand_over(self, before: Callable[..., None], holder: Any, passed: Any, *, as_it_came: bool) -> None:
+        if as_it_came:
+            before(holder, passed)
+            return
+        try:
+            before(holder, passed)
+        except Exception as error:  # noqa: BLE001  a processor that misses what was taken out, which is our doing
+            swallow("gate", error)
+
+    def _failed(self, signal: Signal, error: Exception) -> None:
+        self.rules.count(signal, [FAILED])
+        swallow("gate", error)
