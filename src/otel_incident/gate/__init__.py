@@ -8,9 +8,15 @@ it drops; it never raises into the host.
     provider.add_span_processor(ContentGateSpanProcessor(BatchSpanProcessor(OTLPSpanExporter())))
 """
 
-from otel_incident.gate.exporters import ContentGateMetricExporter
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from otel_incident.gate.processors import ContentGateLogRecordProcessor, ContentGateSpanProcessor
 from otel_incident.gate.rules import MODES, GateRules, Mode
+
+if TYPE_CHECKING:
+    from otel_incident.gate.metric_exporter import ContentGateMetricExporter
 
 __all__ = [
     "MODES",
@@ -20,3 +26,11 @@ __all__ = [
     "GateRules",
     "Mode",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name != "ContentGateMetricExporter":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from otel_incident.gate import metric_exporter  # noqa: PLC0415  a host without metrics loads none
+
+    return metric_exporter.ContentGateMetricExporter

@@ -179,7 +179,7 @@ class Wrapping:
         """Stand between the metric readers and the SDK, from the moment that the metrics are imported."""
         if not self._active:
             return
-        from otel_incident.gate.exporters import without_ours  # noqa: PLC0415  it needs the metrics
+        from otel_incident.gate.metric_exporter import without_ours  # noqa: PLC0415  it needs the metrics
         from otel_incident.gate.metrics import MetricFilter  # noqa: PLC0415  the same
 
         reader: type = module.MetricReader
