@@ -1,7 +1,7 @@
 """A host's SDK set up by hand, with the gate or without, that sends what a scenario plants to a receiver."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
@@ -16,17 +16,34 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_incident.gate import ContentGateLogRecordProcessor, ContentGateSpanProcessor, GateRules, Mode
+from otel_incident.gate import (
+    ContentGateLogRecordProcessor,
+    ContentGateMetricExporter,
+    ContentGateSpanProcessor,
+    GateRules,
+    Mode,
+)
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
 from tests.otlp_receiver import OtlpReceiver
 from tests.otlp_wire import Signal, Transport
-from tests.surface_injectors import PlantedIds, Planter, plant_logs, plant_metrics, plant_spans, views
+from tests.surface_injectors import (
+    EVERY_KIND,
+    Instruments,
+    PlantedIds,
+    Planter,
+    plant_logs,
+    plant_metrics,
+    plant_spans,
+    views,
+)
 
 Gate = Literal["off", "processor", "exporter"]
-"""Where the gate stands: nowhere, around a processor, or around the exporter in a processor."""
+"""Where the gate stands: nowhere, around a processor, or around an exporter, as it always is for metrics."""
 
 GATES: Final[tuple[Gate, ...]] = ("processor", "exporter")
 TRANSPORTS: Final[tuple[Transport, ...]] = ("grpc", "http")
@@ -78,16 +95,18 @@ def gated_loggers(
     return provider
 
 
-def meter_provider(plant: Planter, next_exporter: Any, gate: Gate, rules: GateRules) -> MeterProvider:
-    """A provider whose resource is planted, too; every measurement is an exemplar."""
-    del rules
-    assert gate == "off"
+def gated_meters(
+    resource: Resource, next_exporter: Any, gate: Gate, rules: GateRules, views: Sequence[View] = ()
+) -> MeterProvider:
+    """A provider with an exporter; every measurement is an exemplar, and nothing is exported unasked."""
+    if gate != "off":
+        next_exporter = ContentGateMetricExporter(next_exporter, rules=rules)
     return MeterProvider(
         [PeriodicExportingMetricReader(next_exporter, export_interval_millis=math.inf)],
-        plant.resource("metrics"),
+        resource,
         exemplar_filter=AlwaysOnExemplarFilter(),
         shutdown_on_exit=False,
-        views=views(plant),
+        views=views,
     )
 
 
@@ -100,6 +119,7 @@ def run(
     *,
     mode: Mode = "strict",
     scope: str | None = None,
+    instruments: Instruments = EVERY_KIND,
 ) -> None:
     """Plant a canary in every place of a signal, resource and ids too, and export it all.
 
@@ -111,6 +131,7 @@ def run(
         gate: Where the gate stands.
         mode: The gate's.
         scope: An instrumentation scope; None for one that no profile knows.
+        instruments: Of metrics, which.
     """
     rules = GateRules(mode)
     target = exporter(signal, receiver, transport)
@@ -125,8 +146,8 @@ def run(
         plant_logs(gated_loggers(loggers, target, gate, rules), plant, scope)
         finish(loggers)
     else:
-        meters = meter_provider(plant, target, gate, rules)
-        plant_metrics(meters, plant, scope)
+        meters = gated_meters(resource, target, gate, rules, views(plant, instruments))
+        plant_metrics(meters, plant, scope, instruments)
         finish(meters)
 
 

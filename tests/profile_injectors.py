@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext
 
 from otel_incident.profiles import PROFILES, Profile
-from otel_incident.vocabulary import ATTRIBUTES, SCOPE_NAME
+from otel_incident.vocabulary import ATTRIBUTES, METRICS, SCOPE_NAME
 from tests.surface_injectors import AT
 
 BREAKS: Final[Mapping[str, Callable[[str], Any]]] = {
@@ -69,6 +70,19 @@ def plant_logs(provider: LoggerProvider, scope: str, texts: Mapping[str, Any]) -
                 event_name=event,
             )
         )
+
+
+def plant_points(provider: MeterProvider, scope: str, texts: Mapping[str, Any]) -> None:
+    """Measure once with these attributes, if there is a metric that strict knows in this scope."""
+    for name, unit in metrics_of(scope)[:1]:
+        provider.get_meter(scope).create_counter(name, unit).add(1, texts)
+
+
+def metrics_of(scope: str) -> list[tuple[str, str]]:
+    """The metrics that strict knows in a scope, each with its unit."""
+    if scope == SCOPE_NAME:
+        return [(metric.name, metric.unit) for metric in METRICS.values()]
+    return [pair for profile in PROFILES if scope in profile.scopes for pair in profile.metrics.items()]
 
 
 def _event_keys(profile: Profile) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ differ in their content alone can be compared byte by byte.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -43,7 +43,7 @@ _ROOTS: Final[Mapping[Signal, tuple[str, str]]] = {
     "metrics": ("metrics:resource_metrics", "scope_metrics"),
 }
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-_POINT_KINDS: Final = ("gauge", "sum", "histogram", "exponential_histogram")
+POINT_KINDS: Final = ("gauge", "sum", "histogram", "exponential_histogram")
 
 
 class Planter:
@@ -191,24 +191,45 @@ def plant_logs(provider: LoggerProvider, plant: Planter, scope: str | None = Non
         )
 
 
-def views(plant: Planter) -> list[View]:
+class Instruments(NamedTuple):
+    """Which instruments measure.
+
+    Attributes:
+        kinds: The kinds of metrics that they make.
+        known: Their name and unit, if it is not a planted one.
+    """
+
+    kinds: tuple[str, ...] = POINT_KINDS
+    known: tuple[str, str] | None = None
+
+    def name(self, plant: Planter, kind: str) -> str:
+        """The name of one."""
+        return self.known[0] if self.known else plant.name(f"{METRICS}.name, {kind}")
+
+    def unit(self, plant: Planter) -> str:
+        """The unit of each."""
+        return self.known[1] if self.known else plant.name(f"{METRICS}.unit")
+
+
+EVERY_KIND: Final = Instruments()
+
+
+def views(plant: Planter, instruments: Instruments = EVERY_KIND) -> list[View]:
     """Views that keep the points' own attributes, so that the others go to the exemplars."""
     return [
         View(
-            instrument_name=plant.name(f"{METRICS}.name, {kind}"), attribute_keys=set(_on_points(plant, kind))
-        )
-        if kind != "exponential_histogram"
-        else View(
-            instrument_name=plant.name(f"{METRICS}.name, {kind}"),
+            instrument_name=instruments.name(plant, kind),
             attribute_keys=set(_on_points(plant, kind)),
-            aggregation=ExponentialBucketHistogramAggregation(),
+            aggregation=ExponentialBucketHistogramAggregation() if kind.startswith("exp") else None,
         )
-        for kind in _POINT_KINDS
+        for kind in instruments.kinds
     ]
 
 
-def plant_metrics(provider: MeterProvider, plant: Planter, scope: str | None = None) -> None:
-    """Measure once with an instrument of each kind, with a canary in each place of a metric."""
+def plant_metrics(
+    provider: MeterProvider, plant: Planter, scope: str | None = None, instruments: Instruments = EVERY_KIND
+) -> None:
+    """Measure once with each instrument, with a canary in each place of a metric."""
     meter = provider.get_meter(*plant.scope("metrics", scope))
     made: dict[str, Any] = {
         "gauge": meter.create_gauge,
@@ -216,10 +237,10 @@ def plant_metrics(provider: MeterProvider, plant: Planter, scope: str | None = N
         "histogram": meter.create_histogram,
         "exponential_histogram": meter.create_histogram,
     }
-    for kind, create in made.items():
-        instrument = create(
-            plant.name(f"{METRICS}.name, {kind}"),
-            unit=plant.name(f"{METRICS}.unit"),
+    for kind in instruments.kinds:
+        instrument = made[kind](
+            instruments.name(plant, kind),
+            unit=instruments.unit(plant),
             description=plant.text(f"{METRICS}.description"),
         )
         record = instrument.add if kind == "sum" else instrument.set if kind == "gauge" else instrument.record

@@ -11,7 +11,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 
 from otel_incident.gate import GateRules
 from otel_incident.gate.parts import RESOURCE_GRAMMARS
-from otel_incident.vocabulary import ATTRIBUTES, RESOURCE
+from otel_incident.profiles import PROFILES
+from otel_incident.vocabulary import ATTRIBUTES, RESOURCE, SCOPE_NAME
 from tests import profile_injectors
 from tests.canaries import canary, found
 from tests.gated_host import (
@@ -21,15 +22,21 @@ from tests.gated_host import (
     exporter,
     finish,
     gated_loggers,
+    gated_meters,
     gated_tracers,
     run,
 )
 from tests.otlp_receiver import OtlpReceiver
 from tests.otlp_wire import Signal, Transport
-from tests.profile_injectors import BREAKS, scopes
-from tests.surface_injectors import AT, LOGS, SPANS, Planter
+from tests.profile_injectors import BREAKS, metrics_of, scopes
+from tests.surface_injectors import AT, LOGS, METRICS, POINT_KINDS, SPANS, Instruments, Planter
 
-SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
+SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs", "metrics")
+KNOWN_METRICS: Final = [
+    (scope, *metric)
+    for scope in (*(profile.scopes[0] for profile in PROFILES), SCOPE_NAME)
+    for metric in metrics_of(scope)
+]
 
 UNSENT: Final = {f"{SPANS}.links.trace_state", f"{SPANS}.links.trace_state, key"}
 """Planted, and never encoded: test_gate_surface.py has the reason."""
@@ -42,6 +49,11 @@ IDS: Final = {
     f"{SPANS}.links.span_id",
     f"{LOGS}.trace_id",
     f"{LOGS}.span_id",
+    *(
+        f"{METRICS}.{kind}.data_points.exemplars.{name}"
+        for kind in POINT_KINDS
+        for name in ("trace_id", "span_id")
+    ),
 }
 """Ids of traces and spans leave as they are: they are what holds a trace together. Random, unless a host or
 whoever calls it makes ids of text."""
@@ -65,12 +77,15 @@ def test_without_a_gate_every_canary_leaves(
 def test_in_strict_no_canary_leaves(
     signal: Signal, transport: Transport, gate: Gate, wrap: str, receiver: OtlpReceiver
 ) -> None:
-    """Of a scope that nobody knows nothing is found but the ids of the traces, and all its items arrive."""
+    """Of a scope that nobody knows nothing is found but the ids of traces, and all arrives but metrics.
+
+    A metric without its name is nothing.
+    """
     plant = Planter(wrap=wrap)
     run(signal, plant, receiver, transport, gate)
-    assert set(plant.texts) - not_found(receiver, plant) == IDS & set(plant.texts)
-    assert arrived(receiver) == {"traces": (1, 0), "logs": (0, 4)}[signal]
-    assert {request.transport for request in receiver.requests} == {transport}
+    assert leaves(receiver, plant) == (IDS & set(plant.texts) if signal != "metrics" else set())
+    assert arrived(receiver) == {"traces": (1, 0, 0), "logs": (0, 4, 0), "metrics": (0, 0, 0)}[signal]
+    assert {request.transport for request in receiver.requests} <= {transport}
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -82,10 +97,29 @@ def test_a_scope_that_is_known_lets_no_more_out(
     """Everything planted in a scope of a profile, or under our own name, is stopped as in any other."""
     plant = Planter()
     run(signal, plant, receiver, gate=gate, scope=scope)
-    assert set(plant.texts) - not_found(receiver, plant) == IDS & set(plant.texts)
+    assert leaves(receiver, plant) == (IDS & set(plant.texts) if signal != "metrics" else set())
     names = {item.scope_name for item in (*receiver.telemetry().spans, *receiver.telemetry().events)}
-    known = scope.removesuffix(".middleware")
-    assert names == {known if scope != "a.scope.of.the.host" else "other"}
+    known = {scope.removesuffix(".middleware") if scope != "a.scope.of.the.host" else "other"}
+    assert names == (known if signal != "metrics" else set())
+
+
+@pytest.mark.parametrize("kind", POINT_KINDS)
+@pytest.mark.parametrize(("scope", "name", "unit"), KNOWN_METRICS)
+def test_a_metric_that_is_known_lets_no_more_out(
+    scope: str, name: str, unit: str, kind: str, receiver: OtlpReceiver
+) -> None:
+    """Nothing is found of a scope that nobody knows but ids of traces, and all arrives but metrics.
+
+    Without a gate all of that leaves.
+    """
+    instruments = Instruments((kind,), (name, unit))
+    plant = Planter()
+    run("metrics", plant, receiver, gate="exporter", scope=scope, instruments=instruments)
+    assert leaves(receiver, plant) == IDS & set(plant.texts)
+    assert [(point.name, point.unit, point.kind) for point in receiver.metrics()] == [(name, unit, kind)]
+    assert [(point.attributes, point.exemplar_count) for point in receiver.metrics()] == [({}, 1)]
+    run("metrics", plant, receiver, scope=scope, instruments=instruments)
+    assert not_found(receiver, plant) == set()
 
 
 @pytest.mark.parametrize("gate", ["off", *GATES])
@@ -93,14 +127,14 @@ def test_a_scope_that_is_known_lets_no_more_out(
 def test_text_that_breaks_a_rule_does_not_leave(scope: str, gate: Gate, receiver: OtlpReceiver) -> None:
     """No key of any profile lets out a sentence, another script, a line's end, a list, or too long a word.
 
-    Without a gate each of them leaves, from spans and from logs.
+    Without a gate each of them leaves, from spans, log records and data points.
     """
     planted: dict[str, tuple[Signal, str, str]] = {}
 
     def emit(signal: Signal, provider: Any) -> None:
         for how, breaks in BREAKS.items():
             texts = {}
-            for key in scopes()[scope][1]:
+            for key in scopes()[scope][1] if signal != "metrics" or metrics_of(scope) else ():
                 text = canary(f"{signal} {key}", how)
                 planted[text] = (signal, how, key)
                 texts[key] = breaks(text)
@@ -109,7 +143,9 @@ def test_text_that_breaks_a_rule_does_not_leave(scope: str, gate: Gate, receiver
     send(receiver, gate, emit)
     seen = {planted[text] for text in found(receiver.raw_bytes(), planted)}
     assert seen == (set(planted.values()) if gate == "off" else set())
-    assert arrived(receiver) == (len(BREAKS), 2 * len(BREAKS))
+    each = len(BREAKS)
+    points = 0 if not metrics_of(scope) else each if gate == "off" else 1
+    assert arrived(receiver) == (each, 2 * each, points)
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -152,7 +188,7 @@ _A_VERSION: Final = "the version of a piece of software"
 _AN_SDK: Final = "a word of the SDK's own"
 
 LEAVES: Final[Mapping[tuple[str, str], tuple[set[str], str]]] = {
-    # On spans, their events and links, and on log records, whatever their scope:
+    # On spans, their events and links, on log records and on data points, whatever their scope:
     ("any scope", "incident.id"): (_ID, _HOSTS_ID),
     ("any scope", "incident.commander.id"): (_ID, _HOSTS_ID),
     ("any scope", "incident.team.id"): (_ID, _HOSTS_ID),
@@ -247,9 +283,10 @@ SEMANTIC_KEYS: Final = (
 
 
 def on_items(receiver: OtlpReceiver) -> Iterator[tuple[str, str, object]]:
-    """Every attribute of spans, their events and links, and of log records, with the profile of its scope."""
+    """Every attribute of spans, their events and links, log records and data points, with its profile."""
     profiles = {name: profile for name, (profile, _) in scopes().items()}
     found_at = [(record.scope_name, record.attributes) for record in receiver.telemetry().events]
+    found_at += [(point.scope_name, point.attributes) for point in receiver.metrics()]
     for span in receiver.spans():
         found_at.append((span.scope_name, span.attributes))
         found_at += [(span.scope_name, event.attributes) for event in span.events]
@@ -261,18 +298,20 @@ def on_items(receiver: OtlpReceiver) -> Iterator[tuple[str, str, object]]:
 
 def on_resources(receiver: OtlpReceiver) -> Iterator[tuple[str, str, object]]:
     """Every attribute of a resource."""
-    for item in (*receiver.spans(), *receiver.telemetry().events):
+    for item in (*receiver.spans(), *receiver.telemetry().events, *receiver.metrics()):
         assert item.resource_schema_url == ""
         for key, value in item.resource.items():
             yield "resource", key, value
 
 
 def plant_in(signal: Signal, provider: Any, scope: str, texts: Mapping[str, Any], name: str) -> None:
-    """One span, or records."""
+    """One span, two records, or one data point."""
     if signal == "traces":
         profile_injectors.plant_spans(provider, scope, texts, name)
-    else:
+    elif signal == "logs":
         profile_injectors.plant_logs(provider, scope, texts)
+    else:
+        profile_injectors.plant_points(provider, scope, texts)
 
 
 def send(
@@ -281,16 +320,18 @@ def send(
     emit: Callable[[Signal, Any], None],
     resource: Resource | None = None,
 ) -> None:
-    """Let both signals be emitted through a provider each; without a resource it has an empty one."""
+    """Let every signal be emitted through a provider of its own; without a resource it has an empty one."""
     rules, resource = GateRules(), resource or Resource.get_empty()
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     loggers = LoggerProvider(resource, shutdown_on_exit=False)
     gated_tracers(tracers, exporter("traces", receiver, "http"), gate, rules)
     gated_loggers(loggers, exporter("logs", receiver, "http"), gate, rules)
+    meters = gated_meters(resource, exporter("metrics", receiver, "http"), gate, rules)
     emit("traces", tracers)
     emit("logs", loggers)
-    finish(tracers)
-    finish(loggers)
+    emit("metrics", meters)
+    for provider in (tracers, loggers, meters):
+        finish(provider)
 
 
 def not_found(receiver: OtlpReceiver, plant: Planter) -> set[str]:
@@ -299,6 +340,11 @@ def not_found(receiver: OtlpReceiver, plant: Planter) -> set[str]:
     return {place for place, text in plant.texts.items() if text not in seen}
 
 
-def arrived(receiver: OtlpReceiver) -> tuple[int, int]:
-    """How many spans and log records."""
-    return len(receiver.spans()), len(receiver.telemetry().events)
+def leaves(receiver: OtlpReceiver, plant: Planter) -> set[str]:
+    """Where a canary was planted of which something left."""
+    return set(plant.texts) - not_found(receiver, plant)
+
+
+def arrived(receiver: OtlpReceiver) -> tuple[int, int, int]:
+    """How many spans, log records and data points."""
+    return len(receiver.spans()), len(receiver.telemetry().events), len(receiver.metrics())
