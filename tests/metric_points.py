@@ -153,3 +153,8 @@ def metrics_of(data: MetricsData) -> Iterator[Metric]:
     for resource in data.resource_metrics:
         for scope in resource.scope_metrics:
             yield from scope.metrics
+
+
+def points_of(data: MetricsData) -> list[Any]:
+    """The points of all metrics."""
+    return [point for each in metrics_of(data) for point in each.data.data_points]

@@ -44,6 +44,7 @@ from tests.metric_points import (
     metric,
     metrics_of,
     number,
+    points_of,
 )
 from tests.strategies import Handed, Hostile, HostileInt, HostileStr, HostileTuple
 
@@ -55,22 +56,20 @@ MODES: Final = pytest.mark.parametrize("mode", gate.MODES)
 PASSING: Final = pytest.mark.parametrize("mode", ["standard", "audit"])
 
 
-def passed(data: MetricsData, mode: gate.Mode = "strict", **options: Any) -> tuple[MetricsData | None, Any]:
+NOTHING: Final = MetricsData([])
+
+
+def passed(data: MetricsData, mode: gate.Mode = "strict", **options: Any) -> tuple[MetricsData, Any]:
     """What the next exporter got of one export, and the drops."""
     following = Exported()
     exporter = ContentGateMetricExporter(following, mode=mode, **options)
     assert exporter.export(data) is MetricExportResult.SUCCESS
-    return (following.batches[0] if following.batches else None), exporter.drops
+    return (following.batches[0] if following.batches else NOTHING), exporter.drops
 
 
 def counts(**reasons: int) -> dict[tuple[str, str, str], int]:
     """The counts by signal, reason and rule, where the rule is none."""
     return {("metrics", reason, "none"): count for reason, count in reasons.items()}
-
-
-def points_of(data: MetricsData | None) -> list[Any]:
-    """The points of all metrics."""
-    return [] if data is None else [point for each in metrics_of(data) for point in each.data.data_points]
 
 
 def test_strict_leaves_a_known_metric_its_numbers_and_known_attributes() -> None:
@@ -89,7 +88,6 @@ def test_strict_leaves_a_known_metric_its_numbers_and_known_attributes() -> None
         max=1.5,
     )
     data, drops = passed(collected(metric(histograms([point], temporality=DELTA), description=SENTENCE)))
-    assert data is not None
     (found,) = metrics_of(data)
     assert (found.name, found.unit, found.description) == (DURATION, "s", "")
     assert type(found.data) is Histogram
@@ -116,7 +114,6 @@ def test_strict_bares_resource_and_scope() -> None:
         ]
     )
     data, _ = passed(came)
-    assert data is not None
     (of_resource,) = data.resource_metrics
     (of_scope,) = of_resource.scope_metrics
     assert dict(of_resource.resource.attributes) == {"service.name": "desk"}
@@ -153,7 +150,7 @@ def test_strict_drops_every_metric_of_an_unknown_scope(scope: InstrumentationSco
     """Without a profile there is no metric that may leave, and nothing is exported at all."""
     both = metric(gauge([number(1)])), metric(gauge([number(1)]), name=ACTIVE)
     data, drops = passed(collected(*both, scope=scope))
-    assert data is None
+    assert data is NOTHING
     assert drops == counts(unknown_metric=2)
 
 
@@ -171,7 +168,6 @@ def test_our_own_metrics_pass_strict_as_they_are(name: str) -> None:
     scope = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
     came = metric(counter([number(3, attributes)]), name=name, unit=own.unit, description=own.brief)
     data, drops = passed(collected(came, scope=scope))
-    assert data is not None
     (of_scope,) = data.resource_metrics[0].scope_metrics
     assert (of_scope.scope, of_scope.schema_url) == (scope, SCHEMA_URL)
     assert of_scope.metrics == [came]
@@ -195,7 +191,6 @@ def test_our_scope_says_nothing_but_our_metrics() -> None:
         ),
         allowed=["*"],
     )
-    assert data is not None
     (found,) = metrics_of(data)
     assert (found.name, found.unit, found.description) == (own.name, own.unit, own.brief)
     assert [point.attributes for point in points_of(data)] == [{"incident.action": "end"}]
@@ -205,7 +200,7 @@ def test_our_scope_says_nothing_but_our_metrics() -> None:
 def test_our_metrics_are_ours_in_our_scope_alone() -> None:
     """Another scope cannot borrow the name of a metric of ours."""
     data, drops = passed(collected(metric(counter([number(1)]), name="incident.events", unit="{event}")))
-    assert data is None
+    assert data is NOTHING
     assert drops == counts(unknown_metric=1)
 
 
@@ -350,7 +345,6 @@ def test_standard_takes_forbidden_attributes_alone(mode: gate.Mode) -> None:
     scope = InstrumentationScope(SENTENCE, SENTENCE)
     came = MetricsData([ResourceMetrics(resource, [ScopeMetrics(scope, [touched, clean], "x"), other], "y")])
     data, drops = passed(came, mode, forbidden=["shop.*"])
-    assert data is not None
     (of_resource,) = data.resource_metrics
     assert (of_resource.resource, of_resource.schema_url) == (resource, "y")
     of_scope, same = of_resource.scope_metrics
@@ -434,7 +428,7 @@ def test_a_filter_that_fails_as_a_whole_exports_nothing(
     monkeypatch.setattr(f"otel_incident.gate.{function}", fail)
     set_reraise(reraise=False)
     data, drops = passed(collected(metric(gauge([number(1)]))))
-    assert data is None
+    assert data is NOTHING
     assert drops == counts(internal_error=1)
 
 

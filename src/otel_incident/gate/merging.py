@@ -180,7 +180,7 @@ def _buckets(several: Sequence[Buckets]) -> Buckets | None:
         return several[0]
     start = min(buckets.offset for buckets in filled)
     length = max(buckets.offset + len(buckets.bucket_counts) for buckets in filled) - start
-    if length > MAX_BUCKETS and any(len(buckets.bucket_counts) < length for buckets in filled):
+    if length > max(MAX_BUCKETS, *[len(buckets.bucket_counts) for buckets in filled]):
         return None
     counts = [0] * length
     for buckets in filled:
