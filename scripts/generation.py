@@ -23,6 +23,7 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 OUTPUTS: Final = {
     "vocabulary.py.j2": "src/otel_incident/vocabulary.py",
     "profiles.py.j2": "src/otel_incident/profiles.py",
+    "profile_reasons.py.j2": "src/otel_incident/policy_cli/profile_reasons.py",
     "telemetry.md.j2": "docs/telemetry.md",
 }
 

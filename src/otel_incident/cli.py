@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from otel_incident.config import Config
+from otel_incident.policy_cli import add_commands, run
 from otel_incident.version import __version__
 from otel_incident.vocabulary import ATTRIBUTES, EVENTS, METRICS, RESOURCE, SCHEMA_URL, SCOPE_NAME
 
@@ -30,9 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = commands.add_parser("catalog", help="every event and attribute that can ever be sent, and why")
     listing.add_argument("--json", action="store_true", help="the same as JSON")
     commands.add_parser("preview", help="one event of each kind, exactly as it would leave from here")
+    add_commands(commands.add_parser("policy", help="what the gate does, here and to a payload"))
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="otel-incident: %(message)s", stream=sys.stderr, level=logging.WARNING)
     try:
+        if chosen.command == "policy":
+            return run(chosen, _config(), _say)
         if chosen.command == "catalog":
             _say(json.dumps(catalog(), indent=2) if chosen.json else catalog_text())
         else:
@@ -103,10 +107,15 @@ def _described(levels: Mapping[str, Requirement]) -> list[dict[str, Any]]:
     return described
 
 
-def _preview() -> None:
+def _config() -> Config:
     config = Config.from_env()
     for line in config.problems:
         sys.stderr.write(f"otel-incident: {line}\n")
+    return config
+
+
+def _preview() -> None:
+    config = _config()
     if config.off:
         sys.stderr.write(f"otel-incident: telemetry is off ({config.off}); switched on, this would leave:\n")
     from otel_incident.preview import text  # noqa: PLC0415  the catalog needs neither SDK nor exporters

@@ -3,6 +3,7 @@
     IncidentTelemetryError
     ├── ConfigurationError      a setting that cannot be used; reported as one line, never raised into a host
     ├── HookFileError           a hook file that is refused; names the file, the hook, the key and the reason
+    ├── PayloadError            `policy check` cannot read what it was given
     ├── StateDirectoryError     the state directory cannot be read or written; identity goes on in memory
     └── PolicyViolation         raised by `otel_incident.testing` alone, where production drops and counts
 
@@ -42,6 +43,10 @@ class HookFileError(IncidentTelemetryError):
         self.hook = hook
         self.key = key
         self.reason = reason
+
+
+class PayloadError(IncidentTelemetryError):
+    """A payload cannot be read: the message names the file, the line, the field and what to do, no value."""
 
 
 class StateDirectoryError(IncidentTelemetryError):

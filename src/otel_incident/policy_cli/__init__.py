@@ -1,1 +1,128 @@
 """The commands about the policy: what it says, what it does to a payload, and the same for the collector."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from otel_incident.errors import PayloadError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from otel_incident.config import Config
+    from otel_incident.gate.rules import Mode
+    from otel_incident.policy_cli.check import Checked
+
+BAD_INPUT = 2
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Give `otel-incident policy` its commands."""
+    commands = parser.add_subparsers(dest="policy", required=True, metavar="COMMAND")
+    explaining = commands.add_parser("explain", help="what each mode of the gate does, and what is set here")
+    explaining.add_argument("--json", action="store_true", help="the same as JSON")
+    checking = commands.add_parser("check", help="would this leave, and what would be removed?")
+    checking.add_argument(
+        "payload", metavar="PAYLOAD.json", help="OTLP/JSON: a request, or one a line; - is standard input"
+    )
+    checking.add_argument(
+        "--mode", choices=("strict", "standard"), help="of the gate (default: this installation's)"
+    )
+    checking.add_argument("--json", action="store_true", help="the same as JSON")
+    commands.add_parser("collector", help="the strict allowlist as a configuration of the collector")
+
+
+def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) -> int:
+    """Run one of the commands; returns the exit status.
+
+    Args:
+        chosen: What the parser made of the command line.
+        config: This installation's.
+        say: Prints.
+    """
+    # each imports what it needs: `explain` needs no encoder, `collector` no SDK
+    if chosen.policy == "collector":
+        from otel_incident.policy_cli.collector import collector_config  # noqa: PLC0415
+
+        say(collector_config().rstrip("\n"))
+        return 0
+    if chosen.policy == "explain":
+        from otel_incident.policy_cli import explain  # noqa: PLC0415
+
+        told = explain.explanation(config)
+        say(json.dumps(told, indent=2) if chosen.json else explain.text(told))
+        return 0
+    return _check(chosen, config, say)
+
+
+def _check(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) -> int:
+    from otel_incident.policy_cli.check import Checked, check  # noqa: PLC0415
+    from otel_incident.policy_cli.installation import rules_of  # noqa: PLC0415
+    from otel_incident.policy_cli.payload import requests_in  # noqa: PLC0415
+
+    source = "standard input" if chosen.payload == "-" else chosen.payload
+    mode = chosen.mode or config.gate
+    filtering: Mode = "strict" if mode == "strict" else "standard"  # audit removes what standard does
+    try:
+        requests = list(requests_in(_read(chosen.payload), source))
+        checked = check(requests, rules_of(config, filtering), source)
+        if mode == "off":
+            checked = Checked(checked.records, [])
+    except PayloadError as error:
+        sys.stderr.write(f"otel-incident: {error}\n")
+        return BAD_INPUT
+    say(json.dumps(_as_data(mode, checked), indent=2) if chosen.json else _as_text(mode, source, checked))
+    return 1 if checked.taken else 0
+
+
+def _read(payload: str) -> str:
+    name = "standard input" if payload == "-" else payload
+    try:
+        raw = sys.stdin.buffer.read() if payload == "-" else Path(payload).read_bytes()
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise PayloadError(f"{name}: is not UTF-8; export it as OTLP/JSON.") from None
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise PayloadError(
+            f"{name}: cannot be read ({reason}); check the path and its permissions."
+        ) from None
+
+
+def _as_data(mode: str, checked: Checked) -> dict[str, Any]:
+    return {
+        "mode": mode,
+        "records": checked.records,
+        "removed": [taken._asdict() for taken in checked.taken],
+    }
+
+
+def _as_text(mode: str, source: str, checked: Checked) -> str:
+    lines: list[str] = []
+    fields: dict[tuple[int, str], dict[str, list[str]]] = {}
+    for taken in checked.taken:
+        keys = fields.setdefault((taken.line, taken.place), {}).setdefault(taken.field, [])
+        keys += [_printable(taken.key)] if taken.key else []
+    for where, by_field in fields.items():
+        lines.append(f"line {where[0]}: {where[1]}")
+        lines += [
+            f"    {field}" + (f": {', '.join(keys)}" if keys else "") for field, keys in by_field.items()
+        ]
+    records = f"{checked.records} record{'' if checked.records == 1 else 's'}"
+    if not lines:
+        return f"{source}, mode {mode}: {records}, nothing would be removed."
+    count = len(checked.taken)
+    return "\n".join([*lines, "", f"{source}, mode {mode}: {records}; {_removed(count)}, the rest leaves."])
+
+
+def _removed(count: int) -> str:
+    return f"{count} thing{'' if count == 1 else 's'} would be removed"
+
+
+def _printable(key: str) -> str:
+    """A key of somebody's payload as a terminal may see it."""
+    return key if key.isprintable() else json.dumps(key)

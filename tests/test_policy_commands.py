@@ -1,0 +1,378 @@
+"""`otel-incident policy`: what the gate does, in words; and what it would take out of a payload."""
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from otel_incident.cli import main
+from otel_incident.gate.grammars import GRAMMARS
+from otel_incident.policy_cli.collector import collector_config
+from otel_incident.policy_cli.explain import MODES
+from otel_incident.profiles import PROFILES
+from scripts import profiles
+from tests.collector import ROOT
+
+CONTENT: Final = "Payments down at ACME"
+SPAN: Final[dict[str, Any]] = {
+    "traceId": "0a" * 16,
+    "spanId": "0b" * 8,
+    "name": f"GET /{CONTENT}",
+    "kind": 2,
+    "startTimeUnixNano": "1",
+    "endTimeUnixNano": "2",
+    "status": {"code": 2, "message": CONTENT},
+    "traceState": "vendor=x",
+    "attributes": [
+        {"key": "http.request.method", "value": {"stringValue": "GET"}},
+        {"key": "http.target", "value": {"stringValue": CONTENT}},
+        {"key": "incident.title", "value": {"stringValue": CONTENT}},
+    ],
+    "events": [
+        {"name": CONTENT, "timeUnixNano": "1", "attributes": [{"key": "a", "value": {"bytesValue": "AAAA"}}]}
+    ],
+    "links": [
+        {"traceId": "0a" * 16, "spanId": "0c" * 8, "attributes": [{"key": "b", "value": {"intValue": "1"}}]}
+    ],
+}
+LOG: Final[dict[str, Any]] = {
+    "timeUnixNano": "1",
+    "body": {"stringValue": CONTENT},
+    "severityText": "WARN",
+    "severityNumber": 13,
+    "eventName": CONTENT,
+    "attributes": [{"key": "incident.secret", "value": {"kvlistValue": {"values": []}}}],
+}
+SUM: Final[dict[str, Any]] = {
+    "name": "http.server.active_requests",
+    "description": CONTENT,
+    "unit": "{request}",
+    "sum": {
+        "aggregationTemporality": 2,
+        "dataPoints": [
+            {"timeUnixNano": "5", "asInt": "1", "attributes": [{"key": key, "value": {"stringValue": value}}]}
+            for key, value in (("http.method", "GET"), ("incident.host", CONTENT))
+        ],
+    },
+}
+HOST: Final = {"attributes": [{"key": "host.name", "value": {"stringValue": CONTENT}}]}
+SCOPE: Final = {"name": "opentelemetry.instrumentation.wsgi"}
+
+
+def traces(*spans: dict[str, Any]) -> dict[str, Any]:
+    """A trace request."""
+    return {"resourceSpans": [{"resource": HOST, "scopeSpans": [{"scope": SCOPE, "spans": list(spans)}]}]}
+
+
+def logs(*records: dict[str, Any]) -> dict[str, Any]:
+    """A logs request."""
+    return {"resourceLogs": [{"resource": {}, "scopeLogs": [{"scope": SCOPE, "logRecords": list(records)}]}]}
+
+
+def metrics(*each: dict[str, Any]) -> dict[str, Any]:
+    """A metrics request."""
+    return {"resourceMetrics": [{"resource": {}, "scopeMetrics": [{"scope": SCOPE, "metrics": list(each)}]}]}
+
+
+def checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], payload: dict[str, Any], *options: str
+) -> tuple[int, list[tuple[int, str, str, str]]]:
+    """The exit status and what would be removed, by line, place, field and key."""
+    file = tmp_path / "payload.json"
+    file.write_text(json.dumps(payload))
+    status = main(["policy", "check", str(file), "--json", *options])
+    printed = capsys.readouterr()
+    assert CONTENT not in printed.out
+    assert printed.err == ""
+    answer = json.loads(printed.out)
+    return status, [(each["line"], each["place"], each["field"], each["key"]) for each in answer["removed"]]
+
+
+def test_strict_names_all_that_goes_of_a_span(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fields and keys of span, resource, event and link are named with their place, and no value."""
+    place = "resourceSpans[0].scopeSpans[0].spans[0]"
+
+    assert checked(tmp_path, capsys, traces(SPAN), "--mode", "strict") == (
+        1,
+        [
+            (1, "resourceSpans[0]", "resource.attributes", "host.name"),
+            (1, place, "traceState", ""),
+            (1, place, "name", ""),
+            (1, place, "attributes", "http.target"),
+            (1, place, "attributes", "incident.title"),
+            (1, place, "events[0].name", ""),
+            (1, place, "events[0].attributes", "a"),
+            (1, place, "links[0].attributes", "b"),
+            (1, place, "status.message", ""),
+        ],
+    )
+
+
+def test_standard_names_what_is_forbidden_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The default mode takes the unregistered key of ours out of a span, and passes another as it is."""
+    clean = {**SPAN, "attributes": []}
+
+    assert checked(tmp_path, capsys, traces(clean, SPAN)) == (
+        1,
+        [(1, "resourceSpans[0].scopeSpans[0].spans[1]", "attributes", "incident.title")],
+    )
+    assert checked(tmp_path, capsys, traces(clean)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields"),
+    [
+        ("strict", ["severityText", "body", "attributes incident.secret", "eventName"]),
+        ("standard", ["attributes incident.secret"]),
+    ],
+)
+def test_logs_are_checked(
+    mode: str, fields: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A record's body, severity text and name go in strict, a key of ours in both modes."""
+    status, taken = checked(tmp_path, capsys, logs(LOG), "--mode", mode)
+
+    assert status == 1
+    assert [f"{field} {key}".strip() for _, _, field, key in taken] == fields
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields"),
+    [
+        ("strict", [("description", ""), ("sum.dataPoints[1].attributes", "incident.host")]),
+        ("standard", [("sum.dataPoints[1].attributes", "incident.host")]),
+    ],
+)
+def test_metrics_are_checked(
+    mode: str, fields: list[tuple[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A metric's description goes in strict; of its points each is named by its own number."""
+    status, taken = checked(tmp_path, capsys, metrics(SUM), "--mode", mode)
+
+    assert status == 1
+    assert [(field, key) for _, _, field, key in taken] == fields
+
+
+def test_a_metric_that_no_profile_lists_goes_as_a_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Strict says so once, not for each of its points."""
+    assert checked(tmp_path, capsys, metrics({**SUM, "name": "people"}), "--mode", "strict") == (
+        1,
+        [(1, "resourceMetrics[0].scopeMetrics[0].metrics[0]", "(the whole record)", "")],
+    )
+
+
+def test_twins_that_cannot_be_told_apart_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What goes only because of another metric beside it is no secret either."""
+    clean = {**SUM, "description": "", "sum": {**SUM["sum"], "dataPoints": SUM["sum"]["dataPoints"][:1]}}
+
+    assert checked(tmp_path, capsys, metrics(clean), "--mode", "strict") == (0, [])
+    assert checked(tmp_path, capsys, metrics(clean, clean), "--mode", "strict") == (
+        1,
+        [(1, "resourceMetrics", "points that could not be told apart any more", "")],
+    )
+
+
+def test_what_the_installation_has_set_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mode, allowed and forbidden keys and the content of hook files are the gate's own."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text('[host]\nname = "desk"\ncontent = ["target"]\n')
+    monkeypatch.setenv("OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES", "*.method")
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    place = "resourceSpans[0].scopeSpans[0].spans[0]"
+
+    assert checked(tmp_path, capsys, traces(SPAN))[1] == [
+        (1, place, "attributes", key) for key in ("http.request.method", "http.target", "incident.title")
+    ]
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", "http.*")
+    kept = [key for _, _, field, key in checked(tmp_path, capsys, traces(SPAN))[1] if field == "attributes"]
+    assert kept == ["incident.title"]
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "off")
+    assert checked(tmp_path, capsys, traces(SPAN)) == (0, [])
+
+
+def test_a_person_can_read_the_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several requests, one a line from standard input: by place, keys together, and the count at the end."""
+    hidden = {"key": "incident.\x1b[2J", "value": {"intValue": "1"}}
+    lines = [json.dumps(logs({**LOG, "attributes": [hidden, *LOG["attributes"]]})), "", json.dumps(traces())]
+    stream = io.TextIOWrapper(io.BytesIO("\n".join(lines).encode()))
+    monkeypatch.setattr("sys.stdin", stream)
+
+    assert main(["policy", "check", "-"]) == 1
+    assert capsys.readouterr().out == (
+        "line 1: resourceLogs[0].scopeLogs[0].logRecords[0]\n"
+        '    attributes: "incident.\\u001b[2J", incident.secret\n'
+        "\n"
+        "standard input, mode standard: 1 record; 2 things would be removed, the rest leaves.\n"
+    )
+
+
+EXPECTED: Final = "give an OTLP/JSON request: an object with resourceSpans, resourceLogs or resourceMetrics"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", f"is empty; {EXPECTED}."),
+        ("secret", f"line 1: is not JSON (column 1); {EXPECTED}."),
+        ('{"resourceLogs": []}\n{"resour', "line 2: is not JSON (column 2); give one whole request a line."),
+        ("[]", f"line 1: is no export request; {EXPECTED}, and nothing else."),
+        ('{"secret": 1}', f"line 1: is no export request; {EXPECTED}, and nothing else."),
+        (
+            json.dumps(traces({**SPAN, "startTimeUnixNano": CONTENT})),
+            (
+                "line 1: resourceSpans.scopeSpans.spans.startTimeUnixNano is not of the type OTLP asks for; "
+                "correct it, or export it anew."
+            ),
+        ),
+        (
+            json.dumps(logs({**LOG, "extra": CONTENT})),
+            (
+                "line 1: resourceLogs.scopeLogs.logRecords has a field that OTLP does not (extra); "
+                "correct it, or export it anew."
+            ),
+        ),
+        (
+            json.dumps(traces({**SPAN, "spanId": CONTENT})),
+            "line 1: spanId is not 8 bytes in hex; correct it.",
+        ),
+        (
+            json.dumps(traces({**SPAN, "kind": 77})),
+            (
+                "line 1: resourceSpans[0].scopeSpans[0].spans[0] kind is no number that OTLP gives a meaning; "
+                "correct it."
+            ),
+        ),
+        (
+            json.dumps(metrics({"name": "a", "summary": {}})),
+            (
+                "line 1: resourceMetrics[0].scopeMetrics[0].metrics[0] is a summary, which no Python SDK sends, "
+                "so no gate sees it; leave it out."
+            ),
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_said_without_its_values(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 2, and one line with the file, the line, the field and what to do."""
+    file = tmp_path / "payload.json"
+    file.write_text(text)
+
+    assert main(["policy", "check", str(file)]) == 2
+    printed = capsys.readouterr()
+    separator = ": " if message.startswith("is empty") else ", "
+    assert (printed.out, printed.err) == ("", f"otel-incident: {file}{separator}{message}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "message"),
+    [
+        (
+            "missing.json",
+            None,
+            "cannot be read (No such file or directory); check the path and its permissions.",
+        ),
+        ("latin.json", b"\xff", "is not UTF-8; export it as OTLP/JSON."),
+        ("", None, "cannot be read (Is a directory); check the path and its permissions."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_said(
+    name: str, raw: bytes | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 2, with the path and the reason."""
+    file = tmp_path / name
+    if raw is not None:
+        file.write_bytes(raw)
+
+    assert main(["policy", "check", str(file)]) == 2
+    assert capsys.readouterr().err == f"otel-incident: {file}: {message}\n"
+
+
+def test_explain_says_every_key_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each key, metric and scope of the profiles is there, with the reason of its file."""
+    assert main(["policy", "explain", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+
+    found = {profile["name"]: profile for profile in told["strict"]["profiles"]}
+    for profile in profiles.load(ROOT / "profiles"):
+        explained = found.pop(profile.name)
+        assert explained["scopes"] == profile.scopes
+        assert explained["span_name"] == profile.span_name
+        assert [(each["name"], each["why"]) for each in explained["attributes"]] == [
+            (key, attribute.why) for attribute in profile.attributes for key in attribute.keys
+        ]
+        assert {
+            event: [(each["name"], each["why"]) for each in attributes]
+            for event, attributes in explained["events"].items()
+        } == {
+            event: [(key, attribute.why) for attribute in attributes for key in attribute.keys]
+            for event, attributes in profile.events.items()
+        }
+        assert explained["metrics"] == [metric._asdict() for metric in profile.metrics]
+    assert found == {}
+
+
+def test_explain_says_what_is_set_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mode, lists, content names and id modes of this installation, and no key of its hashes."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text('[host]\nname = "desk"\ncontent = ["title"]\n')
+    for name, value in {
+        "GATE": "audit",
+        "ALLOWED_ATTRIBUTES": "desk.queue, desk.size",
+        "FORBIDDEN_ATTRIBUTES": "*.title",
+        "HOOKS": str(hooks),
+        "ID_MODE": "hmac,user.id=drop",
+    }.items():
+        monkeypatch.setenv(f"OTEL_INCIDENT_{name}", value)
+
+    assert main(["policy", "explain", "--json"]) == 0
+    here = json.loads(capsys.readouterr().out)["installation"]
+    assert here.pop("content")[str(hooks)] == ["title"]
+    assert here == {
+        "mode": "audit",
+        "mode_is_set": True,
+        "telemetry_off": "",
+        "allowed_attributes": ["desk.queue", "desk.size"],
+        "forbidden_attributes": ["*.title"],
+        "id_modes": {"all": "hmac", "user.id": "drop"},
+    }
+
+
+def test_explain_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every mode, scope and key stands in the text, in lines that fit."""
+    assert main(["policy", "explain"]) == 0
+    text = capsys.readouterr().out
+    words = set(re.findall(r"[^\s,:{}]+", text))
+    for profile in PROFILES:
+        assert words >= set(profile.scopes)
+        assert words >= set(profile.attributes)
+        assert words >= set(profile.metrics)
+    assert set(MODES) <= words
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_collectors_half_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The output is the configuration and nothing else."""
+    assert main(["policy", "collector"]) == 0
+    assert capsys.readouterr().out == collector_config()
+
+
+def test_the_collector_checks_by_the_grammars_of_the_gate() -> None:
+    """Each grammar of the profiles stands in the configuration as it is, anchored at both ends."""
+    printed = collector_config()
+    for grammar in GRAMMARS.values():
+        assert json.dumps(f"^(?:{grammar.pattern})$") in printed
