@@ -4,7 +4,11 @@ That no canary is found says that none is there in an encoding that was looked f
 there at all, not a length, not a count, not an order: payloads that are the same tell nothing apart.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -13,9 +17,22 @@ from opentelemetry import baggage
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import (
+    AlwaysOffExemplarFilter,
+    AlwaysOnExemplarFilter,
+    ExemplarFilter,
+    MeterProvider,
+)
+from opentelemetry.sdk.metrics.export import (
+    InMemoryMetricReader,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -33,7 +50,13 @@ from opentelemetry.trace import (
 
 from otel_incident import Actor, Incident, IncidentEmitter
 from otel_incident.config import Config
-from otel_incident.gate import MODES, ContentGateLogRecordProcessor, ContentGateSpanProcessor, Mode
+from otel_incident.gate import (
+    MODES,
+    ContentGateLogRecordProcessor,
+    ContentGateMetricExporter,
+    ContentGateSpanProcessor,
+    Mode,
+)
 from otel_incident.pipeline import Pipeline
 from otel_incident.vocabulary import ATTRIBUTES, EVENTS
 from tests.gated_host import GATES, Gate, run
@@ -44,7 +67,8 @@ from tests.surface_injectors import AT, PlantedIds, Planter
 
 NOTHING: Final[dict[str, str]] = {}
 SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-SCOPES: Final = ("opentelemetry.instrumentation.django", "otel_incident", None)
+HTTP: Final = "opentelemetry.instrumentation.django"
+SCOPES: Final = (HTTP, "otel_incident", None)
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -217,3 +241,93 @@ def logging_host(resource: Resource, mode: Mode | None) -> tuple[LoggerProvider,
 def resource(texts: Texts) -> Resource:
     """A resource that says the same."""
     return Resource(dict(zip(texts.keys, texts.values, strict=True)), texts.url)
+
+
+SEVERAL: Final = st.lists(TEXTS, min_size=4, max_size=4)
+
+
+@given(SEVERAL)
+def test_no_text_changes_a_byte_of_a_metric(several: list[Texts]) -> None:
+    """Measurements with texts that differ, and with others that do: the same points and exemplars."""
+    assert encoded_metrics(apart(several)) == encoded_metrics(apart([PLAIN] * 4))
+
+
+@given(SEVERAL)
+def test_how_many_texts_there_are_changes_no_count(several: list[Texts]) -> None:
+    """Without exemplars the points of whole numbers do not even tell whether the texts were all the same.
+
+    The number of exemplars may, and the last digit of a sum of fractions, and whether a gauge has a point.
+    """
+    bare = AlwaysOffExemplarFilter()
+    assert encoded_metrics(apart(several), bare) == encoded_metrics([PLAIN] * 4, bare)
+
+
+@given(SEVERAL)
+def test_without_a_gate_texts_change_metrics(several: list[Texts]) -> None:
+    """The control of the two before."""
+    assert encoded_metrics(apart(several), mode=None) != encoded_metrics(apart([PLAIN] * 4), mode=None)
+
+
+def apart(several: list[Texts]) -> list[Texts]:
+    """The same texts, no two of them alike."""
+    return [
+        texts._replace(keys=(f"{number}{first}", f"{number}{second}", f"{number}{third}"))
+        for number, (texts, (first, second, third)) in enumerate((texts, texts.keys) for texts in several)
+    ]
+
+
+def encoded_metrics(
+    several: list[Texts], exemplars: ExemplarFilter | None = None, mode: Mode | None = "strict"
+) -> bytes:
+    """Measurements with these texts, as they leave, by a clock that stands."""
+    reader, kept = InMemoryMetricReader(), Kept()
+    with standing_clock():
+        provider = MeterProvider(
+            [reader],
+            resource(several[0]),
+            exemplar_filter=exemplars or AlwaysOnExemplarFilter(),
+            shutdown_on_exit=False,
+        )
+        meter = provider.get_meter(HTTP, schema_url=several[0].url)
+        durations = meter.create_histogram("http.server.request.duration", "s", several[0].name)
+        requests = meter.create_up_down_counter("http.server.active_requests", "{request}", several[0].name)
+        for number, texts in enumerate(several):
+            said = dict(zip(texts.keys, texts.values, strict=True))
+            durations.record(number, {**said, "http.request.method": "GET"})
+            requests.add(number, {**said, "http.request.method": "GET"})
+        data = reader.get_metrics_data()
+        provider.shutdown()
+    assert data is not None
+    (kept if mode is None else ContentGateMetricExporter(kept, mode=mode)).export(data)
+    return bytes(encode_metrics(kept.data[0]).SerializeToString(deterministic=True))
+
+
+class Kept(MetricExporter):
+    """Keeps what it is to export."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data: list[MetricsData] = []
+
+    def export(self, metrics_data: MetricsData, *_: Any, **__: Any) -> MetricExportResult:
+        """Keep it."""
+        self.data.append(metrics_data)
+        return MetricExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Nothing waits."""
+        del timeout_millis
+        return True
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Nothing is open."""
+
+
+@contextmanager
+def standing_clock() -> Iterator[None]:
+    """Let the metrics of the SDK happen at `AT`; it takes no clock."""
+    with ExitStack() as stack:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("opentelemetry.sdk.metrics.") and hasattr(module, "time_ns"):
+                stack.enter_context(patch.object(module, "time_ns", lambda: AT))
+        yield

@@ -108,7 +108,7 @@ def test_a_scope_that_is_known_lets_no_more_out(
 def test_a_metric_that_is_known_lets_no_more_out(
     scope: str, name: str, unit: str, kind: str, receiver: OtlpReceiver
 ) -> None:
-    """Nothing is found of a scope that nobody knows but ids of traces, and all arrives but metrics.
+    """A metric that strict knows by name arrives, with nothing of what is planted around its number.
 
     Without a gate all of that leaves.
     """
