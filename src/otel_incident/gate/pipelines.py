@@ -42,11 +42,18 @@ BATCH: Final = (BatchProcessor, "_exporter")
 
 SIMPLE_SPAN: Final = (span_export.SimpleSpanProcessor, "span_exporter")
 SIMPLE_LOG: Final = (log_export.SimpleLogRecordProcessor, "_exporter")
-METRICS_MODULE: Final = "opentelemetry.sdk.metrics.export"
+METRICS_MODULE: Final = "opentelemetry.sdk.metrics"
 READER_FIELD: Final = "_collect"
 """How a metric reader of any kind, push or pull, gets its metrics."""
 
 _KEPT: Final = "_otel_incident_gated"
+
+
+def metric_reader() -> type:
+    """The base class of all metric readers; only for who knows that the metrics are imported."""
+    from opentelemetry.sdk.metrics.export import MetricReader  # noqa: PLC0415  see above
+
+    return MetricReader
 
 
 def has_field(owner: type, name: str) -> bool:

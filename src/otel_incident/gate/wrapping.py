@@ -175,19 +175,26 @@ class Wrapping:
 
         self._places.append(Field(owner, name, gate))
 
-    def _on_readers(self, module: Any) -> None:
+    def _on_readers(self, _module: Any) -> None:
         """Stand between the metric readers and the SDK, from the moment that the metrics are imported."""
         if not self._active:
             return
-        from otel_incident.gate.metric_exporter import without_ours  # noqa: PLC0415  it needs the metrics
-        from otel_incident.gate.metrics import MetricFilter  # noqa: PLC0415  the same
+        reader = pipelines.metric_reader()
+        try:
+            if has_field(reader, pipelines.READER_FIELD):
+                self._places.append(Field(reader, pipelines.READER_FIELD, self._reader_gate()))
+                return
+            why = f"{reader.__name__} has no {pipelines.READER_FIELD}"
+        except Exception as error:  # noqa: BLE001  it is said, and in strict nothing is collected
+            swallow("gate", error)
+            why = "an internal error"
+        self.missing.append(f"metrics ({why})")
+        if self.rules.mode == "strict" and has_method(reader, "collect"):
+            self._places.append(Method(reader, "collect", self._refuse_metrics))
 
-        reader: type = module.MetricReader
-        if not has_field(reader, pipelines.READER_FIELD):
-            self.missing.append(f"metrics ({reader.__name__} has no {pipelines.READER_FIELD})")
-            if self.rules.mode == "strict" and has_method(reader, "collect"):
-                self._places.append(Method(reader, "collect", self._refuse_metrics))
-            return
+    def _reader_gate(self) -> Callable[[Any, Any], Any]:
+        from otel_incident.gate.metric_exporter import without_ours  # noqa: PLC0415  they need the metrics
+        from otel_incident.gate.metrics import MetricFilter  # noqa: PLC0415  the same
 
         def gate(_holder: Any, collect: Any) -> Any:
             if collect is None:
@@ -205,7 +212,7 @@ class Wrapping:
 
             return collected
 
-        self._places.append(Field(reader, pipelines.READER_FIELD, gate))
+        return gate
 
     def _refuse_metrics(self, _collect: Callable[..., None], *_: Any, **__: Any) -> None:
         self.rules.count("metrics", [FAILED])
