@@ -85,12 +85,14 @@ class SelfCheck:
     def summary(self) -> str:
         """What was taken out in this process, in one line; "" where nothing was."""
         counts = self._counts() - self._before
-        parts = [f"{counts[signal]} of {signal}" for signal in _SIGNALS if counts[signal]]
-        would = [f"{counts[f'{signal}?']} of {signal}" for signal in _SIGNALS if counts[f"{signal}?"]]
-        mode = self._rules.mode
-        said = f"The gate ({mode}) has taken out {', '.join(parts)}." if parts else ""
-        audited = f"The gate ({mode}) would in strict have taken out {', '.join(would)}." if would else ""
-        return " ".join(filter(None, (said, audited)))
+        parts = {
+            "has taken out": [f"{counts[signal]} of {signal}" for signal in _SIGNALS if counts[signal]],
+            "strict would have taken out": [
+                f"{counts[_would(signal)]} of {signal}" for signal in _SIGNALS if counts[_would(signal)]
+            ],
+        }
+        said = "; ".join(f"{verb} {', '.join(numbers)}" for verb, numbers in parts.items() if numbers)
+        return f"The gate ({self._rules.mode}) {said}." if said else ""
 
     def stop(self) -> None:
         """Say nothing more."""
@@ -102,7 +104,7 @@ class SelfCheck:
         for (signal, _, _), count in self._rules.dropped.counts().items():
             found[signal] += count
         for (signal, _, _), count in self._rules.audited.counts().items():
-            found[f"{signal}?"] += count
+            found[_would(signal)] += count
         return found
 
     def _begin_at_zero(self) -> None:
@@ -134,6 +136,10 @@ def at_exit_after_providers(last: Callable[[], None]) -> None:
         atexit.unregister(handler)
     for handler in (last, *handlers):  # the first one comes last, and they keep the SDK's own order
         atexit.register(handler)
+
+
+def _would(signal: Signal) -> str:
+    return f"{signal} in strict"
 
 
 def _of_agent(agent: str) -> str:

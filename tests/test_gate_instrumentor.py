@@ -1,0 +1,347 @@
+"""The gate that `IncidentInstrumentor` puts in place: its mode, what it forbids, and what it says."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+import wrapt
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from otel_incident import post_instrument
+from otel_incident.config import GATES, Config
+from otel_incident.gate.rules import FIELD, UNKNOWN, GateRules, Mode
+from otel_incident.gate.self_check import AGENTS, SelfCheck
+from otel_incident.gate.wrapping import Wrapping
+from otel_incident.guard import set_reraise, swallowed
+from otel_incident.instrumentor import IncidentInstrumentor
+from tests.gated_pipelines import ATTRIBUTES, CANARY, FREE, KEPT, LEFT, Sent, gated, make_span
+from tests.host_package import desk_package as desk_package  # noqa: PLC0414  a fixture is used by its name
+from tests.host_package import services
+
+IN_PLACE: Final = (
+    "The gate ({}) is in place: spans, log records and metrics of every provider of the OpenTelemetry SDK in "
+    "this process pass it."
+)
+NOT_IN_PLACE: Final = (
+    "The gate ({}) is not in place, because incident telemetry is off ({}): the host's own spans, logs and "
+    "metrics leave as they are."
+)
+HOOKS: Final = """
+[host]
+name = "desk"
+content = ["queue", "headline"]
+
+[[hook]]
+name = "declare"
+kind = "call"
+target = "desk.services:declare"
+action = "create"
+incident.id = "result.id"
+"""
+
+
+@pytest.fixture
+def instrumentor() -> Iterator[Any]:
+    """The instrumentor, which is one for the process; switched off again at the end."""
+    found: Any = IncidentInstrumentor()
+    yield found
+    if found.is_instrumented_by_opentelemetry:
+        found.uninstrument()
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What we say from level INFO on."""
+    caplog.set_level(logging.INFO, "otel_incident")
+    return caplog
+
+
+@pytest.fixture(autouse=True)
+def _no_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the agents is there, whatever other tests have imported."""
+    for agent in AGENTS:
+        monkeypatch.delitem(sys.modules, agent, raising=False)
+
+
+def sent(attributes: Any = ATTRIBUTES) -> dict[str, Any]:
+    """What leaves of a span with these attributes."""
+    exporter = Sent()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    provider.get_tracer("desk").start_span(CANARY, attributes=attributes).end()
+    return exporter.attributes()[0]
+
+
+@pytest.mark.parametrize("mode", GATES)
+def test_the_mode(mode: str, instrumentor: Any, lines: pytest.LogCaptureFixture) -> None:
+    """Each mode does what it says, in one line of information; `off` does and says nothing."""
+    instrumentor.instrument(gate=mode)
+    assert sent() == (ATTRIBUTES if mode == "off" else LEFT[mode])  # type: ignore[index]  # a mode by now
+    said = [(record.levelname, record.getMessage()) for record in lines.records]
+    assert said == ([] if mode == "off" else [("INFO", IN_PLACE.format(mode))])
+
+
+def test_the_default(instrumentor: Any) -> None:
+    """Without a setting the gate is `standard`."""
+    instrumentor.instrument()
+    assert sent() == LEFT["standard"]
+
+
+def test_a_mode_that_does_not_exist(instrumentor: Any, lines: pytest.LogCaptureFixture) -> None:
+    """A value that is none of the modes is `strict`, and said."""
+    instrumentor.instrument(gate="loose")
+    assert sent() == LEFT["strict"]
+    assert lines.messages == [
+        IN_PLACE.format("strict"),
+        (
+            "The option gate='loose' cannot be used: expected one of standard, strict, audit, off; "
+            "strict holds."
+        ),
+    ]
+
+
+def test_instrument_twice_and_again(instrumentor: Any) -> None:
+    """A second call changes nothing, and after `uninstrument()` the classes are what they were."""
+    before = dict(vars(SimpleSpanProcessor)), dict(vars(SynchronousMultiSpanProcessor))
+    for _ in range(2):
+        instrumentor.instrument(gate="strict")
+        during = dict(vars(SimpleSpanProcessor))
+        IncidentInstrumentor().instrument(gate="off")
+        assert dict(vars(SimpleSpanProcessor)) == during
+        assert sent() == LEFT["strict"]
+        instrumentor.uninstrument()
+        assert (dict(vars(SimpleSpanProcessor)), dict(vars(SynchronousMultiSpanProcessor))) == before
+        assert sent() == ATTRIBUTES
+
+
+@pytest.mark.parametrize("as_list", [True, False])
+def test_the_operator_s_keys(as_list: object, instrumentor: Any) -> None:
+    """Globs of keys widen strict and narrow standard; neither opens or needs our own namespaces."""
+    globs: Any = ["desk.*", "incident.title"] if as_list else " desk.*, incident.title ,"
+    instrumentor.instrument(gate="strict", allowed_attributes=globs)
+    assert sent() == {FREE: CANARY, KEPT: "42"}
+    instrumentor.uninstrument()
+    instrumentor.instrument(gate="standard", forbidden_attributes=globs)
+    assert sent({**ATTRIBUTES, "x": 1}) == {KEPT: "42", "x": 1}
+
+
+def test_the_environment_s_keys(instrumentor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables do the same."""
+    monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", "desk.qu?ue")
+    monkeypatch.setenv("OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES", "desk.qu?ue")
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    instrumentor.instrument()
+    assert sent() == {FREE: CANARY, KEPT: "42"}
+    instrumentor.uninstrument()
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "standard")
+    instrumentor.instrument()
+    assert sent() == {KEPT: "42"}
+
+
+def test_what_an_operator_s_file_names_as_content(instrumentor: Any, tmp_path: Path) -> None:
+    """The content fields of a hook file may not stand, alone or as the last part of a key."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(HOOKS)
+    instrumentor.instrument(hooks=[hooks])
+    assert sent({**ATTRIBUTES, "headline": "x", "head.line": "y"}) == {KEPT: "42", "head.line": "y"}
+
+
+def test_what_a_preset_names_as_content(instrumentor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content fields of a preset are forbidden from the moment that its host is imported, not before."""
+    monkeypatch.delitem(sys.modules, "helpdesk", raising=False)
+    instrumentor.instrument()
+    attributes = {"resolution": CANARY, FREE: CANARY}
+    assert sent(attributes) == attributes
+    wrapt.notify_module_loaded(ModuleType("helpdesk"))
+    assert sent(attributes) == {FREE: CANARY}
+
+
+@pytest.mark.usefixtures("desk_package")
+@pytest.mark.parametrize("gate", ["strict", "off"])
+def test_the_events_are_the_same(gate: str, instrumentor: Any, tmp_path: Path) -> None:
+    """The hooks report whatever the gate is."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(HOOKS)
+    instrumentor.instrument(hooks=[hooks], gate=gate)
+    assert hasattr(services().declare, "__wrapped__")
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"OTEL_INCIDENT_ENABLED": "false"}, "OTEL_INCIDENT_ENABLED is not true"),
+        ({"DO_NOT_TRACK": "1"}, "DO_NOT_TRACK is set"),
+    ],
+)
+@pytest.mark.parametrize("gate", ["", "off", "standard", "strict"])
+def test_off(
+    variables: dict[str, str],
+    reason: str,
+    gate: str,
+    instrumentor: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Telemetry that is off takes the gate with it; who had set one is warned."""
+    caplog.set_level(logging.WARNING, "otel_incident")
+    for name, value in {**variables, "OTEL_INCIDENT_GATE": gate}.items():
+        monkeypatch.setenv(name, value)
+    instrumentor.instrument()
+    assert sent() == ATTRIBUTES
+    assert caplog.messages == ([NOT_IN_PLACE.format(gate, reason)] if gate in {"standard", "strict"} else [])
+
+
+def test_off_with_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the SDK itself is off nothing can leave, and nobody is warned."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    assert not Config.from_env().gate_is_set
+
+
+@pytest.mark.parametrize(
+    ("options", "gate", "left"),
+    [
+        ({}, "strict", LEFT["strict"]),
+        ({}, "", ATTRIBUTES),
+        ({"gate": "strict"}, "off", LEFT["strict"]),
+        ({"gate": False}, "strict", ATTRIBUTES),
+        ({"gate": ["strict"]}, "", LEFT["strict"]),
+    ],
+)
+def test_a_mistake_elsewhere(
+    options: dict[str, Any],
+    gate: str,
+    left: dict[str, Any],
+    instrumentor: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An option that is not known turns telemetry off, and not a gate that was asked for."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", gate)
+    instrumentor.instrument(titel="x", **options)
+    assert sent() == left
+
+
+@pytest.mark.parametrize("mode", ["standard", "strict"])
+def test_a_gate_that_cannot_be_put_in_place(
+    mode: Mode, instrumentor: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Strict shuts the global providers down, standard lets pass; both say so, and the host runs."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    exporter = Sent()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    monkeypatch.setattr(Wrapping, "install", fail)
+    set_reraise(reraise=False)
+    instrumentor.instrument(gate=mode)
+    make_span(provider)
+    assert exporter.attributes() == ([] if mode == "strict" else [ATTRIBUTES])
+    assert caplog.messages[0].startswith(f"The gate ({mode}) could not be put in place")
+    assert swallowed() == {"gate": 1}
+    assert CANARY not in caplog.text
+
+
+def test_the_self_check_of_the_command(
+    instrumentor: Any, lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the command the line waits until all instrumentors have run; then an agent is in it."""
+    name = "opentelemetry.instrumentation.auto_instrumentation"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    instrumentor.instrument()
+    assert lines.messages == []
+    monkeypatch.setitem(sys.modules, "ddtrace", ModuleType("ddtrace"))
+    post_instrument.check()
+    assert [(record.levelname, record.getMessage()) for record in lines.records] == [
+        (
+            "WARNING",
+            "The gate (standard) is in place, but does not cover: what ddtrace sends by itself.",
+        )
+    ]
+
+
+def test_the_self_check_without_a_gate(lines: pytest.LogCaptureFixture, instrumentor: Any) -> None:
+    """Where there is no gate, or our instrumentor was never loaded, the command ends without a word."""
+    instrumentor.instrument(gate="off")
+    post_instrument.check()
+    assert lines.messages == []
+
+
+def test_an_agent_that_comes_later(
+    instrumentor: Any, lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that the host imports after the line is named then, and not after `uninstrument()`."""
+    instrumentor.instrument()
+    module = ModuleType("sentry_sdk")
+    monkeypatch.setitem(sys.modules, "sentry_sdk", module)
+    wrapt.notify_module_loaded(module)
+    instrumentor.uninstrument()
+    wrapt.notify_module_loaded(module)
+    assert lines.messages == [
+        IN_PLACE.format("standard"),
+        "The gate (standard) does not cover: what sentry_sdk sends by itself.",
+    ]
+
+
+class Foreign:
+    """A provider of a vendor's."""
+
+    __module__ = "vendor.tracing"
+
+
+def test_what_the_self_check_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that is not the SDK's, a class that somebody changed and a missing field are named."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", Foreign())
+    with gated("strict") as wrapping:
+        check = SelfCheck(wrapping)
+        wrapping.missing.append("spans (X has no y)")
+        own = vars(SimpleSpanProcessor)["span_exporter"]
+        SimpleSpanProcessor.span_exporter = None  # type: ignore[assignment]  # as no host should
+        try:
+            assert check.uncovered() == [
+                "spans (X has no y)",
+                "what somebody has put in the gate's place in the SDK's classes",
+                "the global provider of vendor, which is not the OpenTelemetry SDK's",
+            ]
+        finally:
+            SimpleSpanProcessor.span_exporter = own
+        assert "what somebody has put in the gate's place in the SDK's classes" not in check.uncovered()
+        check.stop()
+
+
+def test_a_subclass_of_the_sdk_s_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that inherits from the SDK's is covered, whoever wrote it."""
+
+    class Own(TracerProvider):
+        """A vendor's."""
+
+        __module__ = "vendor.tracing"
+
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", Own(shutdown_on_exit=False))
+    with gated("strict") as wrapping:
+        check = SelfCheck(wrapping)
+        assert check.uncovered() == []
+        check.stop()
+
+
+def test_the_summary() -> None:
+    """What was taken out is summed up by signal; in audit also what strict would take out."""
+    wrapping = Wrapping(GateRules("audit"))
+    check = SelfCheck(wrapping)
+    assert check.summary() == ""
+    wrapping.rules.count("spans", [UNKNOWN, UNKNOWN])
+    assert check.summary() == "The gate (audit) has taken out 2 of spans."
+    wrapping.rules.count("metrics", [FIELD])
+    wrapping.rules.would("logs", [FIELD])
+    assert check.summary() == (
+        "The gate (audit) has taken out 2 of spans, 1 of metrics; strict would have taken out 1 of logs."
+    )
+    check.stop()
