@@ -291,7 +291,9 @@ class _Sources:
     """What went into the merged points of cumulative counters, so that none of them ever falls.
 
     An observable counter may stop reporting one of its attribute sets. Alone its stream would end; as a part
-    of a sum its last value has to stay there, or the sum would look as if it had begun anew.
+    of a sum its last value has to stay there, or the sum would look as if it had begun anew. A metric is
+    remembered from the first export on in which a point of it loses an attribute: what ended before that
+    was a stream of its own.
     """
 
     def __init__(self) -> None:
