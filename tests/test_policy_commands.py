@@ -250,15 +250,15 @@ EXPECTED: Final = "give an OTLP/JSON request: an object with resourceSpans, reso
         (
             json.dumps(traces({**SPAN, "kind": 77})),
             (
-                "line 1: resourceSpans[0].scopeSpans[0].spans[0] kind is no number that OTLP gives a meaning; "
-                "correct it."
+                "line 1: resourceSpans[0].scopeSpans[0].spans[0] kind is no number that OTLP gives a "
+                "meaning; correct it."
             ),
         ),
         (
             json.dumps(metrics({"name": "a", "summary": {}})),
             (
-                "line 1: resourceMetrics[0].scopeMetrics[0].metrics[0] is a summary, which no Python SDK sends, "
-                "so no gate sees it; leave it out."
+                "line 1: resourceMetrics[0].scopeMetrics[0].metrics[0] is a summary, which no Python SDK "
+                "sends, so no gate sees it; leave it out."
             ),
         ),
     ],
