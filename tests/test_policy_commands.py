@@ -376,3 +376,16 @@ def test_the_collector_checks_by_the_grammars_of_the_gate() -> None:
     printed = collector_config()
     for grammar in GRAMMARS.values():
         assert json.dumps(f"^(?:{grammar.pattern})$") in printed
+
+
+def test_the_commands_of_the_readme_are_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each `otel-incident policy` line of the page runs as it stands there."""
+    monkeypatch.chdir(tmp_path)
+    Path("payload.json").write_text(json.dumps(logs()))
+    shown = re.findall(r"^otel-incident (policy [^#>\n]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert [line.split()[1] for line in shown] == ["explain", "check", "collector"]
+    assert [main(line.split()) for line in shown] == [0, 0, 0]
+    assert capsys.readouterr().err == ""
