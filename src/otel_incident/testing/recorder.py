@@ -1,9 +1,4 @@
-"""For the tests of a host: record its lifecycle events, with fixed time and ids, and raise on a bad value.
-
-    def test_closing_an_incident_is_reported():
-        with recording() as recorder:
-            desk.close(incident)
-        assert recorder.names() == ["incident.end"]
+"""Records lifecycle events, with fixed time and ids, and raises on a bad value.
 
 While a recording is on, every emitter and hook of the process reports to it, a value that breaks
 its rule raises `PolicyViolation`, and an internal error is raised instead of swallowed.
@@ -21,14 +16,11 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.resources import Resource
 
 from otel_incident.config import Config
-from otel_incident.errors import PolicyViolation
 from otel_incident.guard import set_reraise
 from otel_incident.pipeline import Pipeline, set_default_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-__all__ = ["PolicyViolation", "RecordedEvent", "Recorder", "recording"]
 
 FIXED_TIME: Final = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z in ns: when the first recorded event happens; each later one a second after."""

@@ -1,0 +1,289 @@
+"""What the SDK of this process would send while a block runs, as OTLP bytes; nothing is sent.
+
+Two edges are watched. The exporters: what reaches them has passed whatever the host put before them. And the
+entry of the SDK's pipelines, for hosts that export nothing in their tests, and to see what a mode of the gate
+would make of the same signals. Only classes are changed, so that it does not matter whose the providers are.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, final
+
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.metrics import get_meter_provider
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics.export import (
+    InMemoryMetricReader,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+)
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import get_tracer_provider
+
+from otel_incident.exporters import DeferredExporter
+from otel_incident.gate import pipelines
+from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
+from otel_incident.gate.metrics import MetricFilter
+from otel_incident.pipeline import default_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from otel_incident.gate.rules import GateRules
+    from otel_incident.vocabulary import Signal
+
+SIGNALS: Final[tuple[Signal, ...]] = ("spans", "logs", "metrics")
+
+_Edge = Literal["exporters", "entry", "events"]
+_BASES: Final[tuple[tuple[Signal, type, Any], ...]] = (
+    ("spans", SpanExporter, SpanExportResult.SUCCESS),
+    ("logs", LogRecordExporter, LogRecordExportResult.SUCCESS),
+    ("metrics", MetricExporter, MetricExportResult.SUCCESS),
+)
+# The packages whose exporters send; any other exporter may hand on to one of these, or only remember.
+_SENDS: Final = "opentelemetry.exporter."
+_GATE: Final = "otel_incident.gate."
+_ENCODERS: Final[dict[Signal, Callable[[Any], Any]]] = {
+    "spans": encode_spans,
+    "logs": encode_logs,
+    "metrics": encode_metrics,
+}
+
+
+class Payload(NamedTuple):
+    """An OTLP export request, as bytes, and how many spans, records or data points it holds."""
+
+    signal: Signal
+    data: bytes
+    items: int
+
+
+class _SpanSink(SpanExporter):
+    """Remembers what a processor exports."""
+
+    def __init__(self, export: Callable[[Any], None]) -> None:
+        self._take = export
+
+    def export(self, spans: Any) -> SpanExportResult:
+        self._take(spans)
+        return SpanExportResult.SUCCESS
+
+
+class _LogSink(LogRecordExporter):
+    """Remembers what a processor exports."""
+
+    def __init__(self, export: Callable[[Any], None]) -> None:
+        self._take = export
+
+    def export(self, batch: Any) -> LogRecordExportResult:
+        self._take(batch)
+        return LogRecordExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Nothing."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  as the interface has it
+        """Nothing is kept back."""
+        return True
+
+
+@final
+class Capture:
+    """Keeps what would be sent, from `__enter__` to `__exit__`.
+
+    Args:
+        rules: Of the gate through which the signals are to go; None for none.
+        as_set_up: Whether they go through what the process has instead, its gate and its own exporters.
+        providers: Those of the host that are neither global nor used in the block before it ends.
+    """
+
+    def __init__(self, rules: GateRules | None, *, as_set_up: bool, providers: Iterable[Any] = ()) -> None:
+        self._rules = rules
+        self._as_set_up = as_set_up
+        self._providers = tuple(providers)
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[_Edge, Signal], list[Payload]] = defaultdict(list)
+        self._hosts_export: set[Signal] = set()
+        self._methods: list[pipelines.Method] = []
+        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._readers: list[tuple[Any, Any]] = []
+        self._thread = threading.local()
+        self._on_span, self._on_record = self._entry()
+
+    def __enter__(self) -> Self:
+        """Begin; what was queued before is thrown away."""
+        try:
+            for signal, base, success in _BASES:
+                for owner in _subclasses(base):
+                    if pipelines.has_method(owner, "export") and owner.__module__ != __name__:
+                        self._methods.append(self._on_export(signal, owner, success))
+            for owner in pipelines.SPAN_MULTI:
+                self._methods.append(pipelines.Method(owner, "on_end", self._on_end))
+            for owner in pipelines.LOG_MULTI:
+                self._methods.append(pipelines.Method(owner, "on_emit", self._on_emit))
+            self._flush()
+            self._kept.clear()
+            self._hosts_export.clear()
+            for provider in self._all_providers():
+                if hasattr(provider, "add_metric_reader"):  # newer SDKs; with others the exporters tell
+                    reader = InMemoryMetricReader()
+                    provider.add_metric_reader(reader)
+                    self._readers.append((provider, reader))
+        except BaseException:
+            self._undo()
+            raise
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        """Flush, and leave everything as it was."""
+        try:
+            if failed is None:
+                self._flush()
+                self._read_metrics()
+        finally:
+            self._undo()
+
+    def payloads(self) -> list[Payload]:
+        """What would have left, where the process is as it was asked for."""
+        return [
+            payload
+            for signal in SIGNALS
+            for edge in (*self._edges(signal), "events")
+            for payload in self._kept[edge, signal]
+        ]
+
+    def items(self) -> dict[Signal, int]:
+        """How many spans, log records and data points would have left."""
+        return {
+            signal: max(self._items(edge, signal) for edge in self._edges(signal))
+            + self._items("events", signal)
+            for signal in SIGNALS
+        }
+
+    def _items(self, edge: _Edge, signal: Signal) -> int:
+        return sum(payload.items for payload in self._kept[edge, signal])
+
+    def _edges(self, signal: Signal) -> tuple[_Edge, ...]:
+        """The edges that tell what leaves of a host's own signal."""
+        if not self._as_set_up:
+            return ("entry",)
+        if signal in self._hosts_export and not _gate_is_installed():
+            return ("exporters",)  # what is before the exporters is the host's own affair, a gate by hand too
+        return ("exporters", "entry")
+
+    def _entry(self) -> tuple[Callable[[Any], None], Callable[[Any], None]]:
+        spans = _SpanSink(lambda batch: self._keep("entry", "spans", batch))
+        logs = _LogSink(lambda batch: self._keep("entry", "logs", batch))
+        if self._as_set_up:  # the gate of the process, if there is one, finds these processors as any other
+            return SimpleSpanProcessor(spans).on_end, SimpleLogRecordProcessor(logs).on_emit
+        of_spans = spans if self._rules is None else GatedSpanExporter(spans, self._rules)
+        of_logs = logs if self._rules is None else GatedLogRecordExporter(logs, self._rules)
+
+        def on_record(record: Any) -> None:
+            of_logs.export(
+                [
+                    ReadableLogRecord(
+                        record.log_record, record.resource, record.instrumentation_scope, record.limits
+                    )
+                ]
+            )
+
+        def on_span(span: Any) -> None:
+            if span.context.trace_flags.sampled:
+                of_spans.export([span])
+
+        return on_span, on_record
+
+    def _keep(self, edge: _Edge, signal: Signal, batch: Any) -> None:
+        items = len(batch) if signal != "metrics" else _points(batch)
+        payload = Payload(signal, _ENCODERS[signal](batch).SerializeToString(), items)
+        with self._lock:
+            self._kept[edge, signal].append(payload)
+
+    def _on_export(self, signal: Signal, owner: type, success: Any) -> pipelines.Method:
+        events = owner is DeferredExporter
+        gate = owner.__module__.startswith(_GATE)
+        sends = events or owner.__module__.startswith(_SENDS)
+
+        def export(before: Callable[..., Any], exporter: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
+            seen = getattr(self._thread, "seen", 0)
+            try:
+                return success if sends else before(exporter, batch, *args, **kwargs)
+            finally:
+                if not events:
+                    self._hosts_export.add(signal)
+                if getattr(self._thread, "seen", 0) == seen and not gate:  # it has not handed on to another
+                    self._thread.seen = seen + 1
+                    self._keep("events" if events else "exporters", signal, batch)
+
+        return pipelines.Method(owner, "export", export)
+
+    def _on_end(self, before: Callable[..., None], holder: Any, span: Any) -> None:
+        self._used.add(holder)
+        self._on_span(span)
+        before(holder, span)
+
+    def _on_emit(self, before: Callable[..., None], holder: Any, log_record: Any) -> None:
+        self._used.add(holder)
+        try:
+            before(holder, log_record)
+        finally:  # with what the host's processors have added
+            self._on_record(log_record)
+
+    def _read_metrics(self) -> None:
+        for _, reader in self._readers:
+            if self._as_set_up:
+                data = reader.get_metrics_data()
+            else:  # past the gate of the process, which stands on the class
+                data = vars(reader)[pipelines.READER_FIELD](reader)
+                data = data if data is None or self._rules is None else MetricFilter(self._rules)(data)
+            if data is not None:
+                self._keep("entry", "metrics", data)
+
+    def _all_providers(self) -> list[Any]:
+        found = [get_tracer_provider(), get_logger_provider(), get_meter_provider(), *self._providers]
+        return list({id(provider): provider for provider in found}.values())
+
+    def _flush(self) -> None:
+        default_pipeline().force_flush()
+        for each in [*self._all_providers(), *self._used]:
+            flush = getattr(each, "force_flush", None)
+            if flush is not None:
+                flush()
+
+    def _undo(self) -> None:
+        while self._methods:
+            self._methods.pop().undo()
+        while self._readers:
+            provider, reader = self._readers.pop()
+            provider.remove_metric_reader(reader)
+
+
+def _subclasses(base: type) -> Iterable[type]:
+    direct: list[type] = base.__subclasses__()
+    for each in direct:
+        yield each
+        yield from _subclasses(each)
+
+
+def _points(data: MetricsData) -> int:
+    return sum(
+        len(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
+
+
+def _gate_is_installed() -> bool:
+    """Whether auto-instrumentation has put the gate into the SDK's classes."""
+    owner, name = pipelines.SIMPLE_SPAN
+    return isinstance(vars(owner).get(name), pipelines.Field)

@@ -1,0 +1,322 @@
+"""The canary test that hosts get: it sees what leaves on every signal, and only that, and leaves no trace."""
+
+import logging
+import unittest
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor as MultiSpanProcessor
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanContext
+
+from otel_incident import (
+    ContentGateLogRecordProcessor,
+    ContentGateMetricExporter,
+    ContentGateSpanProcessor,
+    Incident,
+    IncidentEmitter,
+)
+from otel_incident.instrumentor import IncidentInstrumentor
+from otel_incident.testing import Leak, Search, canaries, canary
+from otel_incident.testing.search import ENCODINGS
+from tests.otlp_receiver import OtlpReceiver
+
+TITLE: Final = "Payments are down"
+MAIL: Final = "jane@acme.test"
+SPAN: Final = "resource_spans.scope_spans.spans"
+RECORD: Final = "resource_logs.scope_logs.log_records"
+POINT: Final = "resource_metrics.scope_metrics.metrics.sum.data_points"
+
+
+class Host:
+    """A host with its SDK, and an exporter for each signal that nothing listens to; or with none."""
+
+    def __init__(self, *, exporting: bool = True, by_hand: bool = False) -> None:
+        """Set it up.
+
+        Args:
+            exporting: Whether it has exporters.
+            by_hand: Whether they are gated, in strict, by the public classes.
+        """
+        self.tracers = TracerProvider(shutdown_on_exit=False)
+        self.loggers = LoggerProvider(shutdown_on_exit=False)
+        readers = []
+        if exporting:
+            nowhere = "http://127.0.0.1:9"
+            spans: Any = BatchSpanProcessor(OTLPSpanExporter(nowhere))
+            logs: Any = BatchLogRecordProcessor(OTLPLogExporter(nowhere))
+            metrics: Any = OTLPMetricExporter(nowhere)
+            if by_hand:
+                spans, logs = ContentGateSpanProcessor(spans), ContentGateLogRecordProcessor(logs)
+                metrics = ContentGateMetricExporter(metrics)
+            self.tracers.add_span_processor(spans)
+            self.loggers.add_log_record_processor(logs)
+            readers.append(PeriodicExportingMetricReader(metrics, export_interval_millis=float("inf")))
+        self.meters = MeterProvider(readers, shutdown_on_exit=False)
+        self.providers = (self.tracers, self.loggers, self.meters)
+
+    def declare(self, times: int = 1) -> None:
+        """What the host does with an incident, and says of it."""
+        tracer = self.tracers.get_tracer("opentelemetry.instrumentation.flask")
+        attributes: dict[str, str | int] = {
+            "http.request.method": "POST",
+            "http.target": f"/?{TITLE}",
+            f"{MAIL}": 1,
+        }
+        with tracer.start_as_current_span("POST /declare", attributes=attributes):
+            self.loggers.get_logger("desk").emit(
+                body={"reporter": MAIL}, severity_number=SeverityNumber.INFO, attributes={"title": TITLE}
+            )
+            counter = self.meters.get_meter("desk").create_counter("declared")
+            counter.add(times, {"user_agent.original": TITLE})
+
+    @contextmanager
+    def searched(self, **options: Any) -> Iterator[Search]:
+        """The kit, told of the host's providers."""
+        with canaries(TITLE, MAIL, providers=self.providers, **options) as search:
+            yield search
+
+
+LEAKS: Final = (
+    Leak(TITLE, "logs", f"{RECORD}.attributes[?].value.string_value", "as it is"),
+    Leak(TITLE, "metrics", f"{POINT}.attributes[user_agent.original].value.string_value", "as it is"),
+    Leak(TITLE, "spans", f"{SPAN}.attributes[http.target].value.string_value", "as it is"),
+    Leak(MAIL, "logs", f"{RECORD}.body.kvlist_value.values[?].value.string_value", "as it is"),
+    Leak(MAIL, "spans", f"{SPAN}.attributes[?].key", "as it is"),
+)
+
+
+@pytest.mark.parametrize("mode", [None, "off"])
+@pytest.mark.parametrize("exporting", [True, False])
+def test_every_leak_is_named(mode: str | None, *, exporting: bool) -> None:
+    """Signal, field and encoding of each, the same with the host's exporters and without any."""
+    host = Host(exporting=exporting)
+    with host.searched(mode=mode, check=False) as search:
+        host.declare()
+    assert search.leaks == LEAKS
+    assert search.leaked() == {TITLE, MAIL}
+    assert search.exported == {"spans": 1, "logs": 1, "metrics": 1}
+
+
+def test_the_failure_says_no_more_than_that() -> None:
+    """What else the host exports is not in the message."""
+    host = Host()
+    with pytest.raises(AssertionError) as caught, host.searched():
+        host.declare()
+    said = "2 canaries would have left this process (as it is set up):\n"
+    assert str(caught.value) == said + "\n".join(f"  {leak}" for leak in LEAKS)
+    assert str(LEAKS[2]) == (
+        "'Payments are down' (as it is) in spans: "
+        "resource_spans.scope_spans.spans.attributes[http.target].value.string_value"
+    )
+
+
+@pytest.mark.parametrize("exporting", [True, False])
+def test_strict_passes(*, exporting: bool) -> None:
+    """Nothing is found in what the gate leaves, and what it leaves is counted."""
+    host = Host(exporting=exporting)
+    with host.searched(mode="strict") as search:
+        host.declare()
+    assert (search.leaks, search.exported) == ((), {"spans": 1, "logs": 1, "metrics": 0})
+
+
+def test_standard_is_judged_as_it_is() -> None:
+    """It takes what it is told to forbid, and the failure names the mode."""
+    host = Host()
+    with pytest.raises(AssertionError, match=r"1 canaries would .* \(gate: standard\):\n.*'jane@acme.test'"):  # noqa: SIM117  one is judged by the other
+        with host.searched(mode="standard", forbidden=["title", "http.target", "user_agent.*"]):
+            host.declare()
+
+
+def test_strict_with_an_allowed_key_lets_it_out() -> None:
+    """The kit checks the widening that the operator means to make."""
+    host = Host()
+    with host.searched(mode="strict", allowed=["http.target"], check=False) as search:
+        host.declare()
+    assert search.leaks == (LEAKS[2],)
+
+
+def test_a_gate_by_hand_is_seen_as_it_stands() -> None:
+    """What is judged is what reaches the exporters, behind the host's own gate."""
+    host = Host(by_hand=True)
+    with host.searched() as search:
+        host.declare()
+    assert search.exported == {"spans": 1, "logs": 1, "metrics": 0}
+
+
+@pytest.mark.parametrize("exporting", [True, False])
+def test_the_gate_of_auto_instrumentation_is_seen(
+    monkeypatch: pytest.MonkeyPatch, *, exporting: bool
+) -> None:
+    """A process with `OTEL_INCIDENT_GATE=strict` passes as it is; without a gate it would not."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument()
+    try:
+        host = Host(exporting=exporting)
+        with host.searched() as search:
+            host.declare()
+        with host.searched(mode="off", check=False) as control:
+            host.declare()
+    finally:
+        instrumentor.uninstrument()
+    assert search.exported == {"spans": 1, "logs": 1, "metrics": 0}
+    assert control.leaks == LEAKS
+
+
+def test_a_block_of_which_nothing_leaves_proves_nothing() -> None:
+    """It fails, unless that is meant."""
+    host = Host()
+    message = r"^nothing would have left this process, so nothing was tested: "
+    with pytest.raises(AssertionError, match=message), host.searched():
+        pass
+    with host.searched(allow_empty=True) as search:
+        pass
+    assert search.exported == {"spans": 0, "logs": 0, "metrics": 0}
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_each_encoding_is_seen_and_named(name: str) -> None:
+    """In the bytes of a body and in an attribute of a span."""
+    host, text = Host(), canary("title")
+    with canaries(text, mode="off", check=False) as search:
+        host.loggers.get_logger("desk").emit(body=b"\x01" + ENCODINGS[name](text) + b"\x01")
+    (leak,) = search.leaks
+    assert (leak.signal, leak.field) == ("logs", f"{RECORD}.body.bytes_value")
+    as_it_is = {"URL-escaped", "form-escaped", "JSON-escaped"}  # which leave letters as they are
+    seen_first = {"UTF-16BE": "UTF-16LE", "HEX": "hex"}  # of which the other holds stretches
+    expected = {name.partition(",")[0], seen_first.get(name)} if name not in as_it_is else {"as it is"}
+    assert leak.encoding in expected
+
+
+def test_other_writings_of_a_text_are_seen() -> None:
+    """A folded one, one cut short, and what forms and JSON make of it."""
+    text = "Störung: „Zahlung“ ü"
+    host = Host()
+    said = ["STÖRUNG: „Z", "t%C3%B6rung%3A+%E2%80%9EZah", "\\u00f6rung: \\u201eZah"]
+    with canaries(text, mode="off", check=False) as search:
+        for each in said:
+            host.loggers.get_logger("desk").emit(body=each)
+    assert {leak.encoding for leak in search.leaks} == {
+        "as it is, case-folded",
+        "form-escaped",
+        "JSON-escaped",
+    }
+
+
+class Redacting(SpanExporter):
+    """An exporter of the host's own, which renames spans before it hands them on."""
+
+    def __init__(self, following: SpanExporter) -> None:
+        self.following = following
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Rename and hand on."""
+        context = SpanContext(1, 2, is_remote=False)
+        return self.following.export([ReadableSpan("redacted", context) for _ in spans])
+
+
+def test_the_last_exporter_is_what_counts() -> None:
+    """What the host's own exporter takes out before another one sends it is not a leak."""
+    memory = InMemorySpanExporter()
+    for exporter, names in ((Redacting(memory), ["redacted"]), (memory, ["redacted", TITLE])):
+        host = Host(exporting=False)
+        host.tracers.add_span_processor(SimpleSpanProcessor(exporter))
+        with host.searched(check=False) as search:
+            host.tracers.get_tracer("desk").start_span(TITLE).end()
+        assert [span.name for span in memory.get_finished_spans()] == names
+        assert search.leaked() == ({TITLE} if exporter is memory else set())
+
+
+def test_nothing_is_sent_and_nothing_of_before_is_searched(receiver: OtlpReceiver) -> None:
+    """What was queued when the block began is thrown away; exporters send again when it has ended."""
+    host = Host(exporting=False)
+    exporter = OTLPSpanExporter(f"{receiver.http_endpoint}/v1/traces")
+    host.tracers.add_span_processor(BatchSpanProcessor(exporter))
+    tracer = host.tracers.get_tracer("desk")
+    tracer.start_span(f"before {TITLE}").end()
+    with host.searched() as search:
+        tracer.start_span("in the block").end()
+    assert (search.exported["spans"], receiver.requests) == (1, ())
+    tracer.start_span("after").end()
+    host.tracers.force_flush()
+    assert [span.name for span in receiver.wait_for_spans(1)] == ["after"]
+
+
+def test_a_failing_block_fails_as_it_would_and_leaves_nothing_behind() -> None:
+    """Its own exception comes out, and the SDK's classes are as they were."""
+    places = (MultiSpanProcessor, MetricReader, OTLPSpanExporter, OTLPLogExporter, OTLPMetricExporter)
+    before = [dict(vars(place)) for place in places]
+    host = Host()
+    with pytest.raises(ZeroDivisionError), host.searched():
+        host.declare(1 // 0)
+    with host.searched(mode="strict"):
+        host.declare()
+    assert [dict(vars(place)) for place in places] == before
+
+
+def test_incident_events_are_searched_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They leave by a provider of their own, which is seen like any other, and not sent."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", canary("service"))
+    with canaries(canary("service"), check=False) as search:
+        IncidentEmitter().create(Incident(id=7))
+    assert search.exported == {"spans": 0, "logs": 1, "metrics": 0}
+    assert [leak.field for leak in search.leaks] == [
+        "resource_logs.resource.attributes[service.name].value.string_value"
+    ]
+
+
+@pytest.mark.parametrize("texts", [(), ("long enough", "short")])
+def test_a_text_that_is_too_short_is_refused(texts: tuple[str, ...]) -> None:
+    """It would be found everywhere, or its absence would prove nothing."""
+    message = r"^canaries\(\) needs texts of at least 8 characters: shorter ones prove nothing$"
+    with pytest.raises(ValueError, match=message), canaries(*texts):
+        pytest.fail("the block was run")
+
+
+def test_a_mode_that_is_none_is_refused() -> None:
+    """With the three that there are."""
+    with pytest.raises(ValueError, match=r"^mode must be one of strict, standard, off, or None$"):  # noqa: SIM117  one is judged by the other
+        with canaries(TITLE, mode="audit"):  # type: ignore[arg-type]  # the point
+            pytest.fail("the block was run")
+
+
+def test_in_unittest_it_is_a_failure_not_an_error() -> None:
+    """A test framework counts it as what it is."""
+
+    class Case(unittest.TestCase):
+        def test_leak(self) -> None:
+            host = Host()
+            with host.searched():
+                host.declare()
+
+    result = unittest.TestResult()
+    Case("test_leak").run(result)
+    assert (len(result.failures), len(result.errors)) == (1, 0)
+
+
+def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A host's test output is not the place for ours."""
+    host = Host()
+    with caplog.at_level(logging.DEBUG), host.searched(mode="strict"):
+        host.declare()
+    assert caplog.messages == []
