@@ -220,11 +220,15 @@ def test_a_mistake_elsewhere(
     left: dict[str, Any],
     instrumentor: Any,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An option that is not known turns telemetry off, and not a gate that was asked for."""
     monkeypatch.setenv("OTEL_INCIDENT_GATE", gate)
     instrumentor.instrument(titel="x", **options)
     assert sent() == left
+    assert [line.partition(";")[0] for line in caplog.messages] == [
+        "The option 'titel' of the incident instrumentation is not known"
+    ]
 
 
 @pytest.mark.parametrize("mode", ["standard", "strict"])

@@ -3,13 +3,15 @@
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from tests.otlp_receiver import OtlpReceiver
 from tests.processes import Ended
-from tests.zero_code import App, distribution, tool
+from tests.telemetry import LogEvent
+from tests.zero_code import App, assert_untouched, distribution, tool
 from tests.zero_code import app as app  # noqa: PLC0414  a fixture is used by its name
 
 CANARY: Final = b"kanarie"
@@ -149,6 +151,28 @@ def test_what_leaves(setup: str, mode: str, host: Host) -> None:
     assert all(point.attributes == {"incident.id": "42", **free, **ours} for point in points)
     assert bool(points) == (mode != "strict")
     assert (host.leaks() == 0) == (mode == "strict")
+
+
+@pytest.mark.parametrize("mode", ["standard", "strict", "audit"])
+def test_our_events_are_the_same_in_every_mode(mode: str, app: App, receiver: OtlpReceiver) -> None:
+    """What the gate would take from a host's record it leaves in ours, whose resource the operator wrote."""
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.grpc_endpoint,
+        "OTEL_RESOURCE_ATTRIBUTES": "desk.site=kanarie",
+    }
+    for each in ("off", mode):
+        assert_untouched(app.run({**variables, "OTEL_INCIDENT_GATE": each}))
+    events = receiver.wait_for_events(10)
+    assert [_timeless(event) for event in events[:5]] == [_timeless(event) for event in events[5:]]
+    assert events[5].resource["desk.site"] == "kanarie"
+    assert events[5].severity_text == "INFO"
+
+
+def _timeless(event: LogEvent) -> LogEvent:
+    """An event without what is another one each time."""
+    own = ("log.record.uid", "incident.duration")
+    attributes = {name: value for name, value in event.attributes.items() if name not in own}
+    return replace(event, attributes=attributes, timestamp=0, observed_timestamp=0)
 
 
 def test_a_mode_that_does_not_exist(host: Host) -> None:

@@ -233,6 +233,7 @@ def test_an_unknown_processor_s_own_error_stays_its_own() -> None:
         def on_end(self, span: Any) -> None:
             raise LookupError(span.name)
 
+    set_reraise(reraise=False)
     with gated("standard"), pytest.raises(LookupError, match="x"):
         provider_of(Fails()).get_tracer("desk").start_span("x").end()
 
@@ -279,6 +280,27 @@ def test_audit_counts_once_what_strict_would_take(processors: int) -> None:
         provider.get_tracer("desk").start_span("", attributes={FREE: CANARY}).end()
     assert wrapping.rules.audited.counts() == {("spans", "unknown_key", "none"): 1}
     assert wrapping.rules.dropped.counts() == {}
+
+
+@pytest.mark.parametrize("multi", MULTI)
+def test_a_multi_processor_inside_another(multi: Callable[[], Any]) -> None:
+    """A host that nests the SDK's own has each export filtered and counted once."""
+    inner, sent = multi(), Sent()
+    inner.add_span_processor(SimpleSpanProcessor(sent))
+    with gated("audit") as wrapping:
+        provider = provider_of(inner)
+        provider.get_tracer("desk").start_span("", attributes={FREE: CANARY}).end()
+    assert sent.attributes() == [{FREE: CANARY}]
+    assert wrapping.rules.audited.counts() == {("spans", "unknown_key", "none"): 1}
+
+
+def test_a_look_at_a_live_span_is_not_counted() -> None:
+    """What strict does not show of a span that goes on is counted when the span ends, and then once."""
+    with gated("strict") as wrapping:
+        processor = SendsEarly()
+        provider_of(processor).get_tracer("desk").start_span("", attributes={FREE: CANARY}).end()
+    assert processor.seen == [{}, {}]
+    assert wrapping.rules.dropped.counts() == {("spans", "unknown_key", "none"): 1}
 
 
 def test_undo_puts_everything_back() -> None:
