@@ -22,7 +22,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 import otel_incident
 from otel_incident import ContentGateMetricExporter, gate
-from otel_incident.gate import GateRules
+from otel_incident.gate import GateRules, merging
 from otel_incident.guard import set_reraise, swallowed
 from otel_incident.version import __version__
 from otel_incident.vocabulary import METRICS, SCHEMA_URL, SCOPE_NAME
@@ -181,6 +181,7 @@ def test_our_scope_says_nothing_but_our_metrics() -> None:
     data, drops = passed(
         collected(
             metric(counter([number(1)]), name=DURATION),
+            metric(counter([number(1)]), name=own.name, unit=SENTENCE),
             metric(
                 counter([number(1, {"incident.action": "end", "incident.id": "42", CANARY: 1})]),
                 name=own.name,
@@ -194,7 +195,19 @@ def test_our_scope_says_nothing_but_our_metrics() -> None:
     (found,) = metrics_of(data)
     assert (found.name, found.unit, found.description) == (own.name, own.unit, own.brief)
     assert [point.attributes for point in points_of(data)] == [{"incident.action": "end"}]
-    assert drops == counts(unknown_metric=1, unknown_key=2, text_field=1)
+    assert drops == counts(unknown_metric=2, unknown_key=2, text_field=1)
+
+
+@pytest.mark.parametrize(
+    ("description", "taken"),
+    [(Handed(""), 0), (Handed(None), 0), (Handed(SENTENCE), 1), (Handed(HostileStr("")), 1), (Handed([]), 1)],
+)
+def test_no_description_of_a_host_leaves(description: Handed, taken: int) -> None:
+    """Whatever it is, the metric passes with an empty one, and what was a text is counted."""
+    data, drops = passed(collected(metric(gauge([number(1)]), description=description.value)))
+    (found,) = metrics_of(data)
+    assert (type(found.description), found.description) == (str, "")
+    assert drops == (counts(text_field=1) if taken else {})
 
 
 def test_our_metrics_are_ours_in_our_scope_alone() -> None:
@@ -258,13 +271,20 @@ def test_strict_keeps_of_an_exemplar_when_how_much_and_which_span(points: Any) -
 def test_strict_drops_a_metric_whose_numbers_are_none(point: Handed) -> None:
     """A text, a bool or an object where a number belongs takes the metric with it, and raises nothing."""
     kind = type(point.value)
-    data: Any = counter([number(5), point.value])
+    data: Any = counter([number(5, {CANARY: 1}), point.value])
     if kind is HistogramDataPoint:
         data = histograms([histogram([1, 2, 3]), point.value])
     elif kind is ExponentialHistogramDataPoint:
         data = exponentials([exponential(Buckets(0, [1])), point.value])
     left, drops = passed(collected(metric(data), metric(gauge([number(6)]), name=ACTIVE)))
     assert [each.value for each in points_of(left)] == [6]
+    assert drops == counts(wrong_type=1)
+
+
+def test_strict_drops_points_of_another_kind() -> None:
+    """A plain number among histograms is no histogram, though all of it is numbers."""
+    data, drops = passed(collected(metric(histograms([number(1)]))))  # type: ignore[list-item]  # the point
+    assert data is NOTHING
     assert drops == counts(wrong_type=1)
 
 
@@ -313,6 +333,14 @@ def test_hostile_attributes_neither_raise_nor_pass(mode: gate.Mode) -> None:
     assert all(type(key) is str for key in left.attributes)
     wrong = {("metrics", "wrong_type", "id"): 1}
     assert drops == {**counts(unknown_key=4 if mode == "strict" else 3), **wrong}
+
+
+def test_a_key_that_is_no_text_goes() -> None:
+    """OTLP cannot write it; so what would be left of the point is what standard judges and merges."""
+    points = [number(1, {5: CANARY, "http.route": "/"}), number(2, {"http.route": "/"})]  # type: ignore[dict-item]  # the point
+    data, drops = passed(collected(metric(counter(points))), "standard")
+    assert points_of(data) == [number(3, {"http.route": "/"})]
+    assert drops == counts(unknown_key=1)
 
 
 @PASSING
@@ -364,11 +392,11 @@ def test_standard_takes_forbidden_attributes_alone(mode: gate.Mode) -> None:
 
 def test_standard_takes_what_a_view_left_in_exemplars() -> None:
     """An exemplar alone that holds something forbidden costs nothing but that; no point is merged."""
-    came = number(1, {CANARY: 1}, exemplars=[Exemplar({"incident.title": SENTENCE}, 1, END)])
-    other = number(2, {CANARY: 2})
+    came = number(1, {CANARY: [1]}, exemplars=[Exemplar({"incident.title": SENTENCE}, 1, END)])
+    other = number(2, {CANARY: (1,)})  # a twin of the other already, which is not for us to judge
     data, drops = passed(collected(metric(gauge([came, other]))), "standard")
     first, second = points_of(data)
-    assert first == number(1, {CANARY: 1}, exemplars=[Exemplar({}, 1, END)])
+    assert first == number(1, {CANARY: [1]}, exemplars=[Exemplar({}, 1, END)])
     assert second is other
     assert drops == counts(unknown_key=1)
 
@@ -429,6 +457,22 @@ def test_a_filter_that_fails_as_a_whole_exports_nothing(
     set_reraise(reraise=False)
     data, drops = passed(collected(metric(gauge([number(1)]))))
     assert data is NOTHING
+    assert drops == counts(internal_error=1)
+
+
+def test_a_metric_that_cannot_be_merged_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where merging fails for one metric of strict, the next one passes."""
+    merge = merging.Merge.__call__
+
+    def fail(self: Any, place: tuple[Any, ...], *rest: Any) -> Any:
+        if place[-1] == DURATION:
+            raise RuntimeError(SENTENCE)
+        return merge(self, place, *rest)
+
+    monkeypatch.setattr(merging.Merge, "__call__", fail)
+    set_reraise(reraise=False)
+    data, drops = passed(collected(metric(gauge([number(1)])), metric(gauge([number(2)]), name=ACTIVE)))
+    assert points_of(data) == [number(2)]
     assert drops == counts(internal_error=1)
 
 

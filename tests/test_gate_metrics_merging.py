@@ -96,8 +96,8 @@ def test_sums_add_up(mode: gate.Mode, temporality: AggregationTemporality, *, mo
     """Values add, the start is the earliest and the time the latest; other identities are left alone."""
     gated = Gated(mode)
     points = [
-        number(3, title("a", **GET), start_time_unix_nano=START + 5, time_unix_nano=END),
-        number(4, title("b", **GET), start_time_unix_nano=START, time_unix_nano=END - 5),
+        number(3, title("a", **GET), start_time_unix_nano=START + 5, time_unix_nano=END - 5),
+        number(4, title("b", **GET), start_time_unix_nano=START, time_unix_nano=END),
         number(5, title("a")),
         number(6, GET, start_time_unix_nano=START + 9, time_unix_nano=END - 9),
     ]
@@ -113,7 +113,7 @@ def test_histograms_of_the_same_bounds_add_up(mode: gate.Mode, temporality: Aggr
     """Counts add bucket by bucket, sums add, minimum and maximum are those of both."""
     gated = Gated(mode)
     points = [
-        histogram([1, 2, 0], title("a", **GET), sum=2.5, min=0.25, max=1.5, time_unix_nano=END + 1),
+        histogram([1, 2, 0], title("a", **GET), sum=2.5, min=0.25, max=1.5, time_unix_nano=END - 1),
         histogram([0, 1, 4], title("b", **GET), sum=21.25, min=1.75, max=9.0, start_time_unix_nano=START - 1),
     ]
     assert gated.export(histograms(points, temporality=temporality)) == [
@@ -124,7 +124,7 @@ def test_histograms_of_the_same_bounds_add_up(mode: gate.Mode, temporality: Aggr
             min=0.25,
             max=9.0,
             start_time_unix_nano=START - 1,
-            time_unix_nano=END + 1,
+            time_unix_nano=END,
         )
     ]
     assert gated.drops == {LOST: 2}
@@ -387,6 +387,20 @@ def test_scopes_that_become_one_add_up() -> None:
         (other, [counter([number(4, GET)])]),
     ]
     assert exporter.drops == {FELL: 2}
+
+
+def test_scopes_that_become_one_are_remembered_apart() -> None:
+    """Of two scopes of one name the same attributes are two sources: the one that ended still counts."""
+    following = Exported()
+    exporter = ContentGateMetricExporter(following)
+    below = InstrumentationScope(f"{DJANGO.name}.middleware", "0.66b2")
+    first = [
+        ScopeMetrics(scope, [metric(counter([number(value, title("a"))]))], "")
+        for scope, value in ((DJANGO, 1), (below, 2))
+    ]
+    exporter.export(MetricsData([ResourceMetrics(Resource({}), first, "")]))
+    exporter.export(MetricsData([ResourceMetrics(Resource({}), first[:1], "")]))
+    assert [point.value for batch in following.batches for point in points_of(batch)] == [3, 3]
 
 
 def test_resources_that_become_one_are_one() -> None:
