@@ -1,6 +1,7 @@
 """The gate around the pipelines of spans: whoever makes a provider, and whenever, its spans pass the gate."""
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -449,6 +450,21 @@ def test_an_sdk_without_what_the_gate_stands_on(monkeypatch: pytest.MonkeyPatch)
         "spans of a provider's own processor (Tracer has no _renamed)",
     ]
     assert sent.attributes() == [LEFT["strict"]]
+
+
+def test_a_constructor_that_somebody_has_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field is found though another tool has put its own function over the constructor that makes it."""
+    own = SimpleSpanProcessor.__init__
+
+    @functools.wraps(own)
+    def over(*args: Any, **kwargs: Any) -> None:
+        own(*args, **kwargs)
+
+    assert pipelines.has_field(*pipelines.SIMPLE_SPAN)
+    monkeypatch.setattr(SimpleSpanProcessor, "__init__", over)
+    assert pipelines.has_field(*pipelines.SIMPLE_SPAN)
+    assert not pipelines.has_field(SimpleSpanProcessor, "exporter")
+    assert not pipelines.has_field(SpanProcessor, "span_exporter")
 
 
 def test_an_installation_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import weakref
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -56,9 +57,14 @@ def metric_reader() -> type:
     return MetricReader
 
 
+def _made_by_nobody() -> None:
+    """In the place of a constructor that a class does not have."""
+
+
 def has_field(owner: type, name: str) -> bool:
     """Whether objects of a class are made with an attribute of this name, in this release of the SDK."""
-    made = getattr(vars(owner).get("__init__"), "__code__", None)
+    # somebody may have put a wrapper over it
+    made = getattr(inspect.unwrap(vars(owner).get("__init__", _made_by_nobody)), "__code__", None)
     return made is not None and name in made.co_names and name not in vars(owner)
 
 
