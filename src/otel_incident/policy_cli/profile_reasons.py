@@ -18,8 +18,10 @@ class Reasons(NamedTuple):
 REASONS: Final[dict[str, Reasons]] = {
     "database": Reasons(
         attributes={
-            "db.operation.name": "The first word of a statement, if it is one of SQL's.",
-            "db.operation": "The first word of a statement, if it is one of SQL's.",
+            "db.operation.name": (
+                "The first word of a statement, if it is one of SQL's, as people write them."
+            ),
+            "db.operation": "The first word of a statement, if it is one of SQL's, as people write them.",
             "db.system.name": "The conventions close the list.",
             "db.system": "The conventions close the list.",
             "db.response.status_code": "A code of the database's.",
