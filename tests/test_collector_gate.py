@@ -393,6 +393,46 @@ def test_points_that_become_one_are_added_up(gated: Collector) -> None:
     assert {each.description for each in found} == {"", METRICS["incident.events"].brief}
 
 
+def test_histograms_whose_buckets_do_not_fit_are_dropped(gated: Collector) -> None:
+    """Points of one identity are merged by index, which would end the collector where buckets are missing."""
+    bounds = {"timeUnixNano": "9", "count": "1", "explicitBounds": [1.0]}
+    points = [{**bounds, "bucketCounts": counts} for counts in (["1", "0"], ["0", "0", "1"], [], ["0", "1"])]
+    data = {"dataPoints": points, "aggregationTemporality": 2}
+    scopes = [
+        {
+            "scope": {"name": "opentelemetry.instrumentation.wsgi"},
+            "metrics": [{"name": "http.server.duration", "histogram": data}],
+        }
+    ]
+
+    send_json(gated, "metrics", {"resourceMetrics": [{"resource": {}, "scopeMetrics": scopes}]})
+
+    (merged,) = gated.wait_for_metrics(1)
+    assert (merged.count, merged.bounds, merged.bucket_counts) == (2, (1.0,), (1, 1))
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_each_processor_does_its_own_part(collector_path: Path, tmp_path: Path, signal: Signal) -> None:
+    """Without those that make resources and metrics anew, the entities of the resource alone are left."""
+    short = tmp_path / "short.yaml"
+    processors = "[filter/otel_incident, transform/otel_incident]"
+    short.write_text(f"service: {{pipelines: {{{signal}: {{processors: {processors}}}}}}}\n")
+    filler = Filler(WORD)
+    request = known(filler, signal)
+
+    with Collector(collector_path, tmp_path / "short", also=[GATE, short]) as collector:
+        send(collector, signal, request)
+        found = lines(collector)
+
+    entities = [
+        text
+        for group in getattr(request, request.DESCRIPTOR.fields[0].name)
+        for entity in group.resource.entity_refs
+        for text in (entity.schema_url, entity.type, *entity.id_keys, *entity.description_keys)
+    ]
+    assert canaries(found) == set(entities)
+
+
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_no_payload_makes_a_statement_fail(gated: Collector, signal: Signal) -> None:
     """A refused batch would be sent again for ever: one with every kind of value everywhere is taken."""

@@ -204,7 +204,8 @@ def test_metrics_lose_something_where_the_gate_says_so(data: MetricsData, mode: 
     passed = MetricFilter(rules)(data)
     checked = answer(encode_metrics(data), mode)
 
-    same = passed is not None and texts(encode_metrics(passed)) == texts(encode_metrics(data))
+    # as sets: of two points that came with one identity the gate makes one, and takes no text for it
+    same = passed is not None and set(texts(encode_metrics(passed))) == set(texts(encode_metrics(data)))
     assert (checked.taken == []) == (same and rules.dropped.counts() == {})
 
 
