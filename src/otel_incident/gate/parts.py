@@ -120,9 +120,13 @@ def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
 
 def bare(context: SpanContext | None) -> SpanContext:
     """A span context without foreign trace state; sampling probabilities survive: counts need them."""
-    if context is None or (state := context.trace_state) is _NO_STATE or not state:
+    if context is None:
         return context  # type: ignore[return-value]  # a root span has no parent, which upstream's types allow
-    sampling = context.trace_state.get("ot")
+    state = context.trace_state
+    exact = type(state) is TraceState  # a subclass may say that it is empty, and be none the less encoded
+    if type(context) is SpanContext and (state is _NO_STATE or (exact and not state)):
+        return context
+    sampling = state.get("ot") if exact else None
     keep = type(sampling) is str and SAMPLING.fullmatch(sampling) is not None
     return SpanContext(
         context.trace_id,

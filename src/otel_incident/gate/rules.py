@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
 
 from otel_incident.drops import Drops
 from otel_incident.gate.grammars import shape_of
+from otel_incident.guard import fail_open
 from otel_incident.policy import KEEPS_RULE, SHAPES, Drop, Filtered, Shape, is_ours, refusal
 from otel_incident.profiles import PROFILES, Profile
 from otel_incident.vocabulary import EVENTS, METRIC_OTEL_INCIDENT_POLICY_AUDITED, SCOPE_NAME, Signal
@@ -207,7 +208,7 @@ class Standard:
     def filter(self, attributes: Mapping[str, Any]) -> Filtered | None:
         """What stays and what goes; None where nothing has to go."""
         passes = self._passes
-        drops: dict[str, Drop] = {}
+        drops: dict[int, Drop] = {}  # by the key's id: equality and hash are the key's own to tell
         for key, value in attributes.items():
             # a subclass may say anything of itself: its text decides, not what its methods make of it
             name = key if type(key) is str else str.__str__(key)
@@ -215,10 +216,10 @@ class Standard:
                 continue
             drop = self._judge(name, value)
             if drop is not None:
-                drops[key] = drop
+                drops[id(key)] = drop
         if not drops:
             return None
-        kept = {key: value for key, value in attributes.items() if key not in drops}
+        kept = {key: value for key, value in attributes.items() if id(key) not in drops}
         return Filtered(kept, tuple(drops.values()))
 
     def _look_at(self, key: str) -> bool:
@@ -264,11 +265,13 @@ class GateRules:
         self.dropped = Drops(announce=False)
         self.audited = Drops(metric=METRIC_OTEL_INCIDENT_POLICY_AUDITED, announce=False)
 
+    @fail_open("gate")  # what was taken out is gone, counted or not
     def count(self, signal: Signal, drops: list[Drop]) -> None:
         """Count what was taken out."""
         if drops:
             self.dropped.record(signal, drops)
 
+    @fail_open("gate")
     def would(self, signal: Signal, drops: list[Drop]) -> None:
         """Count what strict would have taken out."""
         if drops:
