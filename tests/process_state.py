@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from otel_incident import announcements, emitter, guard, identity, pipeline
+from otel_incident import announcements, config, emitter, guard, identity, pipeline
 from tests.backend import REQUIRE
 
 # What decides, besides the OTEL_ variables, whether events leave and where identity is kept.
@@ -26,13 +26,15 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
 
 def forget_everything() -> None:
     """End the default pipeline, switch reporting on, and forget what was counted and said."""
+    config.set_config_of_process(None)
     former = pipeline.set_default_pipeline(None)
     if former is not None:
         former.shutdown()
     # SLF001: the package has no public way to forget, since no process ever wants to.
     emitter._switch.off = False  # noqa: SLF001
-    guard._state.swallowed.clear()  # noqa: SLF001
-    guard._state.said.clear()  # noqa: SLF001
+    guard.boundary.swallowed.clear()
+    guard.boundary.said.clear()
+    guard.boundary.unseen = 0
     guard.set_reraise(reraise=False)
     identity._process.forget()  # noqa: SLF001
     announcements.forget()

@@ -154,7 +154,22 @@ UNUSABLE: Final[dict[str, tuple[Callable[[Path], Path], str]]] = {
     "a file on its way": (lambda base: _file(base / "file") / "state", "Not a directory"),
     "a file system that takes none": (lambda _: Path("/proc/self/otel/state"), "No such file or directory"),
     "a link to nothing": (lambda base: _link(base / "state"), "No such file or directory"),
-    "a directory in the file's place": (lambda base: _directory(base / "state" / "key"), "Is a directory"),
+    "a directory in the file's place": (
+        lambda base: _directory(base / "state" / "key"),
+        "key in it is no regular file",
+    ),
+    "a pipe in the file's place": (
+        lambda base: _in_place(base / "state" / "key", os.mkfifo),
+        "key in it is no regular file",
+    ),
+    "a link to a device in the file's place": (
+        lambda base: _in_place(base / "state" / "key", lambda path: path.symlink_to("/dev/zero")),
+        "key in it is a link",
+    ),
+    "a link in the lock's place": (
+        lambda base: _in_place(base / "state" / ".lock", lambda path: path.symlink_to("/dev/zero")),
+        "Too many levels of symbolic links",
+    ),
 }
 
 
@@ -166,6 +181,12 @@ def _file(path: Path) -> Path:
 def _link(path: Path) -> Path:
     path.symlink_to(path.with_name("nothing"))
     return path
+
+
+def _in_place(path: Path, make_it: Callable[[Path], None]) -> Path:
+    path.parent.mkdir(mode=0o700)
+    make_it(path)
+    return path.parent
 
 
 def _directory(path: Path) -> Path:
@@ -226,14 +247,15 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names(tmp_path / "state") == []
 
 
+def unsupported(*_: object) -> None:
+    """What a file system without links or locks does."""
+    raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+
 def test_a_file_system_without_links_or_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither exists a file is still made whole, and once."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
-
-    monkeypatch.setattr(os, "link", refuse)
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(os, "link", unsupported)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
     for _ in range(2):
         assert StateDirectory(tmp_path / "state").read_or_make("key", make, is_good) == GOOD
     assert names(tmp_path / "state") == ["key"]
@@ -250,18 +272,6 @@ def test_who_comes_second_takes_the_first_one_s(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "link", late)
     assert StateDirectory(tmp_path / "state").read_or_make("key", make, is_good) == b"good of the other"
     assert names(tmp_path / "state") == ["key"]
-
-
-def test_a_lock_that_is_never_released_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process that was stopped while it held the lock does not stop the host."""
-    monkeypatch.setattr(state, "_LOCK_SECONDS", 0.05)
-    directory = tmp_path / "state"
-    directory.mkdir(0o700)
-    with (directory / ".lock").open("w") as holder:
-        fcntl.flock(holder, fcntl.LOCK_EX)
-        assert StateDirectory(directory).read_or_make("key", make, is_good) == GOOD
 
 
 def test_who_waits_for_the_lock_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,3 +327,19 @@ class _Reader:
             return int(value)
         self._problem(name, value, f"an integer from 1 to {_MAX_SETTING}", f"{default} holds")
         return default
+
+
+class _Process:
+    """What the instrumentor was given, while it is on or has been told to be off."""
+
+    config: Config | None = None
+
+
+def config_of_process() -> Config:
+    """The settings for every emitter of this process: the instrumentor's, else the environment's."""
+    return _Process.config or Config.from_env()
+
+
+def set_config_of_process(config: Config | None) -> None:
+    """Make these the settings of the process; None: those of the environment."""
+    _Process.config = config

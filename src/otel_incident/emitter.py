@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
 from otel_incident.events import Actor, Incident, IncidentEvent, epoch_milliseconds, wire_id, wire_timestamp
-from otel_incident.guard import HostLock, swallow
+from otel_incident.guard import boundary, swallow
+from otel_incident.settling import Settling
 from otel_incident.vocabulary import (
     EVENTS,
     INCIDENT_ACTION,
@@ -119,7 +119,17 @@ class Route:
         closed: Set when what is behind it was shut down; emitters then look for another one.
     """
 
-    __slots__ = ("_check", "_durations", "_events", "_new_uid", "_now", "_span_events", "_write", "closed")
+    __slots__ = (
+        "__weakref__",
+        "_check",
+        "_durations",
+        "_events",
+        "_new_uid",
+        "_now",
+        "_span_events",
+        "_write",
+        "closed",
+    )
 
     def __init__(
         self,
@@ -227,14 +237,8 @@ class _Switch:
     off: bool = False
 
 
-class _Settling(threading.local):
-    """Whether this thread is looking for a route: that logs, and a log handler may report an incident."""
-
-    active = False
-
-
 _switch: Final = _Switch()
-_settling: Final = _Settling()
+_settling: Final = Settling()
 
 
 @final
@@ -251,7 +255,7 @@ class IncidentEmitter:
         route: Where events go, resolved at the first event; for tests and the instrumentor.
     """
 
-    __slots__ = ("_lock", "_own", "_resolve", "_route")
+    __slots__ = ("_resolve", "_route")
 
     def __init__(
         self,
@@ -260,28 +264,36 @@ class IncidentEmitter:
         meter_provider: MeterProvider | None = None,
         route: Callable[[], Route | None] | None = None,
     ) -> None:
-        self._lock = HostLock()
         self._route: Route | None = None
-        self._own = logger_provider is not None or meter_provider is not None
-        self._resolve: Callable[[], Route | None] | None = route or (
-            lambda: _default_route(logger_provider, meter_provider)
-        )
+        self._resolve = route or (lambda: _default_route(logger_provider, meter_provider))
 
     def create(self, incident: Incident, *, actor: Actor | None = None, public: bool | None = None) -> None:
         """An incident was created (seed: actionCreate): `incident.create`."""
-        self.emit(IncidentEvent(action="create", incident=incident, actor=actor, public=public))
+        try:
+            self.emit(IncidentEvent(action="create", incident=incident, actor=actor, public=public))
+        except boundary.no_frame_left:
+            boundary.unseen += 1
 
     def end(self, incident: Incident, *, actor: Actor | None = None) -> None:
         """An incident was ended (seed: actionEnd): `incident.end`, with its duration in s if known."""
-        self.emit(IncidentEvent(action="end", incident=incident, actor=actor))
+        try:
+            self.emit(IncidentEvent(action="end", incident=incident, actor=actor))
+        except boundary.no_frame_left:
+            boundary.unseen += 1
 
     def restart(self, incident: Incident, *, actor: Actor | None = None) -> None:
         """An ended incident was made active again (seed: actionRestart): `incident.restart`."""
-        self.emit(IncidentEvent(action="restart", incident=incident, actor=actor))
+        try:
+            self.emit(IncidentEvent(action="restart", incident=incident, actor=actor))
+        except boundary.no_frame_left:
+            boundary.unseen += 1
 
     def change_commander(self, incident: Incident, *, actor: Actor | None = None) -> None:
         """Somebody else took over (seed: actionChangeCommander): `incident.change_commander`."""
-        self.emit(IncidentEvent(action="change_commander", incident=incident, actor=actor))
+        try:
+            self.emit(IncidentEvent(action="change_commander", incident=incident, actor=actor))
+        except boundary.no_frame_left:
+            boundary.unseen += 1
 
     def change_stage(
         self, incident: Incident, *, actor: Actor | None = None, stage_index: int | None = None
@@ -293,9 +305,12 @@ class IncidentEmitter:
             actor: Who moved it.
             stage_index: The stage it is in now, 0-based (seed: ActiveStage).
         """
-        self.emit(
-            IncidentEvent(action="change_stage", incident=incident, actor=actor, stage_index=stage_index)
-        )
+        try:
+            self.emit(
+                IncidentEvent(action="change_stage", incident=incident, actor=actor, stage_index=stage_index)
+            )
+        except boundary.no_frame_left:
+            boundary.unseen += 1
 
     def emit(self, event: IncidentEvent) -> None:
         """Report an event that was put together elsewhere, with its time and its trace context."""
@@ -304,14 +319,14 @@ class IncidentEmitter:
         try:
             route = self._route
             if route is None or route.closed:
-                if self._resolve is None:
-                    return
-                route = self._settle()
-                if route is None:
-                    return
-            route.send(event)
+                self._settle(event)
+            else:
+                route.send(event)
         except Exception as error:  # noqa: BLE001  the boundary to the host
-            swallow("emit", error)
+            try:
+                swallow("emit", error)
+            except boundary.no_frame_left:
+                boundary.unseen += 1
 
     def disable(self) -> None:
         """Stop reporting in the whole process, hooks included; what is queued is still sent."""
@@ -321,20 +336,22 @@ class IncidentEmitter:
         """Report again after `disable`; does not override an environment that has telemetry off."""
         _switch.off = False
 
-    def _settle(self) -> Route | None:
-        """The route, looked for by the first event and by the first after it was closed; None where off."""
-        if _settling.active:
-            return None
-        with self._lock:
-            if self._resolve is not None and (self._route is None or self._route.closed):
-                _settling.active = True
-                try:
+    def _settle(self, event: IncidentEvent) -> None:
+        """Look for the route and send; for the first event and the first after it was closed."""
+        if not _settling.busy.acquire(blocking=False):
+            _settling.keep(self.emit, event)
+            return
+        try:
+            try:
+                if self._route is None or self._route.closed:
                     self._route = self._resolve()
-                finally:
-                    _settling.active = False
-                if self._route is None and self._own:  # off, which does not change while the process runs
-                    self._resolve = None
-            return self._route
+                if self._route is not None:
+                    self._route.send(event)
+                _settling.send()  # before others can send by themselves: each thread's events stay in order
+            finally:
+                _settling.busy.release()
+        finally:
+            _settling.send()
 
 
 def _default_route(

@@ -5,6 +5,9 @@ to swallow: it is counted by place, said once with the exception's class and the
 raised it, and the host goes on. The exception's message is never said, since it may quote the
 host's data. `BaseException` (exits, interrupts, cancellations) always passes.
 
+The host may be at the end of its stack: swallowing needs few frames, never raises, and where there is
+not one frame left for it, whoever calls catches `boundary.no_frame_left` and adds one to `boundary.unseen`.
+
 Tests switch `reraise` on, so that nothing that production swallows hides there.
 
 Two things that could hurt a host without an exception live here too: a line in its log (`say`) and
@@ -13,14 +16,11 @@ a lock (`HostLock`).
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
 import weakref
-from collections import Counter
 from functools import wraps
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, final
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ R = TypeVar("R")
 
 LOCK_SECONDS: Final = 5.0
 
-_PACKAGE: Final = PurePath(__file__).parent
+_PACKAGE: Final = __file__.removesuffix("guard.py")
 _logger: Final = logging.getLogger("otel_incident")
 
 
@@ -60,9 +60,11 @@ class HostLock:
             raise TimeoutError
 
     def __exit__(self, *_: object) -> None:
-        """Give it back; a child forked in between has nothing to give back."""
-        with contextlib.suppress(RuntimeError):
+        """Give it back, with no more of the stack than taking it needed."""
+        try:  # noqa: SIM105  it would take more of the stack
             self._lock.release()
+        except RuntimeError:  # a child forked in between has nothing to give back
+            pass
 
     def renew(self) -> None:
         """Forget who holds it."""
@@ -80,43 +82,71 @@ def _renew_locks() -> None:
 os.register_at_fork(after_in_child=_renew_locks)
 
 
-class _State:
-    """What the boundary remembers: counts by place, what was said, and whether tests want it raised."""
+class _Boundary:
+    """What the boundary remembers.
 
-    __slots__ = ("lock", "reraise", "said", "swallowed")
+    Attributes:
+        swallowed: Errors by place.
+        unseen: Errors for which there was no frame left; their place is not known.
+        no_frame_left: What to catch around `swallow`; nothing where tests want errors raised.
+        said: What was said.
+        reraise: Whether tests want errors raised.
+        lock: For the two collections.
+    """
+
+    __slots__ = ("lock", "no_frame_left", "reraise", "said", "swallowed", "unseen")
 
     def __init__(self) -> None:
         self.lock = HostLock()
-        self.swallowed: Counter[Place] = Counter()
+        self.swallowed: dict[Place, int] = {}
+        self.unseen = 0
+        self.no_frame_left: tuple[type[RecursionError], ...] = (RecursionError,)
         self.said: set[tuple[Place, str]] = set()
         self.reraise = False
 
 
-_state: Final = _State()
+boundary: Final = _Boundary()
+"""That of this process. Its attributes are read and written without a call, which would need a frame."""
 
 
 def swallow(place: Place, error: Exception) -> None:
     """Take an error of ours out of the host's way: count it, say it once, re-raise it in tests only."""
-    if _state.reraise:
+    if boundary.reraise:
         raise error
+    try:
+        _count_and_say(place, error)
+    except Exception:  # noqa: BLE001  it is about the stack's end, or about the lock; there is nobody to tell
+        boundary.unseen += 1
+
+
+def _count_and_say(place: Place, error: Exception) -> None:
     where = f"{type(error).__name__} at {_our_line(error)}"
-    with _state.lock:
-        _state.swallowed[place] += 1
-        first = (place, where) not in _state.said
-        _state.said.add((place, where))
-    if first:
-        say(
-            "An internal error (%s) was swallowed in %s; the host is not affected, the event may be missing. "
-            "Please report this line.",
-            where,
-            place,
-        )
+    with boundary.lock:
+        boundary.swallowed[place] = boundary.swallowed.get(place, 0) + 1
+        first = (place, where) not in boundary.said
+        boundary.said.add((place, where))
+    line = (
+        "An internal error (%s) was swallowed in %s; the host is not affected, the event may be missing. "
+        "Please report this line."
+    )
+    if first and not _say(line, where, place):
+        boundary.said.discard((place, where))  # for the next time, when there is more of the stack
 
 
 def say(message: str, *arguments: object) -> None:
     """Log one warning; what a log handler of the host's raises stays there."""
-    with contextlib.suppress(Exception):
-        _logger.warning(message, *arguments, stacklevel=2)
+    _say(message, *arguments)
+
+
+def _say(message: str, *arguments: object) -> bool:
+    """Whether the stack was deep enough for it."""
+    try:
+        _logger.warning(message, *arguments, stacklevel=3)
+    except RecursionError:
+        return False
+    except Exception:  # noqa: BLE001, S110  a handler of anybody's; to say that would be to ask it again
+        pass
+    return True
 
 
 def fail_open(place: Place) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
@@ -128,7 +158,10 @@ def fail_open(place: Place) -> Callable[[Callable[P, R]], Callable[P, R | None]]
             try:
                 return function(*args, **kwargs)
             except Exception as error:  # noqa: BLE001  this is the boundary
-                swallow(place, error)
+                try:
+                    swallow(place, error)
+                except boundary.no_frame_left:
+                    boundary.unseen += 1
                 return None
 
         return guarded
@@ -138,13 +171,14 @@ def fail_open(place: Place) -> Callable[[Callable[P, R]], Callable[P, R | None]]
 
 def swallowed() -> dict[Place, int]:
     """How many errors each place has swallowed in this process."""
-    with _state.lock:
-        return dict(_state.swallowed)
+    with boundary.lock:
+        return dict(boundary.swallowed)
 
 
 def set_reraise(*, reraise: bool) -> bool:
     """Choose whether errors pass (tests) or are swallowed (production); returns the setting before."""
-    before, _state.reraise = _state.reraise, reraise
+    before, boundary.reraise = boundary.reraise, reraise
+    boundary.no_frame_left = () if reraise else (RecursionError,)
     return before
 
 
@@ -153,8 +187,8 @@ def _our_line(error: Exception) -> str:
     line = "an unknown line"
     frame = error.__traceback__
     while frame is not None:
-        path = PurePath(frame.tb_frame.f_code.co_filename)
-        if path.is_relative_to(_PACKAGE):
-            line = f"{path.relative_to(_PACKAGE).as_posix()}:{frame.tb_lineno}"
+        path = frame.tb_frame.f_code.co_filename
+        if path.startswith(_PACKAGE):
+            line = f"{path.removeprefix(_PACKAGE).replace(os.sep, '/')}:{frame.tb_lineno}"
         frame = frame.tb_next
     return line

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 # upstream hides this module from type checkers, so its class is Any to them
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from otel_incident.config import Config
+from otel_incident.config import Config, set_config_of_process
 from otel_incident.guard import fail_open, say, swallow
 
 if TYPE_CHECKING:
@@ -52,10 +52,13 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
     def _start(self, logger_provider: Any = None, meter_provider: Any = None, **options: Any) -> None:
         options.pop("tracer_provider", None)  # what a generic caller hands to every instrumentor
         config = Config.from_env(options=options)
+        set_config_of_process(config)
         if config.off:
             from otel_incident.announcements import announce  # noqa: PLC0415  off loads as little as it can
 
             announce(config)
+            if "otel_incident.pipeline" in sys.modules:  # an emitter of the host's was before us
+                sys.modules["otel_incident.pipeline"].set_default_pipeline(None)
             if config.gate_alone:
                 self._gate(config)
             return
@@ -119,6 +122,7 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         if self._activation is not None:
             self._activation.uninstall()
             self._activation = None
+        set_config_of_process(None)
         from otel_incident.pipeline import set_default_pipeline  # noqa: PLC0415  off loads as little as it can
 
         pipeline = set_default_pipeline(None)

@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import logging
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, Final, final
 
 from opentelemetry._logs import NoOpLogger
@@ -21,7 +22,7 @@ from opentelemetry.metrics import get_meter_provider
 
 from otel_incident import records
 from otel_incident.announcements import announce
-from otel_incident.config import Config
+from otel_incident.config import config_of_process
 from otel_incident.drops import Drops
 from otel_incident.emitter import Route, new_ulid
 from otel_incident.ending import ending
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider as ApiLoggerProvider
     from opentelemetry.metrics import MeterProvider
 
+    from otel_incident.config import Config
     from otel_incident.emitter import Write
     from otel_incident.exporters import BoundedBatchProcessor
 
@@ -55,7 +57,7 @@ class Pipeline:
         write: Hands events to this instead of either.
         meter_provider: For the metrics; default the global one.
         host_distribution: Says, once an event comes, which distribution the hooks matched.
-        strict: Raise on the first drop, for tests.
+        strict: For tests: raise on the first drop, and take the events of emitters with other providers too.
         now: The clock, ns since the epoch.
         new_uid: Makes `log.record.uid` from the time.
     """
@@ -83,6 +85,7 @@ class Pipeline:
         self._given_write = write
         self._own_write: Write | None = None
         self._route: Route | None = None
+        self._beside: weakref.WeakSet[Route] = weakref.WeakSet()
         self._closed = False
         self._lock = HostLock()
         announce(config)
@@ -98,12 +101,27 @@ class Pipeline:
                 self._route = self._build()
             return self._route
 
+    def route_beside(
+        self, logger_provider: ApiLoggerProvider | None, meter_provider: MeterProvider | None
+    ) -> Route | None:
+        """The route of an emitter with providers of its own, for which the same settings hold."""
+        if self._strict:
+            return self.route()
+        beside = Pipeline(self._config, logger_provider=logger_provider, meter_provider=meter_provider)
+        route = beside.route()
+        if route is not None:
+            with self._lock:
+                self._beside.add(route)
+        return route
+
     def reroute(self) -> None:
         """Let emitters look for their route again, because another pipeline is the process's own now."""
         with self._lock:
             route, self._route = self._route, None
-        if route is not None:
-            route.closed = True
+            routes = [*self._beside] if route is None else [route, *self._beside]
+            self._beside.clear()
+        for each in routes:
+            each.closed = True
 
     def force_flush(self) -> bool:
         """Deliver what is queued, in the caller's thread."""
@@ -186,11 +204,11 @@ _default: Pipeline | None = None
 
 
 def default_pipeline() -> Pipeline:
-    """The pipeline of this process, configured by its environment unless the instrumentor set another."""
+    """The pipeline of this process, with its settings unless the instrumentor set another."""
     global _default  # noqa: PLW0603  one for the process, as the SDK's own providers
     with _default_lock:
         if _default is None:
-            _default = Pipeline(Config.from_env())
+            _default = Pipeline(config_of_process())
         return _default
 
 
@@ -210,4 +228,4 @@ def default_route(
     """The route of an `IncidentEmitter` that was given nothing, or providers of the caller's."""
     if logger_provider is None and meter_provider is None:
         return default_pipeline().route()
-    return Pipeline(Config.from_env(), logger_provider=logger_provider, meter_provider=meter_provider).route()
+    return default_pipeline().route_beside(logger_provider, meter_provider)

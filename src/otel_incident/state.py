@@ -1,9 +1,16 @@
 """The state directory: what must outlive a restart, kept so that several workers agree on it.
 
 Two files: `diagnostic-id`, the id of the installation, and `key`, the secret of the id hashes. Each
-is made once: written beside its place, flushed to disk, and linked into place under a lock, so that
-workers which start at the same moment all read the same one and a crash leaves none half-written.
-A file that cannot be read as what it should be is set aside and kept, never deleted.
+is made once: written beside its place, flushed to disk, and linked into place, so that workers which
+start at the same moment all read the same one and a crash leaves none half-written. A file that cannot
+be read as what it should be is set aside and kept, never deleted; what is no file is left alone.
+
+This happens on the host's thread, at the first event. So the lock around it is waited for shortly and then
+done without: a link is made by one alone, whoever holds the lock, and the others read what he linked. To
+keep the event until the lock is free would spare nothing and need a thread; an identity made up for the
+meantime would be a second one. Without the lock two more things are told apart that cannot collide with it:
+what was set aside is put back if somebody had just repaired it, and where a file system has no links a
+file is created in its place by one alone.
 
 What is ours is 0700 / 0600. A directory that is not ours alone (a mounted volume, 2775) is not
 changed: we make a 0700 folder of our own in it.
@@ -29,7 +36,9 @@ if TYPE_CHECKING:
 _OWN_FOLDER: Final = "otel-incident"
 # File systems that end with the container or the machine, as /proc/self/mountinfo names them.
 _EPHEMERAL: Final = frozenset({"overlay", "tmpfs", "ramfs", "aufs"})
-_LOCK_SECONDS: Final = 2.0  # a process that was stopped while it held the lock must not stop others
+_LOCK_SECONDS: Final = 0.1  # for each of the two files, on the host's thread
+_MOST_BYTES: Final = 4096  # of a file of ours, which holds some forty
+_READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _ESCAPED: Final = re.compile(
     r"\\([0-7]{3})"
 )  # how mountinfo writes a space, a tab, a line break, a backslash
@@ -73,19 +82,26 @@ class StateDirectory:
             content = _read(path)
             if content is not None and is_valid(content):
                 return content
-            with _locked(path.with_name(".lock")):
+            with _locked(path.with_name(".lock")) as alone:
                 content = _read(path)
                 if content is not None and is_valid(content):
                     return content
-                if content is not None:
-                    path.rename(path.with_name(f"{name}.unreadable-{time.time_ns()}"))
-                return _place(path, make())
+                with _draft(path, make()) as draft:
+                    if content is not None:
+                        _set_aside(path, is_valid)
+                    content = _place(draft, path, alone=alone)
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise StateDirectoryError(
                 f"The state directory {self._configured} cannot be used ({why}): make it writable for this "
                 "process, or set OTEL_INCIDENT_STATE_DIR to a directory that is."
             ) from error
+        if is_valid(content):
+            return content
+        raise StateDirectoryError(
+            f"The state directory {self._configured} cannot be used: another process writes something else "
+            f"into {name}."
+        )
 
     def peek(self, name: str, is_valid: Callable[[bytes], bool]) -> bytes | None:
         """The content of the file `name` if it is there and valid; makes and changes nothing."""
@@ -127,14 +143,16 @@ def _is_private(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; where that cannot be had in time, the link alone must do."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold an exclusive lock on a file, or not, if it cannot be had in time; which of the two is yielded."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + _LOCK_SECONDS
-        while not _try_lock(descriptor) and time.monotonic() < deadline:
+        alone = _try_lock(descriptor)
+        while not alone and time.monotonic() < deadline:
             time.sleep(0.01)
-        yield
+            alone = _try_lock(descriptor)
+        yield alone
     finally:
         # closing alone would leave it locked for as long as a child lives that was forked meanwhile
         with contextlib.suppress(OSError):
@@ -154,31 +172,77 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
+    """The beginning of a file, None where there is none; a link, a pipe or a device is an OSError."""
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, _READING)
     except FileNotFoundError:
         return None
-
-
-def _place(path: Path, content: bytes) -> bytes:
-    """Put a whole file in its place, or take the one that another process put there first."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.EINVAL, f"{path.name} in it is a link") from error
+        raise
     try:
-        try:
-            os.write(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return path.read_bytes()
-        except OSError:  # a file system without hard links: under the lock a rename is as good
-            draft.rename(path)
-        return content
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.read(descriptor, _MOST_BYTES)
+    finally:
+        os.close(descriptor)
+    raise OSError(errno.EINVAL, f"{path.name} in it is no regular file")
+
+
+@contextlib.contextmanager
+def _draft(path: Path, content: bytes) -> Iterator[Path]:
+    """A whole file beside its place, on the disk; gone afterwards."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns()}")
+    try:
+        _write(draft, content)
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Make a file that nobody else has made, and flush it to disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _set_aside(path: Path, is_valid: Callable[[bytes], bool]) -> None:
+    """Move a file out of the way that is not valid; one that is, because it was just repaired, goes back."""
+    aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
+    try:
+        path.rename(aside)
+        content = _read(aside)
+    except FileNotFoundError:  # another process did it
+        return
+    if content is None or not is_valid(content):
+        return
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        return
+    except OSError:
+        aside.rename(path)
+    else:
+        aside.unlink()
+
+
+def _place(draft: Path, path: Path, *, alone: bool) -> bytes:
+    """Put a draft in its place; what is there then, which another process may have put there first."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links: under the lock a rename is as good
+        if alone:
+            draft.rename(path)
+        else:
+            with contextlib.suppress(FileExistsError):
+                _write(path, _read(draft) or b"")
+    return _read(path) or b""
 
 
 def ephemeral_mount(path: Path, mountinfo: str) -> str:

@@ -1,0 +1,214 @@
+"""What is reported while the first event looks for its route: nobody waits, and nothing is lost."""
+
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_incident import emitter as emitter_module
+from otel_incident import settling
+from otel_incident.emitter import IncidentEmitter, Route
+from otel_incident.events import Incident, IncidentEvent
+from otel_incident.guard import set_reraise, swallowed
+from otel_incident.pipeline import default_pipeline
+from otel_incident.records import through_api
+from tests.emitting import Emitting
+from tests.otlp_receiver import OtlpReceiver
+
+# Python warns of forks beside threads, of which these tests make one on purpose.
+FORKS: Final = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
+
+@pytest.fixture
+def host() -> Iterator[Emitting]:
+    """Providers that keep what comes."""
+    host = Emitting()
+    yield host
+    host.close()
+
+
+def looking(host: Emitting, meanwhile: Callable[[], object]) -> IncidentEmitter:
+    """An emitter whose first look for a route takes as long as something else."""
+    meter = host.meter_provider.get_meter("tests")
+    logger = host.logger_provider.get_logger("tests")
+
+    def resolve() -> Route:
+        if not looked:
+            looked.append(1)
+            meanwhile()
+        return Route(write=through_api(logger), meter=meter, check=lambda _, attributes, __: attributes)
+
+    looked: list[int] = []
+    return IncidentEmitter(route=resolve)
+
+
+def ids(host: Emitting) -> list[object]:
+    """The incidents of the events, in the order in which they went out."""
+    return [each["incident.id"] for each in host.attributes()]
+
+
+def test_a_signal_handler_may_report(host: Emitting) -> None:
+    """An event of a handler that interrupts the first one follows it, with its own time and trace."""
+    handled: list[int] = []
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
+    spans: list[Any] = []
+
+    def handle(*_: object) -> None:
+        with tracer.start_as_current_span("the signal") as span:
+            spans.append(span.get_span_context())
+            emitter.end(Incident(id=2))
+        handled.append(time.time_ns())
+
+    emitter = looking(host, lambda: signal.raise_signal(signal.SIGUSR1))
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        emitter.create(Incident(id=1))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert host.names() == ["incident.create", "incident.end"]
+    first, second = (each.log_record for each in host.records())
+    assert (first.trace_id, second.trace_id) == (0, spans[0].trace_id)
+    assert second.span_id == spans[0].span_id
+    assert second.timestamp is not None
+    assert second.timestamp <= handled[0] <= (second.observed_timestamp or 0)
+
+
+def test_what_was_kept_keeps_the_time_that_the_host_gave(host: Emitting) -> None:
+    """A time that came with the event stays."""
+    event = IncidentEvent(action="end", incident=Incident(id=2), timestamp=5)
+    emitter = looking(host, lambda: emitter.emit(event))
+    emitter.create(Incident(id=1))
+    assert [each.log_record.timestamp for each in host.records()][1] == 5
+
+
+def test_other_threads_do_not_wait(host: Emitting) -> None:
+    """While one thread looks the others return at once; what they reported goes out when it has found."""
+    found, looked = threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        looked.set()
+        assert found.wait(30)
+
+    emitter = looking(host, meanwhile)
+    first = threading.Thread(target=emitter.create, args=(Incident(id=1),))
+    first.start()
+    assert looked.wait(30)
+    for number in (2, 3):
+        other = threading.Thread(target=emitter.create, args=(Incident(id=number),))
+        other.start()
+        other.join(30)
+        assert not other.is_alive()
+    assert host.records() == []
+    found.set()
+    first.join(30)
+    assert ids(host) == ["1", "2", "3"]
+
+
+def test_other_emitters_do_not_wait(host: Emitting) -> None:
+    """An emitter that would have to look for itself leaves that to the one who looks, once he is done."""
+    other = looking(host, lambda: None)
+
+    def meanwhile() -> None:
+        other.create(Incident(id=2))
+        other.create(Incident(id=3))
+
+    emitter = looking(host, meanwhile)
+    emitter.create(Incident(id=1))
+    assert ids(host) == ["1", "2", "3"]
+
+
+def test_what_comes_at_the_very_end_is_sent(host: Emitting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One who finds the search over only after he has left his event sends it himself."""
+    emitter = looking(host, lambda: None)
+    monkeypatch.setattr(emitter_module, "_settling", ended := settling.Settling())
+    ended.keep(emitter.emit, IncidentEvent(action="create", incident=Incident(id=1)))
+    assert ids(host) == ["1"]
+
+
+def test_a_search_that_fails_costs_what_was_kept_and_counts_it() -> None:
+    """Where no route can be had each event is counted as one that went wrong."""
+    set_reraise(reraise=False)
+
+    def resolve() -> Route:
+        if not looked:
+            looked.append(1)
+            emitter.create(Incident(id=2))
+            emitter.create(Incident(id=3))
+        raise ValueError
+
+    looked: list[int] = []
+    emitter = IncidentEmitter(route=resolve)
+    emitter.create(Incident(id=1))
+    assert swallowed() == {"emit": 3}
+
+
+def test_more_than_can_be_kept_is_counted(
+    host: Emitting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Memory is bounded: what comes beyond that is lost, counted and said once."""
+    set_reraise(reraise=False)
+    monkeypatch.setattr(settling, "MAX_KEPT", 2)
+
+    def meanwhile() -> None:
+        for number in range(2, 7):
+            emitter.create(Incident(id=number))
+
+    emitter = looking(host, meanwhile)
+    emitter.create(Incident(id=1))
+    assert ids(host) == ["1", "2", "3"]
+    assert swallowed() == {"emit": 3}
+    (line,) = caplog.messages
+    assert line.startswith("An internal error (OverflowError at settling.py:")
+
+
+@FORKS
+def test_a_child_forked_meanwhile_looks_for_itself(host: Emitting) -> None:
+    """A worker forked while a thread of its parent looks has neither its search nor what was kept."""
+    found, looked = threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        looked.set()
+        assert found.wait(30)
+
+    emitter = looking(host, meanwhile)
+    thread = threading.Thread(target=emitter.create, args=(Incident(id=1),))
+    thread.start()
+    assert looked.wait(30)
+    emitter.create(Incident(id=2))
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            looking(host, lambda: None).create(Incident(id=3))
+            status = 0 if ids(host) == ["3"] else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    found.set()
+    thread.join(30)
+    assert ids(host) == ["1", "2"]
+
+
+def test_a_state_directory_that_is_locked_costs_no_event(
+    receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With its lock held by another process the first event leaves, with the identity that is kept."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint)
+    monkeypatch.setenv("OTEL_INCIDENT_SERVER_VERSION", "1")
+    directory = tmp_path / "state"
+    directory.mkdir(0o700)
+    with (directory / ".lock").open("w") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        IncidentEmitter().create(Incident(id="payments-outage"))
+    assert default_pipeline().force_flush()
+    (event,) = receiver.wait_for_events(1)
+    assert event.resource["incident.diagnostic.id"] == (directory / "diagnostic-id").read_text().strip()
+    assert len((directory / "key").read_bytes()) == 32
