@@ -115,11 +115,12 @@ def test_reading_the_row_again_forgets_what_was_not_saved(reported: list[Inciden
 
 
 def test_a_row_that_is_read_again_is_still_new(reported: list[IncidentEvent]) -> None:
-    """A host that reads back what it has just made, then sets the commander, completes the creation."""
-    made = model("Incident").objects.create()
-    made.refresh_from_db()
-    made.commander = user("sam")
-    made.save()
+    """In the transaction that makes it, a host that reads it back, then sets the commander, completes it."""
+    with transaction.atomic():
+        made = model("Incident").objects.create()
+        made.refresh_from_db()
+        made.commander = user("sam")
+        made.save()
     assert actions(reported) == ["create"]
 
 

@@ -1,6 +1,7 @@
 """Who did it in Django: the request's user, as far as the host has looked at him, without a query of ours."""
 
 import base64
+import contextvars
 import importlib
 import re
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connection
+from django.db.models import signals
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
@@ -159,6 +161,33 @@ def test_what_goes_on_after_the_request_is_nobodys(reported: list[IncidentEvent]
 
     async_to_sync(scenario)()
     assert [(event.action, event.actor) for event in reported] == [("end", None)]
+
+
+def test_what_a_request_leaves_behind_in_its_thread_is_nobodys(
+    reported: list[IncidentEvent], pk: Any
+) -> None:
+    """A context that was copied in a synchronous view outlives the request, and is of nobody then."""
+    left: list[contextvars.Context] = []
+
+    def leave(**_: Any) -> None:
+        left.append(contextvars.copy_context())
+
+    def restart() -> None:
+        incident = model("Incident").objects.get(pk=pk)
+        incident.status = 1
+        incident.save()
+
+    who = user("sam")
+    signals.post_save.connect(leave, sender=model("Incident"))
+    try:
+        client(who).post(f"/seen/{pk}")
+    finally:
+        signals.post_save.disconnect(leave, sender=model("Incident"))
+    left[0].run(restart)
+    assert [(event.action, event.actor) for event in reported] == [
+        ("end", Actor(id=who.pk, roles=("end_user",))),
+        ("restart", None),
+    ]
 
 
 def test_a_hook_can_name_who_did_it(ops: None) -> None:

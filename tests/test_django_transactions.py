@@ -203,23 +203,6 @@ def test_a_host_that_fails_after_its_save_in_a_transaction_has_not_saved(
     assert reported == []
 
 
-def test_a_failing_callback_of_the_host_delays_an_event_to_the_next_save(
-    reported: list[IncidentEvent], incident: Any
-) -> None:
-    """Django skips the callbacks after one that raises; the instance still knows what was not said."""
-
-    def fail() -> None:
-        raise Refused
-
-    with suppress(Refused), transaction.atomic():
-        transaction.on_commit(fail)
-        incident.status = 4
-        incident.save()
-    assert reported == []
-    incident.save(update_fields=["status"])
-    assert said(reported) == [("end", incident.pk)]
-
-
 def test_transactions_by_hand_are_said_to_be_invisible(
     reported: list[IncidentEvent], incident: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

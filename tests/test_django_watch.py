@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 from django.core.handlers.base import BaseHandler
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, signals
 
 from otel_incident import guard
@@ -15,6 +16,9 @@ from otel_incident.hooks.spec import HookFile, parse
 from tests.django_host import CASES, INCIDENTS, actions, model, said, script, watching
 
 pytestmark = pytest.mark.usefixtures("ops")
+
+
+DATABASE: Final = ("run_and_clear_commit_hooks", "savepoint", "savepoint_rollback")
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> str:
@@ -222,6 +226,7 @@ def patched() -> list[Any]:
         vars(Model)["refresh_from_db"],
         vars(BaseHandler)["get_response"],
         vars(BaseHandler)["get_response_async"],
+        *(vars(BaseDatabaseWrapper)[name] for name in DATABASE),
     ]
 
 
@@ -235,7 +240,7 @@ def test_uninstalling_restores_everything(ops: None) -> None:
             assert receivers() != connected
             model("Incident").objects.create()
             assert actions(reported) == ["create"]
-        assert [now is then for now, then in zip(patched(), before, strict=True)] == [True] * 4
+        assert [now is then for now, then in zip(patched(), before, strict=True)] == [True] * 7
         assert receivers() == connected
         model("Incident").objects.create()
         assert actions(reported) == ["create"]

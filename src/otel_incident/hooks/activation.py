@@ -15,6 +15,7 @@ import wrapt
 from otel_incident.errors import HookFileError
 from otel_incident.guard import fail_open
 from otel_incident.hooks.calls import CallWatch
+from otel_incident.hooks.django_commits import DjangoCommits
 from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
 from otel_incident.hooks.spec import HookFile, load, presets
@@ -61,6 +62,7 @@ class Activation:
         self._forbid = forbid
         self._matched: list[HookFile] = []
         self._requests = DjangoRequests()
+        self._commits = DjangoCommits()
         self._watches: list[CallWatch | ModelWatch] = []
         self._active = False
 
@@ -80,6 +82,7 @@ class Activation:
         fail_open("hook")(self._requests.uninstall)()
         while self._watches:
             fail_open("hook")(self._watches.pop().uninstall)()
+        fail_open("hook")(self._commits.uninstall)()
 
     def host_distribution(self) -> str:
         """The distribution of the first host that a hook matched, "" if none says one."""
@@ -97,6 +100,8 @@ class Activation:
             self._forbid(file.content)
         for hook in file.hooks:
             kind = CallWatch if hook.kind == "call" else ModelWatch
+            if kind is ModelWatch:
+                self._commits.install()
             watch = kind(file, hook, self._sink, self._note)
             self._watches.append(watch)
             watch.install()

@@ -51,4 +51,4 @@ def actor_of(hook: Hook, roots: Mapping[str, object]) -> Actor | None:
 
 def _truth(path: Path | None, roots: Mapping[str, object]) -> bool | None:
     value = path.resolve(roots) if path is not None else None
-    return value if isinstance(value, bool) else None
+    return value if type(value) is bool else None  # what a value says of its class may raise

@@ -2,8 +2,8 @@
 
 Watching the row instead of functions catches every way a host changes it through instances: views,
 the admin, commands, background jobs. What a row was before is remembered when it is loaded
-(`post_init`) and compared when it is saved (`post_save`); the events wait for the transaction and
-vanish with it, with a savepoint too, since Django drops their callbacks.
+(`post_init`) and compared when it is saved (`post_save`, before the host's own receivers, which may
+save again); the events wait for the transaction and vanish with it (`django_commits`).
 
 Blind by nature: `QuerySet.update`, `bulk_*`, raw SQL, transactions by hand without autocommit, and
 fields that were deferred when the row was loaded, since then nobody knows what they were.
@@ -23,7 +23,9 @@ from opentelemetry.context import get_current
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
-from otel_incident.hooks.django_rows import Change, Memory, held, pending, stored, wait
+from otel_incident.hooks.django_commits import Change, pending, wait
+from otel_incident.hooks.django_rows import Memory, held, plain, stored
+from otel_incident.hooks.ended_spans import on_recording_span
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.patching import wrap
 from otel_incident.hooks.transitions import Fields, created_actions, transitions
@@ -158,6 +160,7 @@ class ModelWatch:
         for signal, receiver in zip((signals.post_init, signals.post_save), self._receivers, strict=True):
             signal.connect(receiver, sender=sender, weak=False)
             self._undo.append(partial(signal.disconnect, receiver, sender=sender))
+        _put_first(signals.post_save, self._receivers[1])
 
     def _await_descendants(self) -> None:
         """Django's signals are those of one class; a proxy's or a child's rows are incidents, too."""
@@ -185,14 +188,14 @@ class ModelWatch:
     # -- watching
 
     def _loaded(self, instance: Any, **_: Any) -> None:
-        self._memory.keep(instance, held(instance, self._watched), fresh=False)
+        self._memory.keep(instance, plain(held(instance, self._watched), self._watched))
 
     def _refreshed(self, instance: Any, fields: object) -> None:
-        known, fresh = self._memory.of(instance)
-        values = held(instance, self._watched)
+        values = plain(held(instance, self._watched), self._watched)
         if fields is not None:  # some fields only, or a deferred one that the host has just looked at
-            values = {**known, **self._among(values, fields if isinstance(fields, Collection) else ())}
-        self._memory.keep(instance, values, fresh=fresh)
+            read = self._among(values, fields if isinstance(fields, Collection) else ())
+            values = {**self._memory.of(instance), **read}
+        self._memory.keep(instance, values)
 
     def _saved(
         self, instance: Any, *, created: bool, raw: bool, using: str, update_fields: Any, **_: Any
@@ -201,7 +204,7 @@ class ModelWatch:
             return
         values = held(instance, self._watched)
         if raw:  # a fixture is loaded: data, not an action
-            self._memory.keep(instance, values, fresh=False)
+            self._memory.keep(instance, plain(values, self._watched))
             return
         from django.db import transaction  # noqa: PLC0415  the host's library, which is at work
 
@@ -215,14 +218,14 @@ class ModelWatch:
             after, fresh = stored(values, self._watched), True
             actions = created_actions(self._fields, after)
         else:
-            known, fresh = (waiting.after, waiting.fresh) if waiting else self._memory.of(instance)
-            before = stored(known, self._watched)
+            fresh = waiting is not None and waiting.fresh
+            before = stored(waiting.after if waiting else self._memory.of(instance), self._watched)
             written = values if update_fields is None else self._among(values, update_fields)
             kept = {name: value for name, value in before.items() if name not in written}
             after = kept | stored(written, self._watched)
             actions = transitions(self._fields, before, after, fresh=fresh)
         if not actions and waiting is None:
-            self._memory.keep(instance, after, fresh=fresh)
+            self._memory.keep(instance, after)
             return
         events = self._events(instance, actions, after) if actions else ()
         committed = partial(self._committed, weakref.ref(instance))
@@ -241,9 +244,8 @@ class ModelWatch:
     ) -> tuple[IncidentEvent, ...]:
         hook, now, context = self._hook, time.time_ns(), get_current()
         roots = {"self": instance, "user": request_user()}
-        active = None
-        if self._fields.lifecycle and self._fields.lifecycle in after:
-            active = after[self._fields.lifecycle] not in hook.closed
+        closed = self._fields.is_closed(after)
+        active = None if closed is None else not closed
         incident = incident_of(hook, roots, active=active, localise=_in_time_zone)
         stage = after.get(self._fields.stage)
         return tuple(
@@ -254,10 +256,10 @@ class ModelWatch:
     def _committed(self, instance: Callable[[], Any], change: Change) -> None:
         saved = instance()
         if saved is not None:
-            self._memory.keep(saved, change.after, fresh=change.fresh)
+            self._memory.keep(saved, change.after)
         if self._active:
             for event in change.events:
-                self._sink(event)
+                self._sink(on_recording_span(event))
 
     def _say_unseen(self) -> None:
         if not self._said_unseen:
@@ -266,6 +268,18 @@ class ModelWatch:
                 "%s was saved without autocommit and outside `atomic()`; Django tells nobody of such a "
                 "commit, so changes like this are not reported. This is said once."
             )
+
+
+def _put_first(signal: Any, receiver: object) -> None:
+    """Have Django call a receiver of ours before the host's.
+
+    It calls them in the order in which they were connected: one of the host's that came earlier may
+    save the row again, which would then be said before its creation, or raise, and ours is skipped.
+    """
+    with signal.lock:
+        ours = [each for each in signal.receivers if each[1] is receiver]
+        signal.receivers = ours + [each for each in signal.receivers if each[1] is not receiver]
+        signal.sender_receivers_cache.clear()
 
 
 def _descendants(model: Any) -> Iterator[Any]:

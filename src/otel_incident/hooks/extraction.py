@@ -36,11 +36,17 @@ def incident_of(
     found: dict[str, Any] = {key: path.resolve(roots) for key, path in hook.incident.items()}
     if active is not None:
         found["active"] = active
-    created = found.get("created_at")
-    if localise is not None and isinstance(created, datetime) and created.tzinfo is None:
-        found["created_at"] = localise(created)
+    if localise is not None and issubclass(type(found.get("created_at")), datetime):
+        found["created_at"] = _localised(found["created_at"], localise)
     # what is absent takes the default of `Incident`: nothing, or 0 items
     return Incident(id=found.pop("id"), **{key: value for key, value in found.items() if value is not None})
+
+
+def _localised(value: datetime, localise: Callable[[datetime], datetime]) -> datetime | None:
+    try:
+        return localise(value) if value.tzinfo is None else value
+    except Exception:  # noqa: BLE001  a host's own kind of datetime may raise anything; then it is absent
+        return None
 
 
 def event_of(

@@ -1,7 +1,8 @@
 """Which actions a change of a row's fields means: a pure decision, the same for every ORM.
 
 Between open values nothing is said of the lifecycle, between closed ones neither. Setting the first
-commander or stage of a row that has just been made completes its creation and is no change.
+commander or stage of a row in the transaction that makes it completes its creation and is no change.
+Values may be objects of the host's: where they cannot be compared, nothing is said of that field.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Fields:
         """Whether a row with these values has ended; None where that is not known."""
         if not self.lifecycle or self.lifecycle not in values:
             return None
-        return values[self.lifecycle] in self.closed
+        same = [_same(values[self.lifecycle], value) for value in self.closed]
+        return True if True in same else None if None in same else False
 
 
 def created_actions(fields: Fields, after: Mapping[str, Any]) -> tuple[Action, ...]:
@@ -58,7 +60,7 @@ def transitions(
         fields: Which fields are watched.
         before: What they were, as far as it is known: what is not known has not changed.
         after: What they are.
-        fresh: Whether the row was made by the same instance or in the same transaction.
+        fresh: Whether the row was made in the same transaction.
     """
     was, is_now = fields.is_closed(before), fields.is_closed(after)
     known = was is not None and is_now is not None
@@ -77,6 +79,16 @@ def transitions(
 
 
 def _changed(field: str, before: Mapping[str, Any], after: Mapping[str, Any], *, fresh: bool) -> bool:
-    if not field or field not in before or field not in after or before[field] == after[field]:
+    if not field or field not in before or field not in after:
+        return False
+    if _same(before[field], after[field]) is not False:
         return False
     return not (fresh and before[field] is None)
+
+
+def _same(one: Any, other: Any) -> bool | None:
+    """Whether two values are equal; None where a host's own comparison fails."""
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001  a host's value may raise anything; then it is not known
+        return None

@@ -1,0 +1,172 @@
+"""What was saved in Django waits for its transaction, and hears of the commit before the host's callbacks.
+
+Django keeps callbacks for the commit in the order in which they came, and drops them with a rollback.
+Two things it does not do, and they are done here. A callback of the host's that came before ours may
+save the row again, or raise, which skips the rest: so ours are moved before the host's at the commit.
+And a savepoint that is rolled back by hand takes no callback with it: so ours are undone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, final
+
+import wrapt
+
+from otel_incident.guard import fail_open
+from otel_incident.hooks.patching import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_incident.events import IncidentEvent
+
+Row = tuple[object, str, Any]
+"""Who watches, the database's alias, the primary key."""
+
+_MODULE: Final = "django.db.backends.base.base"
+_WAITING: Final = "_otel_incident_waiting"
+_SAVEPOINTS: Final = "_otel_incident_savepoints"
+
+
+@final
+@dataclass(eq=False, slots=True)
+class Change:
+    """One save that waits for its transaction.
+
+    Django keeps it among the callbacks of the connection and drops it on a rollback, of a savepoint
+    too: so what is there is what the row will be if the transaction commits.
+
+    Attributes:
+        row: Which row.
+        after: What its watched fields are then.
+        fresh: Whether the row was made in the same transaction.
+        events: What to report.
+        commit: Called with the change once it is committed.
+        place: Where it stands among the connection's callbacks.
+        earlier: The last change of the same row before it.
+        undone: Whether a savepoint before it was rolled back by hand.
+    """
+
+    row: Row
+    after: dict[str, Any]
+    fresh: bool
+    events: tuple[IncidentEvent, ...]
+    commit: Callable[[Change], None]
+    place: int = -1
+    earlier: Change | None = None
+    undone: bool = False
+
+    def __call__(self) -> None:
+        """Told by Django that it is committed."""
+        if not self.undone:
+            fail_open("hook")(self.commit)(self)
+
+    def waits(self, connection: Any) -> bool:
+        """Whether Django still has it."""
+        callbacks = connection.run_on_commit
+        return not self.undone and self.place < len(callbacks) and callbacks[self.place][1] is self
+
+
+@final
+class DjangoCommits:
+    """Puts our callbacks before the host's at each commit, and undoes them with savepoints."""
+
+    def __init__(self) -> None:
+        self._active = False
+        self._undo: list[Callable[[], None]] = []
+
+    def install(self) -> None:
+        """Wrap the database connections as soon as Django has imported them; once, however often called."""
+        if not self._active:
+            self._active = True
+            wrapt.register_post_import_hook(fail_open("hook")(self._patch), _MODULE)
+
+    def uninstall(self) -> None:
+        """Put the methods back."""
+        self._active = False
+        while self._undo:
+            self._undo.pop()()
+
+    def _patch(self, module: Any) -> None:
+        if not self._active or self._undo:
+            return
+        database = module.BaseDatabaseWrapper
+        for name, wrapper in (
+            ("run_and_clear_commit_hooks", _committing),
+            ("savepoint", _saving),
+            ("savepoint_rollback", _rolling_back),
+        ):
+            if hasattr(database, name):
+                self._undo.append(wrap(database, name, wrapper))
+
+
+def pending(connection: Any, row: Row) -> Change | None:
+    """The last save of a row that waits for the connection's transaction."""
+    change: Change | None = connection.__dict__.get(_WAITING, {}).get(row)
+    while change is not None and not change.waits(connection):
+        change = change.earlier
+    return change
+
+
+def wait(connection: Any, change: Change) -> None:
+    """Keep a change until its transaction commits; without a transaction that is now."""
+    if not connection.in_atomic_block:
+        change()
+        return
+    # By row, since a transaction may save thousands; what a rollback left here goes with the next change.
+    waiting: dict[Row, Change] = connection.__dict__.setdefault(_WAITING, {})
+    if waiting and not next(reversed(waiting.values())).waits(connection):
+        _forget_what_ended(connection, waiting)
+    change.earlier = waiting.pop(change.row, None)
+    change.place = len(connection.run_on_commit)
+    waiting[change.row] = change
+    connection.on_commit(change)
+
+
+def _forget_what_ended(connection: Any, waiting: dict[Row, Change]) -> None:
+    for row in list(waiting):
+        waits = pending(connection, row)
+        if waits is None:
+            del waiting[row]
+        else:
+            waiting[row] = waits
+
+
+def _committing(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
+    _put_ours_first(connection)
+    return wrapped(*args, **kwargs)
+
+
+def _saving(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
+    savepoint = wrapped(*args, **kwargs)
+    _note(connection, savepoint)
+    return savepoint
+
+
+def _rolling_back(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
+    result = wrapped(*args, **kwargs)
+    _undo_since(connection, args[0] if args else kwargs.get("sid"))
+    return result
+
+
+@fail_open("hook")
+def _put_ours_first(connection: Any) -> None:
+    connection.__dict__.pop(_SAVEPOINTS, None)
+    callbacks = connection.run_on_commit
+    ours = [callback for callback in callbacks if type(callback[1]) is Change]
+    if ours:
+        callbacks[:] = ours + [callback for callback in callbacks if type(callback[1]) is not Change]
+
+
+@fail_open("hook")
+def _note(connection: Any, savepoint: Any) -> None:
+    connection.__dict__.setdefault(_SAVEPOINTS, {})[savepoint] = len(connection.run_on_commit)
+
+
+@fail_open("hook")
+def _undo_since(connection: Any, savepoint: Any) -> None:
+    callbacks = connection.run_on_commit
+    for callback in callbacks[connection.__dict__.get(_SAVEPOINTS, {}).get(savepoint, len(callbacks)) :]:
+        if type(callback[1]) is Change:
+            callback[1].undone = True
