@@ -318,6 +318,7 @@ GatedHost.TestCase.settings = settings(
 test_no_host_gets_content_through_or_an_error_back = GatedHost.TestCase
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_standard_lets_no_forbidden_key_through(span: Handed) -> None:
     """Whatever a key says of itself, in standard its text is none that is forbidden, on any of its parts."""

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -65,6 +65,7 @@ from tests.otlp_wire import Signal
 from tests.profile_injectors import scopes
 from tests.surface_injectors import AT, PlantedIds, Planter
 
+UNTIMED: Final = settings(deadline=None)
 NOTHING: Final[dict[str, str]] = {}
 SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 HTTP: Final = "opentelemetry.instrumentation.django"
@@ -132,18 +133,21 @@ EVERY_MODE: Final[tuple[Mode | None, ...]] = (*MODES, None)
 PLAIN: Final = Texts("a", ("a", "b", "c"), (1, 2, 3), "a", "a", "abcd", "a.scope", "a", "a", "a", "a")
 
 
+@UNTIMED
 @given(TEXTS)
 def test_no_text_changes_a_byte_of_a_span(texts: Texts) -> None:
     """Whatever text of whatever script, type and length: the span is the same that says nothing."""
     assert encoded_span(texts) == encoded_span(PLAIN)
 
 
+@UNTIMED
 @given(TEXTS)
 def test_no_text_changes_a_byte_of_a_log_record(texts: Texts) -> None:
     """Whatever text of whatever script, type and length: the record is the same that says nothing."""
     assert encoded_record(texts) == encoded_record(PLAIN)
 
 
+@UNTIMED
 @given(TEXTS)
 def test_without_a_gate_texts_do(texts: Texts) -> None:
     """The control: where nothing is filtered, two texts make two payloads."""
@@ -152,6 +156,7 @@ def test_without_a_gate_texts_do(texts: Texts) -> None:
     assert encoded_record(texts, mode=None) != encoded_record(other, mode=None)
 
 
+@UNTIMED
 @given(TEXTS)
 def test_our_events_are_the_same_in_every_mode(texts: Texts) -> None:
     """No text of the host's around an event changes a byte of it, in no mode of a gate that it passes."""
@@ -246,12 +251,14 @@ def resource(texts: Texts) -> Resource:
 SEVERAL: Final = st.lists(TEXTS, min_size=4, max_size=4)
 
 
+@UNTIMED
 @given(SEVERAL)
 def test_no_text_changes_a_byte_of_a_metric(several: list[Texts]) -> None:
     """Measurements with texts that differ, and with others that do: the same points and exemplars."""
     assert encoded_metrics(apart(several)) == encoded_metrics(apart([PLAIN] * 4))
 
 
+@UNTIMED
 @given(SEVERAL)
 def test_how_many_texts_there_are_changes_no_count(several: list[Texts]) -> None:
     """Without exemplars the points of whole numbers do not even tell whether the texts were all the same.
@@ -262,6 +269,7 @@ def test_how_many_texts_there_are_changes_no_count(several: list[Texts]) -> None
     assert encoded_metrics(apart(several), bare) == encoded_metrics([PLAIN] * 4, bare)
 
 
+@UNTIMED
 @given(SEVERAL)
 def test_without_a_gate_texts_change_metrics(several: list[Texts]) -> None:
     """The control of the two before."""
