@@ -233,6 +233,8 @@ def test_strict_keeps_of_an_exemplar_when_how_much_and_which_span(points: Any) -
         Exemplar({}, 2, END - 2),
         Exemplar({}, 2, END - 3, HostileInt(7), 0xABC),
         Exemplar({}, 2, END - 4, 7, 2**128),
+        Exemplar({}, 2, END - 4, 2**64, 0xABC),
+        Exemplar({}, 2, END - 4, -1, 0xABC),
         Exemplar({}, SENTENCE, END - 5, 7, 0xABC),  # type: ignore[arg-type]  # that is the point
     ]
     data, drops = passed(collected(metric(points([number(1, ROUTE, exemplars=exemplars)]))))
@@ -241,6 +243,8 @@ def test_strict_keeps_of_an_exemplar_when_how_much_and_which_span(points: Any) -
         Exemplar({}, 1.5, END - 1, 7, 0xABC),
         Exemplar({}, 2, END - 2),
         Exemplar({}, 2, END - 3),
+        Exemplar({}, 2, END - 4),
+        Exemplar({}, 2, END - 4),
         Exemplar({}, 2, END - 4),
     ]
     assert drops == counts(unknown_key=2)

@@ -327,6 +327,20 @@ def test_a_counter_does_not_fall_where_nothing_has_to_go_any_more(mode: gate.Mod
 
 
 @BOTH
+def test_what_a_counter_remembers_is_a_number(mode: gate.Mode) -> None:
+    """The exemplars of what has ended were exported with it, and are not exported again."""
+    gated = Gated(mode)
+    old, new = Exemplar({}, 1, END, 7, 0xABC), Exemplar({}, 2, END + 1, 8, 0xABC)
+    ended = number(10, title("a"), exemplars=[old])
+    (left,) = gated.export(counter([ended, number(5, title("b"))]))
+    assert left.exemplars == [old]
+    (left,) = gated.export(counter([number(6, title("b"), exemplars=[new])]))
+    assert (left.value, left.exemplars) == (16, [new])
+    (left,) = gated.export(counter([number(6, title("b"))]))
+    assert (left.value, left.exemplars) == (16, [])
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("temporality", "monotonic"), [(DELTA, True), (DELTA, False), (CUMULATIVE, False)], ids=str
 )

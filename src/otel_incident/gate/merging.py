@@ -68,11 +68,10 @@ class Shape(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A point that may leave, what tells its source from others, and whether it lost attributes."""
+    """A point that may leave, and what tells its source from others."""
 
     point: DataPointT
     source: Hashable
-    lost: bool
 
 
 def shape_of(data: Any) -> Shape | None:
@@ -243,7 +242,10 @@ class Merge:
         self._sources = _Sources()
 
     def remembers(self, place: Callable[[], Hashable]) -> bool:
-        """Whether the points of this metric have to come here even where none lost an attribute."""
+        """Whether this metric's points have to come here again, even where nothing has to go any more.
+
+        What ended before its points came here for the first time was a stream of its own.
+        """
         return self._sources.know_any() and self._sources.know(place())
 
     def __call__(
@@ -259,10 +261,8 @@ class Merge:
         passed: list[DataPointT] = []
         fell = 0
         counts = shape.monotonic and shape.temporality is AggregationTemporality.CUMULATIVE
-        lost = any(point.lost for points in by_identity.values() for point in points)
-        remember = counts and (lost or self._sources.know(place))
         for same, points in by_identity.items():
-            one = self._one(points, shape, (place, same) if remember else None)
+            one = self._one(points, shape, (place, same) if counts else None)
             if one is None:
                 fell += len(points)
             else:
@@ -291,9 +291,7 @@ class _Sources:
     """What went into the merged points of cumulative counters, so that none of them ever falls.
 
     An observable counter may stop reporting one of its attribute sets. Alone its stream would end; as a part
-    of a sum its last value has to stay there, or the sum would look as if it had begun anew. A metric is
-    remembered from the first export on in which a point of it loses an attribute: what ended before that
-    was a stream of its own.
+    of a sum its last value has to stay there, or the sum would look as if it had begun anew.
     """
 
     def __init__(self) -> None:

@@ -177,9 +177,7 @@ class _Strict:
         points = []
         for point in data.data_points:
             attributes = mapping(point.attributes)
-            before = len(drops)
             kept = named.keep(attributes, drops)
-            lost = len(drops) > before
             exemplars = []
             for exemplar in point.exemplars:
                 drops.extend([UNKNOWN] * len(mapping(exemplar.filtered_attributes)))
@@ -189,7 +187,7 @@ class _Strict:
             plain = measured(point, kept, exemplars) if type(point) is POINTS[type(data)] else None
             if plain is None:
                 return None
-            points.append(Point(plain, (source, identity(attributes)), lost))
+            points.append(Point(plain, (source, identity(attributes))))
         return points
 
     def _made(
@@ -256,13 +254,13 @@ class _Standard:
         came: Sequence[DataPointT] = getattr(metric.data, "data_points", ())
         made = [self._point(point, drops) for point in came]
         untouched = all(one is point for one, point in zip(made, came, strict=True))
-        lost = [one.attributes is not point.attributes for one, point in zip(made, came, strict=True)]
+        lost = any(one.attributes is not point.attributes for one, point in zip(made, came, strict=True))
 
         def place() -> Hashable:
             of_resource = identity(mapping(resource.attributes))
             return (of_resource, _scope_source(among.scope), identity({"": metric.name}))
 
-        regroup = any(lost) or self._merge.remembers(place)
+        regroup = lost or self._merge.remembers(place)
         if untouched and not regroup:
             return metric
         shape = shape_of(metric.data)
@@ -273,9 +271,9 @@ class _Standard:
         if not regroup:
             return replace(metric, data=shape.holding(made))
         points: dict[Hashable, list[Point]] = {}
-        for one, before, less in zip(made, came, lost, strict=True):
+        for one, before in zip(made, came, strict=True):
             source = identity(mapping(before.attributes))
-            points.setdefault(identity(mapping(one.attributes)), []).append(Point(one, source, less))
+            points.setdefault(identity(mapping(one.attributes)), []).append(Point(one, source))
         kept, fell = self._merge(place(), shape, points)
         drops.extend([_NOT_MERGEABLE] * fell)
         return replace(metric, data=shape.holding(kept)) if kept else None
