@@ -375,6 +375,9 @@ def test_points_that_become_one_are_added_up(gated: Collector) -> None:
         for below in ("one", "two")
     ]
     scopes.append(
+        {"scope": {"name": "opentelemetry.instrumentation.wsgish"}, "metrics": [total(name, point(8))]}
+    )
+    scopes.append(
         {
             "scope": {"name": "otel_incident"},
             "metrics": [total("incident.events", point(3, incident__action="end"))],

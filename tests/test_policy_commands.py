@@ -111,6 +111,27 @@ def test_strict_names_all_that_goes_of_a_span(tmp_path: Path, capsys: pytest.Cap
     )
 
 
+def test_strict_names_what_no_python_sdk_would_have_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another SDK's payload is compared as it came: what rebuilding it loses would not leave either."""
+    status = {"code": 1, "message": CONTENT}
+    span = {**SPAN, "name": "GET", "status": status, "traceState": CONTENT, "attributes": [], "links": []}
+    request = traces({**span, "events": []})
+    entities = {"entityRefs": [{"type": CONTENT, "idKeys": [CONTENT]}]}
+    request["resourceSpans"][0] |= {"resource": entities, "schemaUrl": CONTENT}
+
+    status_code, taken = checked(tmp_path, capsys, request, "--mode", "strict")
+
+    assert status_code == 1
+    assert [field for _, _, field, _ in taken] == [
+        "resource.entityRefs[0]",
+        "schemaUrl",
+        "traceState",
+        "status.message",
+    ]
+
+
 def test_standard_names_what_is_forbidden_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The default mode takes the unregistered key of ours out of a span, and passes another as it is."""
     clean = {**SPAN, "attributes": []}
