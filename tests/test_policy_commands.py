@@ -239,6 +239,53 @@ def test_a_person_can_read_the_answer(
     )
 
 
+POINT: Final[dict[str, Any]] = {
+    "timeUnixNano": "5",
+    "startTimeUnixNano": "1",
+    "attributes": [{"key": "incident.host", "value": {"stringValue": CONTENT}}],
+    "exemplars": [
+        {
+            "timeUnixNano": "5",
+            "asDouble": 1.5,
+            "traceId": "0a" * 16,
+            "spanId": "0b" * 8,
+            "filteredAttributes": [{"key": "incident.who", "value": {"stringValue": CONTENT}}],
+        }
+    ],
+}
+KINDS: Final[dict[str, dict[str, Any]]] = {
+    "gauge": {"dataPoints": [{**POINT, "asDouble": 2.5}]},
+    "sum": {"dataPoints": [{**POINT, "asInt": "2"}], "aggregationTemporality": 1},
+    "histogram": {
+        "dataPoints": [
+            {**POINT, "count": "1", "sum": 1.5, "bucketCounts": ["1", "0"], "explicitBounds": [2.0]}
+        ],
+        "aggregationTemporality": 2,
+    },
+    "exponentialHistogram": {
+        "dataPoints": [{**POINT, "count": "1", "sum": 1.5, "scale": 1, "positive": {"bucketCounts": ["1"]}}],
+        "aggregationTemporality": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_metric_is_rebuilt(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a point and of its exemplar the key of ours goes, whatever the point's kind; all else stays."""
+    metric = {"name": "http.server.duration", "unit": "ms", kind: KINDS[kind]}
+
+    for mode in ("standard", "strict"):
+        status, taken = checked(tmp_path, capsys, metrics(metric), "--mode", mode)
+
+        assert status == 1
+        assert sorted((field, key) for _, _, field, key in taken) == [
+            (f"{kind}.dataPoints[0].attributes", "incident.host"),
+            (f"{kind}.dataPoints[0].exemplars[0].filteredAttributes", "incident.who"),
+        ]
+
+
 EXPECTED: Final = "give an OTLP/JSON request: an object with resourceSpans, resourceLogs or resourceMetrics"
 
 
@@ -246,6 +293,8 @@ EXPECTED: Final = "give an OTLP/JSON request: an object with resourceSpans, reso
     ("text", "message"),
     [
         ("", f"is empty; {EXPECTED}."),
+        ("[" * 100_000, "values are nested too deeply; leave that record out."),
+        (f"secret\n{json.dumps(logs())}", f"line 1: is not JSON (column 1); {EXPECTED}."),
         ("secret", f"line 1: is not JSON (column 1); {EXPECTED}."),
         ('{"resourceLogs": []}\n{"resour', "line 2: is not JSON (column 2); give one whole request a line."),
         ("[]", f"line 1: is no export request; {EXPECTED}, and nothing else."),
@@ -293,7 +342,7 @@ def test_what_cannot_be_read_is_said_without_its_values(
 
     assert main(["policy", "check", str(file)]) == 2
     printed = capsys.readouterr()
-    separator = ": " if message.startswith("is empty") else ", "
+    separator = ", " if message.startswith("line ") else ": "
     assert (printed.out, printed.err) == ("", f"otel-incident: {file}{separator}{message}\n")
 
 

@@ -61,6 +61,13 @@ def requests_in(text: str, source: str) -> Iterator[Request]:
         PayloadError: It cannot be read.
     """
     try:
+        yield from _requests(text, source)
+    except RecursionError:
+        raise PayloadError(f"{source}: values are nested too deeply; leave that record out.") from None
+
+
+def _requests(text: str, source: str) -> Iterator[Request]:
+    try:
         yield _request(json.loads(text), 1, source)
     except json.JSONDecodeError as error:
         lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -107,8 +114,6 @@ def _request(value: Any, line: int, source: str) -> Request:
             else "is not of the type OTLP asks for"
         )
         raise PayloadError(f"{where}: {path} {what}; correct it, or export it anew.") from None
-    except RecursionError:
-        raise PayloadError(f"{where}: values are nested too deeply; leave that record out.") from None
 
 
 def _with_base64_ids(value: Any, where: str) -> Any:
