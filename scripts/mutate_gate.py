@@ -3,7 +3,7 @@
     python -m scripts.mutate_gate [--share 1/8] [--only TEXT]
 
 The guards are data (`tests/mutation/gate.toml`). Each is taken out in a copy of the package, never in the
-checkout, and the gate's tests run against the copy until the first one fails. The status is 0 if none survived.
+checkout, and its tests run against it until the first one fails. The status is 0 if none survived.
 `--share` runs a part of the list, another each day of the year, for continuous integration.
 """
 
