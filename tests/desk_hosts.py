@@ -56,12 +56,12 @@ class DeskHost:
 
         Args:
             environment: What it runs in.
-            directory: For its data; made.
+            directory: For its data; made, unless what it is to begin with is there.
             command: Its first word is a program of the environment. The files of its port and its report are
                 added.
             variables: Of its environment.
         """
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
         self._directory = directory
         files = ["--port-file", str(directory / "port"), "--report", str(directory / "report.json")]
         with (directory / "stderr").open("wb") as stderr:
