@@ -30,11 +30,10 @@ def forget_everything() -> None:
     former = pipeline.set_default_pipeline(None)
     if former is not None:
         former.shutdown()
-    # SLF001: the package has no public way to forget, since no process ever wants to.
-    emitter._switch.off = False  # noqa: SLF001
+    emitter.set_disabled(disabled=False)
     guard.boundary.swallowed.clear()
     guard.boundary.said.clear()
     guard.boundary.unseen = 0
     guard.set_reraise(reraise=False)
-    identity._process.forget()  # noqa: SLF001
+    identity._process.forget()  # noqa: SLF001  no process ever wants to
     announcements.forget()

@@ -10,7 +10,9 @@ import pytest
 from otel_incident.cli import catalog, main
 from otel_incident.config import Config
 from otel_incident.preview import preview
+from otel_incident.version import __version__
 from otel_incident.vocabulary import ATTRIBUTES, EVENTS, METRICS, RESOURCE
+from tests.processes import succeed
 
 
 def test_the_catalog_names_all_that_can_be_sent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +69,16 @@ def test_the_preview_is_not_cut_by_limits(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4")
     monkeypatch.setenv("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "many")
     assert ids_in(preview(config)) == whole == {"11111111-1111-4111-8111-111111111111"}
+
+
+def test_the_module_is_the_command() -> None:
+    """`python -m otel_incident.cli` does what `otel-incident` does."""
+    ended = succeed("""
+        import runpy, sys
+        sys.argv = ["otel-incident", "--version"]
+        runpy.run_module("otel_incident.cli", run_name="__main__")
+    """)
+    assert ended.stdout == f"otel-incident {__version__}\n"
 
 
 def ids_in(request: Mapping[str, Any]) -> set[str]:

@@ -3,6 +3,8 @@
 import logging
 import os
 import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Final, NoReturn
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
@@ -10,6 +12,7 @@ import pytest
 from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk._shared_internal import DuplicateFilter
 
+from otel_incident import exporters
 from otel_incident.config import Config
 from otel_incident.errors import ConfigurationError
 from otel_incident.exporters import DeferredExporter, batch_processors
@@ -95,6 +98,48 @@ def test_an_exporter_that_cannot_be_made(caplog: pytest.LogCaptureFixture) -> No
     for _ in range(2):
         assert exporter.export(records(1)) is FAILURE
     assert lines(caplog) == [OUTAGE.format("it cannot be made of its settings: HostileError")]
+
+
+class Raising(logging.Handler):
+    """A log handler of a host's that raises."""
+
+    def emit(self, _: logging.LogRecord) -> NoReturn:
+        """Fail."""
+        raise strategies.HostileError
+
+
+@pytest.fixture
+def _raising() -> Iterator[None]:
+    """A host one of whose log handlers raises."""
+    handler = Raising()
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.usefixtures("_raising")
+@pytest.mark.parametrize("logger", ["opentelemetry.exporter.tests", "vendor.exporter"])
+def test_a_host_whose_log_handler_raises_has_its_exporter(
+    logger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a handler of the host's raises about a line of the exporter's own does not cost a batch."""
+
+    def build() -> LogRecordExporter:
+        logging.getLogger(logger).warning("a setting is out of date: %s", 503)
+        made.append(1)
+        return scripted
+
+    def answer() -> Any:
+        failing.append(exporter.failing)
+        return SUCCESS
+
+    entry_point = SimpleNamespace(load=lambda: build, module="vendor.exporter.grpc")
+    monkeypatch.setattr(exporters, "entry_points", lambda **_: [entry_point])
+    logging.getLogger(logger)
+    scripted, made, failing = Scripted(answer), list[int](), list[bool]()
+    exporter = DeferredExporter("x", exporters._from_entry_point("x"))  # noqa: SLF001  the one way to a vendor's
+    assert exporter.export(records(1)) is SUCCESS
+    assert (made, scripted.batches, failing) == ([1], [["0"]], [False])
 
 
 def test_an_exporter_that_is_not_installed(caplog: pytest.LogCaptureFixture) -> None:

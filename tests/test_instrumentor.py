@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from otel_incident import Actor, Incident, IncidentEmitter
+from otel_incident import Incident, IncidentEmitter
 from otel_incident.instrumentor import IncidentInstrumentor
 from otel_incident.pipeline import default_pipeline
 from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME
@@ -259,52 +259,3 @@ def test_a_host_imported_before_us(hooks: Path, instrumentor: Any, host: Emittin
     instrumentor.instrument(logger_provider=host.logger_provider, hooks=[hooks])
     early.declare(3)
     assert host.names() == ["incident.create"]
-
-
-@pytest.mark.parametrize("options", [{"enabled": False}, {"titel": "x"}], ids=["off", "refused"])
-def test_off_holds_for_emitters_in_code(
-    options: dict[str, object], instrumentor: Any, to_receiver: OtlpReceiver, host: Emitting
-) -> None:
-    """Off is off for the process: for emitters in use before, made later, or with a provider of their own."""
-    before, own = IncidentEmitter(), IncidentEmitter(logger_provider=host.logger_provider)
-    for emitter in (before, own):
-        emitter.create(Incident(id=1))
-    assert ids(to_receiver, 1) == ["1"]
-    instrumentor.instrument(**options)
-    for emitter in (before, own, IncidentEmitter(), IncidentEmitter(logger_provider=host.logger_provider)):
-        emitter.create(Incident(id=2))
-    instrumentor.uninstrument()
-    for emitter in (before, own):
-        emitter.create(Incident(id=3))
-    assert ids(to_receiver, 2) == ["1", "3"]
-    assert [each["incident.id"] for each in host.attributes()] == ["1", "3"]
-
-
-def test_off_holds_where_nobody_reported_before(instrumentor: Any, to_receiver: OtlpReceiver) -> None:
-    """An emitter whose first event comes after the instrumentor was told to be off sends nothing."""
-    instrumentor.instrument(enabled=False)
-    IncidentEmitter().create(Incident(id=1))
-    instrumentor.uninstrument()
-    IncidentEmitter().create(Incident(id=2))
-    assert ids(to_receiver, 1) == ["2"]
-
-
-def test_options_hold_for_emitters_with_a_provider_of_their_own(instrumentor: Any, host: Emitting) -> None:
-    """What may leave is decided for the process: an emitter in code has the instrumentor's modes of ids."""
-    before = host.emitter
-    before.create(Incident(id=1), actor=Actor(id=2))
-    instrumentor.instrument(id_mode="user.id=drop")
-    for emitter in (before, IncidentEmitter(logger_provider=host.logger_provider)):
-        emitter.create(Incident(id=1), actor=Actor(id=2))
-    instrumentor.uninstrument()
-    before.create(Incident(id=1), actor=Actor(id=2))
-    assert [each.get("user.id") for each in host.attributes()] == ["2", None, None, "2"]
-
-
-def test_a_provider_of_its_own_outlives_the_default_pipeline(host: Emitting) -> None:
-    """The end of our own pipeline, as at exit, does not silence an emitter on the caller's provider."""
-    host.emitter.create(Incident(id=1))
-    default_pipeline().shutdown()
-    host.emitter.create(Incident(id=2))
-    IncidentEmitter(logger_provider=host.logger_provider).create(Incident(id=3))
-    assert [each["incident.id"] for each in host.attributes()] == ["1", "2", "3"]

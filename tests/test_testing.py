@@ -1,9 +1,20 @@
 """A host's own tests record its events, with fixed time and ids, and see a bad value raise."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
+from django.db import transaction
+from django.test import TestCase
 
 from otel_incident import Actor, Incident, IncidentEmitter
+from otel_incident.guard import set_reraise, swallowed
+from otel_incident.instrumentor import IncidentInstrumentor
+from otel_incident.pipeline import default_pipeline
 from otel_incident.testing import FIXED_TIME, PolicyViolation, RecordedEvent, recording
+from tests.django_host import INCIDENTS, model
+from tests.emitting import Emitting
 
 
 def test_a_recording_holds_every_event_of_the_process() -> None:
@@ -39,3 +50,86 @@ def test_a_value_that_breaks_its_rule_raises_without_being_quoted() -> None:
         str(caught.value)
         == "incident.checklist.count is not of the type that its rule (count) asks for and was left out."
     )
+
+
+@pytest.fixture
+def host() -> Iterator[Emitting]:
+    """Providers of the host's own."""
+    host = Emitting()
+    yield host
+    host.close()
+
+
+def test_emitters_with_a_provider_of_their_own_report_too(host: Emitting) -> None:
+    """Every emitter means every one, in use before or made now; before and after, the provider has them."""
+    host.emitter.create(Incident(id=1))
+    with recording() as recorder:
+        host.emitter.end(Incident(id=1))
+        IncidentEmitter(logger_provider=host.logger_provider).restart(Incident(id=1))
+    host.emitter.change_stage(Incident(id=1))
+    assert recorder.names() == ["incident.end", "incident.restart"]
+    assert host.names() == ["incident.create", "incident.change_stage"]
+
+
+@pytest.mark.parametrize("disabled", [True, False])
+def test_a_switch_that_another_test_left_off_hides_nothing(host: Emitting, *, disabled: bool) -> None:
+    """A recording begins enabled, whatever was before it and is again afterwards."""
+    emitter = IncidentEmitter(logger_provider=host.logger_provider)
+    if disabled:
+        emitter.disable()
+    with recording() as recorder:
+        emitter.create(Incident(id=1))
+        emitter.disable()
+        emitter.create(Incident(id=2))
+        if disabled:
+            emitter.enable()
+    assert recorder.names() == ["incident.create"]
+    emitter.create(Incident(id=3))
+    assert [each["incident.id"] for each in host.attributes()] == ([] if disabled else ["3"])
+
+
+def test_errors_are_swallowed_again() -> None:
+    """After a recording an internal error is the host's as little as before it."""
+    set_reraise(reraise=False)
+    nothing: Any = None
+    with recording(), pytest.raises(AttributeError):
+        IncidentEmitter().emit(nothing)
+    assert swallowed() == {}
+    with recording():
+        pass
+    IncidentEmitter(route=nothing).emit(nothing)
+    assert swallowed() == {"emit": 1}
+
+
+def test_the_pipeline_that_was_there_is_back(host: Emitting) -> None:
+    """After a recording the process's own pipeline is the one that it was."""
+    before = default_pipeline()
+    with recording():
+        assert default_pipeline() is not before
+    assert default_pipeline() is before
+    assert host.records() == []
+
+
+@pytest.fixture
+def instrumented(ops: None, tmp_path: Path) -> Iterator[None]:
+    """The project `ops`, watched by a hook file as an operator's host is."""
+    del ops
+    path = tmp_path / "hooks.toml"
+    path.write_text(INCIDENTS)
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument(hooks=[path], gate="off")
+    yield
+    instrumentor.uninstrument()
+
+
+@pytest.mark.usefixtures("instrumented")
+def test_in_a_test_case_of_django_the_commit_must_be_asked_for() -> None:
+    """A `TestCase` never commits: an event of a hook comes only with `captureOnCommitCallbacks`."""
+    with recording() as recorder, transaction.atomic():
+        model("Incident").objects.create()
+        assert recorder.names() == []
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            model("Incident").objects.create()
+        assert recorder.names() == ["incident.create"]
+        transaction.set_rollback(True)
+    assert recorder.names() == ["incident.create"]

@@ -241,6 +241,12 @@ _switch: Final = _Switch()
 _settling: Final = Settling()
 
 
+def set_disabled(*, disabled: bool) -> bool:
+    """Set the switch of the whole process; returns where it was."""
+    before, _switch.off = _switch.off, disabled
+    return before
+
+
 @final
 class IncidentEmitter:
     """Reports incident lifecycle events; safe in any thread, never raises, never waits for the network.
@@ -330,11 +336,11 @@ class IncidentEmitter:
 
     def disable(self) -> None:
         """Stop reporting in the whole process, hooks included; what is queued is still sent."""
-        _switch.off = True
+        set_disabled(disabled=True)
 
     def enable(self) -> None:
         """Report again after `disable`; does not override an environment that has telemetry off."""
-        _switch.off = False
+        set_disabled(disabled=False)
 
     def _settle(self, event: IncidentEvent) -> None:
         """Look for the route and send; for the first event and the first after it was closed."""

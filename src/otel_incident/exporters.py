@@ -8,7 +8,6 @@ for our own batches and say one line for an outage and one for its end.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -155,7 +154,15 @@ class DeferredExporter(LogRecordExporter):
 
     def _make(self) -> LogRecordExporter:
         """Build the exporter; what it logs of its settings passes, but not at each further attempt."""
-        with quiet(self) if self._lost else contextlib.nullcontext():
+        if not self._lost:
+            try:
+                return self._build()
+            except ConfigurationError:
+                raise
+            except Exception:  # noqa: BLE001, S110  it may come of a log handler of the host's: again, silently
+                pass
+        attach()
+        with quiet(self):
             try:
                 return self._build()
             except ConfigurationError:
@@ -164,6 +171,8 @@ class DeferredExporter(LogRecordExporter):
                 raise ConfigurationError(
                     f"it cannot be made of its settings: {type(error).__name__}"
                 ) from error
+            finally:
+                self.reason = ""
 
     def _recovered(self) -> None:
         with self._lock:
@@ -234,7 +243,9 @@ def batch_processors(config: Config) -> list[BoundedBatchProcessor]:
 def _from_entry_point(name: str) -> Callable[[], LogRecordExporter]:
     def build() -> LogRecordExporter:
         for entry_point in entry_points(group=_GROUP, name=name):
-            exporter = entry_point.load()()
+            made_by = entry_point.load()
+            attach(entry_point.module.partition(".")[0])
+            exporter = made_by()
             if isinstance(exporter, LogRecordExporter):
                 return exporter
         hint = f": install {_PACKAGES[name]}" if name in _PACKAGES else ""

@@ -128,6 +128,9 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         pipeline = set_default_pipeline(None)
         if pipeline is not None:
             pipeline.shutdown()
+        from otel_incident.quiet import detach  # noqa: PLC0415  the same
+
+        detach()
 
 
 def fail_closed(mode: str) -> None:

@@ -78,6 +78,13 @@ def attach(package: str = "") -> None:
             logger.filters.insert(0, _own_failures)
 
 
+def detach() -> None:
+    """Take the filter from every logger again; a delivery that comes later attaches it anew."""
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.removeFilter(_own_failures)
+
+
 _own_failures: Final = _OwnFailures()
 _sending: Final = _Sending()
 

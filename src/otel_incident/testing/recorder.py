@@ -1,7 +1,8 @@
 """Records lifecycle events, with fixed time and ids, and raises on a bad value.
 
-While a recording is on, every emitter and hook of the process reports to it, a value that breaks
-its rule raises `PolicyViolation`, and an internal error is raised instead of swallowed.
+While a recording is on, every emitter and hook of the process reports to it, those with a provider of
+their own and those that were disabled too; a value that breaks its rule raises `PolicyViolation`, and an
+internal error is raised instead of swallowed. Afterwards everything is as it was.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.resources import Resource
 
 from otel_incident.config import Config
+from otel_incident.emitter import set_disabled
 from otel_incident.guard import set_reraise
 from otel_incident.pipeline import Pipeline, set_default_pipeline
 
@@ -103,9 +105,11 @@ def recording() -> Iterator[Recorder]:
         new_uid=ticks.new_uid,
     )
     former, reraised = set_default_pipeline(pipeline), set_reraise(reraise=True)
+    disabled = set_disabled(disabled=False)
     try:
         yield Recorder(exporter)
     finally:
         pipeline.shutdown()
+        set_disabled(disabled=disabled)
         set_reraise(reraise=reraised)
         set_default_pipeline(former)

@@ -1,0 +1,120 @@
+"""What `instrument()` decides holds for every emitter of the process, until `uninstrument()` restores all."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from otel_incident import Actor, Incident, IncidentEmitter
+from otel_incident.instrumentor import IncidentInstrumentor
+from otel_incident.pipeline import default_pipeline
+from tests.emitting import Emitting
+from tests.otlp_receiver import OtlpReceiver
+
+
+@pytest.fixture
+def instrumentor() -> Iterator[Any]:
+    """The instrumentor, which is one for the process; switched off again at the end."""
+    found: Any = IncidentInstrumentor()
+    yield found
+    if found.is_instrumented_by_opentelemetry:
+        found.uninstrument()
+
+
+@pytest.fixture
+def host() -> Iterator[Emitting]:
+    """Providers of the host's own."""
+    host = Emitting()
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def to_receiver(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> OtlpReceiver:
+    """A receiver that the environment points to."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint)
+    monkeypatch.setenv("OTEL_INCIDENT_DIAGNOSTIC_ID", "77")
+    monkeypatch.setenv("OTEL_INCIDENT_SERVER_VERSION", "1")
+    return receiver
+
+
+def ids(receiver: OtlpReceiver, count: int) -> list[object]:
+    """The incident ids of the events that arrived, `count` of them at least."""
+    assert default_pipeline().force_flush()
+    return [event.attributes["incident.id"] for event in receiver.wait_for_events(count)]
+
+
+@pytest.mark.parametrize("options", [{"enabled": False}, {"titel": "x"}], ids=["off", "refused"])
+def test_off_holds_for_emitters_in_code(
+    options: dict[str, object], instrumentor: Any, to_receiver: OtlpReceiver, host: Emitting
+) -> None:
+    """Off is off for the process: for emitters in use before, made later, or with a provider of their own."""
+    before, own = IncidentEmitter(), IncidentEmitter(logger_provider=host.logger_provider)
+    for emitter in (before, own):
+        emitter.create(Incident(id=1))
+    assert ids(to_receiver, 1) == ["1"]
+    instrumentor.instrument(**options)
+    for emitter in (before, own, IncidentEmitter(), IncidentEmitter(logger_provider=host.logger_provider)):
+        emitter.create(Incident(id=2))
+    instrumentor.uninstrument()
+    for emitter in (before, own):
+        emitter.create(Incident(id=3))
+    assert ids(to_receiver, 2) == ["1", "3"]
+    assert [each["incident.id"] for each in host.attributes()] == ["1", "3"]
+
+
+def test_off_holds_where_nobody_reported_before(instrumentor: Any, to_receiver: OtlpReceiver) -> None:
+    """An emitter whose first event comes after the instrumentor was told to be off sends nothing."""
+    instrumentor.instrument(enabled=False)
+    IncidentEmitter().create(Incident(id=1))
+    instrumentor.uninstrument()
+    IncidentEmitter().create(Incident(id=2))
+    assert ids(to_receiver, 1) == ["2"]
+
+
+def test_options_hold_for_emitters_with_a_provider_of_their_own(instrumentor: Any, host: Emitting) -> None:
+    """What may leave is decided for the process: an emitter in code has the instrumentor's modes of ids."""
+    before = host.emitter
+    before.create(Incident(id=1), actor=Actor(id=2))
+    instrumentor.instrument(id_mode="user.id=drop")
+    for emitter in (before, IncidentEmitter(logger_provider=host.logger_provider)):
+        emitter.create(Incident(id=1), actor=Actor(id=2))
+    instrumentor.uninstrument()
+    before.create(Incident(id=1), actor=Actor(id=2))
+    assert [each.get("user.id") for each in host.attributes()] == ["2", None, None, "2"]
+
+
+def test_a_provider_of_its_own_outlives_the_default_pipeline(host: Emitting) -> None:
+    """The end of our own pipeline, as at exit, does not silence an emitter on the caller's provider."""
+    host.emitter.create(Incident(id=1))
+    default_pipeline().shutdown()
+    host.emitter.create(Incident(id=2))
+    IncidentEmitter(logger_provider=host.logger_provider).create(Incident(id=3))
+    assert [each["incident.id"] for each in host.attributes()] == ["1", "2", "3"]
+
+
+def filtered() -> list[str]:
+    """The loggers that have a filter of ours."""
+    return [
+        name
+        for name, logger in logging.root.manager.loggerDict.items()
+        if isinstance(logger, logging.Logger)
+        and any(type(each).__module__ == "otel_incident.quiet" for each in logger.filters)
+    ]
+
+
+def test_uninstrument_takes_our_filters_from_the_loggers(
+    instrumentor: Any, to_receiver: OtlpReceiver
+) -> None:
+    """The loggers of the SDK and of its transport are as they were; a delivery that follows filters again."""
+    instrumentor.instrument()
+    IncidentEmitter().create(Incident(id=1))
+    assert ids(to_receiver, 1) == ["1"]
+    assert "urllib3.connectionpool" in filtered()
+    instrumentor.uninstrument()
+    assert filtered() == []
+    IncidentEmitter().create(Incident(id=2))
+    assert ids(to_receiver, 2) == ["1", "2"]
+    assert "urllib3.connectionpool" in filtered()
