@@ -179,7 +179,7 @@ def test_a_broken_sink_never_reaches_the_host(target: str, caplog: pytest.LogCap
         activation.uninstall()
     assert swallowed() == {"hook": 2}
     (line,) = caplog.messages
-    assert line.startswith("An internal error (LookupError at hooks/calls.py:")
+    assert line.startswith("An internal error (LookupError at hooks/nesting.py:")
     assert "of the sink" not in line
 
 
