@@ -169,7 +169,7 @@ class Passed:
 @pytest.mark.parametrize(
     "passed",
     [
-        Passed("strict", "internal", {"incident.id": "41"}, "event", {}, None, "4 2"),
+        Passed("strict", "internal", {"incident.id": "41"}, "event", {}, None, "4 3"),
         Passed(
             "standard",
             "Checkout is down",

@@ -29,6 +29,7 @@ ENTRY_POINTS: Final = {
     "console_scripts": {"otel-incident": "otel_incident.cli:main"},
     "opentelemetry_instrumentor": {"incident": "otel_incident.instrumentor:IncidentInstrumentor"},
     "opentelemetry_resource_detector": {"incident": "otel_incident.identity:IncidentResourceDetector"},
+    "opentelemetry_post_instrument": {"incident": "otel_incident.post_instrument:check"},
     "opentelemetry_environment_variables": {"incident": "otel_incident.environment_variables"},
 }
 DIAGNOSTIC_ID: Final = "5f0c7c1e-2f7a-4a55-9d3e-7c1f5f6b8a90"
