@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from otel_incident.events import IncidentEvent
 from otel_incident.guard import set_reraise
@@ -13,6 +14,10 @@ from tests.collector import Collector
 from tests.django_host import INCIDENTS, empty, project, watching
 from tests.otlp_receiver import OtlpReceiver
 from tests.process_state import clear_environment, forget_everything
+
+# Nothing here depends on how fast the machine is.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 def pytest_report_header() -> str:
