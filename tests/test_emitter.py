@@ -205,7 +205,7 @@ def test_the_envelope(host: Emitting) -> None:
     assert record.instrumentation_scope is not None
     assert record.instrumentation_scope.name == "otel_incident"
     assert record.instrumentation_scope.version == __version__
-    assert record.instrumentation_scope.schema_url == "https://example.org/otel-incident/schemas/0.1.0"
+    assert record.instrumentation_scope.schema_url == "https://otel-incident.invalid/schemas/0.1.0"
     assert not record.instrumentation_scope.attributes
     assert dict(record.resource.attributes) == {"service.name": "host"}
     assert record.dropped_attributes == 0

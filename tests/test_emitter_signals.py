@@ -186,7 +186,7 @@ def test_no_id_is_on_any_metric(host: Emitting) -> None:
     assert values == {"create", "end", "logs", "hashed", "wrong_type", "id"}
     scope = host.scope_of_metrics()
     assert (scope.name, scope.version) == ("otel_incident", __version__)
-    assert scope.schema_url == "https://example.org/otel-incident/schemas/0.1.0"
+    assert scope.schema_url == "https://otel-incident.invalid/schemas/0.1.0"
 
 
 def test_exemplars_carry_no_attribute(host: Emitting, spans: Any) -> None:

@@ -89,7 +89,7 @@ def test_their_envelope(backend_by_protocol: Backend) -> None:
         assert (event.trace_id, event.span_id) == ("", "")
         assert event.dropped_attributes_count == 0
         assert (event.scope_name, event.scope_version) == ("otel_incident", __version__)
-        assert event.scope_schema_url == "https://example.org/otel-incident/schemas/0.1.0"
+        assert event.scope_schema_url == "https://otel-incident.invalid/schemas/0.1.0"
         assert event.scope_attributes == {}
         assert event.resource_schema_url == ""
 

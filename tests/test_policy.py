@@ -1,5 +1,6 @@
 """What may leave, rule by rule: exact grammars, bounds and types, and what happens to what breaks them."""
 
+import calendar
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -29,6 +30,7 @@ KEEP: Final[Mapping[str, tuple[Any, ...]]] = {
     "user.hash": (HASH,),
     "incident.created_at": (
         *("2020-09-13T12:26:40.000Z", "1970-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"),
+        *("2020-02-29T00:00:00.000Z", "2000-02-29T00:00:00.000Z", "2021-02-28T00:00:00.000Z"),
     ),
     "incident.server.version": ("1", "1.2.3", "v5.4.0-rc1+build~2", "2024:1_2", "a" * 64, "unknown"),
     "incident.active": (True, False),
@@ -56,6 +58,8 @@ BREAK: Final[Mapping[str, tuple[Any, ...]]] = {
         *("2020-09-32T12:26:40.000Z", "2020-09-00T12:26:40.000Z", "2020-09-13T24:26:40.000Z"),
         *("2020-09-13T12:60:40.000Z", "2020-09-13T12:26:60.000Z", "2020-09-13T12:26:40.000Z\n"),
         *("\u0662020-09-13T12:26:40.000Z", 1_600_000_000_000, ""),
+        *("2020-02-31T00:00:00.000Z", "2021-02-29T00:00:00.000Z", "1900-02-29T00:00:00.000Z"),
+        *("2020-04-31T00:00:00.000Z", "2020-11-31T00:00:00.000Z", "2020-12-32T00:00:00.000Z"),
     ),
     "incident.server.version": (
         *("", "a" * 65, "1 2", ".1", "-1", "1/2", "1.0 (Acme)", "1\n", "v\u00e9", "\u0661", 1, 1.0),
@@ -101,6 +105,16 @@ def test_what_keeps_its_rule(name: str, index: int) -> None:
     value = KEEP[name][index]
     assert KEEPS_RULE[name](value) is True
     assert keeps_rule(name, value) is True
+
+
+def test_a_timestamp_is_on_a_day_that_there_is() -> None:
+    """Of every month of four centuries the days that the calendar has keep the rule, and no other."""
+    keeps = KEEPS_RULE["incident.created_at"]
+    for year in range(1800, 2201):
+        for month in range(1, 13):
+            days = calendar.monthrange(year, month)[1]
+            found = [day for day in range(33) if keeps(f"{year}-{month:02}-{day:02}T00:00:00.000Z")]
+            assert found == list(range(1, days + 1)), (year, month)
 
 
 @pytest.mark.parametrize(("name", "index"), _names(BREAK))

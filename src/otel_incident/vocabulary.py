@@ -7,7 +7,7 @@ the package depends on this one, and it is loaded into other people's processes.
 
 from typing import Final, Literal, NamedTuple
 
-SCHEMA_URL: Final[str] = "https://example.org/otel-incident/schemas/0.1.0"
+SCHEMA_URL: Final[str] = "https://otel-incident.invalid/schemas/0.1.0"
 """Identifies this vocabulary and its version; nothing is fetched from it."""
 
 SCOPE_NAME: Final = "otel_incident"
