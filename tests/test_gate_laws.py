@@ -43,7 +43,7 @@ from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExport
 from otel_incident.guard import set_reraise
 from tests.canaries import found
 from tests.gate_oracle import breaches
-from tests.hostile_spans import ATTRIBUTES_GIVEN, NAMES, RECORDS, SCOPES, SPANS, VALUES
+from tests.hostile_spans import ATTRIBUTES_GIVEN, NAMES, RECORDS, SCOPES, SPANS, VALUES, Agreeing
 from tests.strategies import CONTENT, Handed, HostileError, Lazy
 from tests.surface_injectors import AT
 
@@ -350,6 +350,31 @@ def test_a_list_leaves_as_a_tuple_of_what_is_registered(roles: Any, left: Any) -
     span = ReadableSpan("x", SpanContext(1, 2, is_remote=False), attributes={"user.roles": roles})
     ContentGateSpanProcessor(kept).on_end(span)
     assert [dict(passed.attributes or {}) for passed in kept.spans] == [left]
+
+
+@pytest.mark.parametrize(
+    ("value", "leaves"),
+    [
+        (CONTENT, True),
+        (1.5, True),
+        ((CONTENT, "b"), True),
+        (["a", 1, True], True),
+        (["a", {CONTENT: 1}], False),
+        ([["a"]], False),
+        ([None], False),
+        (["a", Lazy()], False),
+        ({"a": 1}, False),
+        (CONTENT.encode(), False),
+        (Agreeing("a"), False),
+        ([Agreeing("a")], False),
+    ],
+)
+def test_what_an_operator_allows_is_primitive(value: Any, leaves: bool) -> None:  # noqa: FBT001  by name
+    """An allowed key lets text, numbers and flags through, and lists of those; no map, bytes or object."""
+    kept = Kept()
+    span = ReadableSpan("x", SpanContext(1, 2, is_remote=False), attributes={"desk.field": value})
+    ContentGateSpanProcessor(kept, allowed=["desk.*"]).on_end(span)
+    assert ["desk.field" in (passed.attributes or {}) for passed in kept.spans] == [leaves]
 
 
 class Kept(SpanProcessor):
