@@ -114,12 +114,16 @@ class StateDirectory:
 
     def _open(self) -> Path:
         if self._path is None:
-            self._path = _own(self._configured)
+            self._path = own_directory(self._configured)
         return self._path
 
 
-def _own(configured: Path) -> Path:
-    """A 0700 directory of this user: the configured one if it is (or can be made) ours, else one in it."""
+def own_directory(configured: Path) -> Path:
+    """A 0700 directory of this user: the configured one if it is (or can be made) ours, else one in it.
+
+    Raises:
+        OSError: Neither can be had.
+    """
     with contextlib.suppress(FileExistsError):  # a file on the way: the next line says it better
         configured.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):

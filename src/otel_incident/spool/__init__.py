@@ -1,4 +1,5 @@
 """The spool: what happened is on disk before the host's call returns, and leaves from there.
 
-segments and lines are what is on disk, delivery and answers what becomes of it, sender the thread behind it.
+On disk: lines in segments (writer, lines, segments, line_reader), cursors, quarantine. On the way out: sender
+(a thread), delivery (what to try), attempts and answers (what the endpoint says), backlog (what waits).
 """

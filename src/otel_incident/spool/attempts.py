@@ -1,16 +1,21 @@
 """One attempt to deliver a batch, through the SDK's exporters, with the endpoint's own answer.
 
-The exporters try again by themselves, and say at the end that it failed. A session of `requests` and the stub
-of gRPC's service stand where the answer passes by; they end the attempt after it.
+The exporters try again by themselves, and say at the end that it failed. Where their request passes, at the
+session of `requests` or the stub of gRPC's service, stands a listener that hears the answer and ends the
+attempt after it. Neither place is public; in a release that has another, success and failure are all we know.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, final
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
-import requests
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
+from otel_incident.errors import ConfigurationError
+from otel_incident.quiet import attach, quiet
 from otel_incident.spool.answers import Answer, of_grpc, of_http
 
 if TYPE_CHECKING:
@@ -20,65 +25,132 @@ if TYPE_CHECKING:
 
     Attempt = Callable[[Sequence[ReadableLogRecord]], Answer]
 
+_NOT_ANSWERED: Final = "no answer"
+
 
 class NotDeliveredError(Exception):
     """An exporter's one attempt has failed; what the endpoint said is kept beside it."""
 
 
+class Listener(Protocol):
+    """Hears what an endpoint answers."""
+
+    answer: Answer | None
+
+    def renew(self) -> None:
+        """Begin with connections of one's own, after a fork or an interruption."""
+        ...
+
+
 @final
-class AttentiveSession(requests.Session):
-    """A session that remembers the last answer and lets the exporter try once: we try again ourselves."""
+class SessionListener:
+    """Stands in the place of a session of `requests`: one request, whose answer is kept.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Args:
+        session: The exporter's own, with whatever its owner has put into it.
+    """
+
+    def __init__(self, session: Any) -> None:
         self.answer: Answer | None = None
+        self._session = session
 
-    def request(self, *arguments: Any, **named: Any) -> requests.Response:
+    def __getattr__(self, name: str) -> Any:
+        """All else is the session's."""
+        return getattr(self._session, name)
+
+    def request(self, method: str, url: str, **named: Any) -> Any:
         """One request.
 
         Raises:
             NotDeliveredError: It was not taken; an exporter does not answer this one by trying again.
         """
-        self.answer = None
+        named["allow_redirects"] = False  # a redirected POST becomes a GET, whose success means nothing
         try:
-            response = super().request(*arguments, **named)
-        except requests.exceptions.RequestException as error:
+            response = self._session.request(method, url, **named)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            self.answer = of_http(response.status_code, headers, response.content)
+        except Exception as error:  # noqa: BLE001  whatever went wrong: it may work later
             self.answer = Answer("hold", type(error).__name__)
             raise NotDeliveredError from None
-        self.answer = of_http(
-            response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content
-        )
         if self.answer.verdict != "delivered":
             raise NotDeliveredError
         return response
 
+    def post(self, url: str, **named: Any) -> Any:
+        """As older releases of the exporter call it."""
+        return self.request("POST", url, **named)
+
+    def renew(self) -> None:
+        """Close the connections that a parent may use; new ones are made as needed."""
+        self._session.close()
+
 
 @final
-class AttentiveStub:
-    """A gRPC stub that does the same.
+class StubListener:
+    """Stands in the place of a gRPC stub.
 
     Args:
-        stub: The exporter's own.
-        errors: The class of gRPC's errors.
+        exporter: The one whose stub it is.
     """
 
-    def __init__(self, stub: Any, errors: type[Exception]) -> None:
-        self._stub = stub
-        self._errors = errors
+    def __init__(self, exporter: Any) -> None:
         self.answer: Answer | None = None
+        self._exporter = exporter
+        self._stub = exporter._client  # noqa: SLF001  it has no public place
+        self._before: list[Any] = []
+        exporter._client = self  # noqa: SLF001  the same
 
     def Export(self, **named: Any) -> Any:  # noqa: N802  the service's name for it
-        """One call."""
-        self.answer = None
+        """One call.
+
+        Raises:
+            NotDeliveredError: It was not taken.
+        """
+        from grpc import RpcError  # type: ignore[import-untyped]  # noqa: PLC0415  ships no types; dear
+
         try:
             response = self._stub.Export(**named)
-        except self._errors as error:
+        except RpcError as error:
             code = getattr(error, "code", lambda: None)()
             metadata: Callable[[], Any] = getattr(error, "trailing_metadata", dict)
             self.answer = of_grpc(getattr(code, "name", "UNKNOWN"), dict(metadata() or ()))
+            if self.answer.reason == "gRPC UNAVAILABLE":
+                self._reconnect(close=True)
             raise NotDeliveredError from None
-        self.answer = Answer("delivered", rejected=int(response.partial_success.rejected_log_records))
+        self.answer = Answer("delivered", rejected=max(0, int(response.partial_success.rejected_log_records)))
         return response
+
+    def renew(self) -> None:
+        """Use a channel of one's own; the parent's must not be closed in a child, nor be collected."""
+        self._before.append((self._stub, self._exporter._channel))  # noqa: SLF001  the same
+        self._reconnect(close=False)
+
+    def _reconnect(self, *, close: bool) -> None:
+        """As the exporter does: a channel waits for up to two minutes before it tries to connect again."""
+        exporter = self._exporter
+        if exporter._shutdown:  # noqa: SLF001  the same
+            return
+        with contextlib.suppress(Exception):  # the channel there is goes on trying
+            if close:
+                exporter._channel.close()  # noqa: SLF001  the same
+            exporter._initialize_channel_and_stub()  # noqa: SLF001  the same
+            self._stub, exporter._client = exporter._client, self  # noqa: SLF001  the same
+
+
+def listener_of(exporter: LogRecordExporter) -> Listener | None:
+    """Put a listener into an exporter; None where nothing is known of the way its requests go."""
+    place: Any = exporter
+    if hasattr(place, "_initialize_channel_and_stub") and hasattr(place, "_client"):
+        client = place._client  # noqa: SLF001  it has no public place
+        return client if isinstance(client, StubListener) else StubListener(exporter)
+    if hasattr(place, "_client") and hasattr(place._client, "_transport"):  # noqa: SLF001  the same
+        place = place._client._transport  # noqa: SLF001  the same
+    session = getattr(place, "_session", None)
+    if session is None or not hasattr(session, "request"):
+        return None
+    listener = session if isinstance(session, SessionListener) else SessionListener(session)
+    place._session = listener  # noqa: SLF001  the same
+    return listener
 
 
 @final
@@ -87,56 +159,53 @@ class Attempts:
 
     Args:
         exporter: The SDK's, or anybody's: of those nothing is known but success and failure.
+
+    Raises:
+        ConfigurationError: It would freeze the host.
     """
 
-    def __init__(
-        self, exporter: LogRecordExporter, listener: AttentiveSession | AttentiveStub | None
-    ) -> None:
+    def __init__(self, exporter: LogRecordExporter) -> None:
+        self.reason = ""  # what the exporter has told its log
         self._exporter = exporter
-        self._listener = listener
+        self._listener = listener_of(exporter)
+        if isinstance(self._listener, StubListener) and _greenlets():
+            raise ConfigurationError(
+                "gRPC freezes a process that gevent has patched for as long as a request takes: set "
+                "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+            )
+        self._pid = os.getpid()
 
     def __call__(self, batch: Sequence[ReadableLogRecord]) -> Answer:
         """Try once; never raises."""
-        try:
-            result = self._exporter.export(batch)
-        except Exception as error:  # noqa: BLE001  an exporter that raises is one that has not delivered
-            result, reason = LogRecordExportResult.FAILURE, type(error).__name__
-        else:
-            reason = ""
-        answer = self._listener.answer if self._listener is not None else None
-        if answer is not None:
-            return answer
+        listener, self.reason = self._listener, ""
+        if listener is not None:
+            listener.answer = None  # of the last batch; it must not be taken for this one's
+        attach(type(self._exporter).__module__.partition(".")[0])
+        with quiet(self):
+            try:
+                result = self._exporter.export(batch)
+            except Exception as error:  # noqa: BLE001  an exporter that raises is one that has not delivered
+                result, self.reason = LogRecordExportResult.FAILURE, self.reason or type(error).__name__
+        if listener is not None and listener.answer is not None:
+            return listener.answer
         if result is LogRecordExportResult.SUCCESS:
             return Answer("delivered")
-        return Answer("hold", reason or "no reason given")
+        return Answer("hold", self.reason or _NOT_ANSWERED, suspect=True)
+
+    def renew(self) -> None:
+        """In a forked child: use connections of its own."""
+        if self._listener is not None and self._pid != os.getpid():
+            with quiet(self):
+                self._listener.renew()
+        self._pid = os.getpid()
 
     def shutdown(self) -> None:
         """Interrupt an attempt that hangs, and end the exporter."""
-        self._exporter.shutdown()  # type: ignore[no-untyped-call]  # untyped upstream
+        with quiet(self):
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # untyped upstream
 
 
-def over_http() -> Attempts:
-    """Attempts of the OTLP exporter over HTTP, as the environment configures it."""
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import (  # noqa: PLC0415  in the sender's thread
-        OTLPLogExporter,
-    )
-
-    session = AttentiveSession()
-    return Attempts(OTLPLogExporter(session=session), session)
-
-
-def over_grpc() -> Attempts:
-    """Attempts of the OTLP exporter over gRPC, as the environment configures it."""
-    from grpc import RpcError  # type: ignore[import-untyped]  # noqa: PLC0415  dear to import
-    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter  # noqa: PLC0415  the same
-
-    exporter = OTLPLogExporter()
-    stub: Any = getattr(exporter, _STUB, None)
-    if stub is None:  # another release of the exporter: success and failure are all that is known
-        return Attempts(exporter, None)
-    listener = AttentiveStub(stub, RpcError)
-    setattr(exporter, _STUB, listener)
-    return Attempts(exporter, listener)
-
-
-_STUB: Final = "_client"  # where the exporter keeps its stub; it has no public place for one
+def _greenlets() -> bool:
+    """Whether gevent has patched sockets."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("socket"))

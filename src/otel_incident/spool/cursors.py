@@ -1,44 +1,46 @@
 """How far each exporter has got in each segment, so that a restart goes on where the last process stopped.
 
-One small file for each exporter, replaced as a whole: a crash leaves the old one or the new one. A cursor
-that was not written before a kill means that lines are delivered twice, never that one is not delivered.
+Two small files for each exporter, overwritten in turn: a crash in the middle of one leaves the other. They
+have their room from the beginning, since a full disk has none for a new file just when delivered segments are
+about to be deleted. A cursor that was not written before a kill means that lines are delivered twice, never
+that one is not delivered.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, final
+import zlib
+from typing import TYPE_CHECKING, Final, final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+ROOM_BYTES: Final = 2**14
+"""What each of the two files has from the beginning: enough for some 250 segments."""
+
+_FILES: Final = 2
+_FLAGS: Final = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
 
 @final
 class Cursor:
-    """The offsets of one exporter; whoever holds the lease reads and writes them.
+    """The offsets of one exporter; whoever holds the lease writes them.
 
     Args:
-        path: The file.
+        path: The files' common name; they end in `.0` and `.1`.
     """
 
-    __slots__ = ("_offsets", "path")
+    __slots__ = ("_number", "_offsets", "_paths")
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._offsets: dict[str, int] = {}
+        self._paths = [path.with_name(f"{path.name}.{index}") for index in range(_FILES)]
         self.load()
 
     def load(self) -> None:
-        """Read what is kept; a file that cannot be read means the beginning: twice is better than never."""
-        try:
-            kept = json.loads(self.path.read_bytes())
-            self._offsets = {
-                name: offset for name, offset in kept.items() if type(offset) is int and offset >= 0
-            }
-        except (OSError, ValueError, AttributeError):
-            self._offsets = {}
+        """Read what is kept; files that cannot be read mean the beginning: twice is better than never."""
+        self._number, self._offsets = max(map(_read, self._paths), key=lambda kept: kept[0])
 
     def of(self, segment: str) -> int:
         """The offset up to which a segment was delivered."""
@@ -48,17 +50,39 @@ class Cursor:
         """Note a delivery; `keep` makes it last."""
         self._offsets[segment] = offset
 
-    def keep(self) -> None:
-        """Write the offsets."""
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    def keep(self) -> bool:
+        """Write the offsets; False if that cannot be done now, which loses nothing."""
+        number = self._number + 1
+        data = b"%d %s" % (number, json.dumps(self._offsets, separators=(",", ":")).encode())
+        line = b"%08x %s\n" % (zlib.crc32(data), data)
         try:
-            os.write(descriptor, json.dumps(self._offsets, separators=(",", ":")).encode())
-        finally:
-            os.close(descriptor)
-        draft.replace(self.path)
+            descriptor = os.open(self._paths[number % _FILES], os.O_WRONLY | _FLAGS, 0o600)
+            try:
+                if os.fstat(descriptor).st_size < ROOM_BYTES:
+                    line = line.ljust(ROOM_BYTES)
+                if os.pwrite(descriptor, line, 0) != len(line):
+                    return False
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return False
+        self._number = number
+        return True
 
     def forget_all_but(self, segments: Iterable[str]) -> None:
         """Forget segments that are gone."""
         there = set(segments)
         self._offsets = {name: offset for name, offset in self._offsets.items() if name in there}
+
+
+def _read(path: Path) -> tuple[int, dict[str, int]]:
+    """The number and the offsets of one file; what is behind its first line is of before."""
+    try:
+        with path.open("rb") as file:
+            check, _, data = file.readline().rstrip(b"\n").partition(b" ")
+        number, _, offsets = data.partition(b" ")
+        if int(check, 16) == zlib.crc32(data):
+            return int(number), json.loads(offsets)
+    except (OSError, ValueError):
+        pass
+    return 0, {}

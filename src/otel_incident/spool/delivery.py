@@ -1,37 +1,34 @@
-"""Delivers what waits in a directory through one exporter: in order, in batches, until all of it has left.
+"""Delivers what waits for one exporter: in order, in batches, until all of it has left.
 
 Nothing here sleeps and nothing here knows threads: `step` makes one attempt and says when the next is due.
-An answer decides: what was delivered is ticked off, what cannot be now is held with everything behind it, what
-is too large or refused is halved until the offender is alone, which then goes into quarantine.
+An answer decides: what was delivered is ticked off, what cannot be now is held with everything behind it,
+what is too large or refused is halved until the offender is alone, which then goes into quarantine.
+
+A server's own error is held like any outage. A batch that keeps earning one is halved too, and what is left
+of it in the end is set aside only if another record passes while it does not.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Final, final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from otel_incident.spool.lines import LineError, LineReader
-from otel_incident.spool.segments import segments_in
+from otel_incident.spool.backlog import MEMORY, Batch, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
-    from opentelemetry.sdk._logs import ReadableLogRecord
 
     from otel_incident.spool.answers import Answer
     from otel_incident.spool.attempts import Attempt
-    from otel_incident.spool.cursors import Cursor
-    from otel_incident.spool.quarantine import Quarantine
+    from otel_incident.spool.backlog import Backlog, Entry
 
-BATCH_BYTES: Final = 4 * 2**20
-_FIRST_BACKOFF: Final = 1.0
-_LAST_BACKOFF: Final = 60.0
-_SUSPECT_AFTER: Final = 4
-"""So many times the same batch is answered with an error of the server's before it is taken apart."""
+FIRST_BACKOFF: Final = 1.0
+LAST_BACKOFF: Final = 60.0
+SUSPECT_AFTER: Final = 4
+"""So many times a batch is answered with an error of the server's own before it is taken apart."""
 
 
 @final
@@ -43,46 +40,55 @@ class Counts:
         delivered: Taken by the endpoint.
         rejected: Of these, refused by a partial success.
         retried: Attempts that were not the first.
-        quarantined: Set aside.
+        failed: Attempts after which all was held.
     """
 
     delivered: int = 0
     rejected: int = 0
     retried: int = 0
-    quarantined: int = 0
-
-
-class _Entry(NamedTuple):
-    """A record that waits, and where its line is."""
-
-    record: ReadableLogRecord
-    line: bytes
-    segment: str
-    end: int
+    failed: int = 0
 
 
 @final
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Outage:
     """Attempts that failed in a row.
 
     Attributes:
         attempts: How many.
         reason: What the last one was answered.
+        wait: Seconds that the endpoint has asked to wait after it.
     """
 
     attempts: int = 0
     reason: str = ""
+    wait: float = 0.0
+
+
+@final
+@dataclass(slots=True)
+class _Suspicion:
+    """A batch that may be at fault itself.
+
+    Attributes:
+        head: Its first record's place.
+        failures: How often it was answered with the server's own error.
+        probes: How many others were tried since it is alone.
+        others_pass: Whether the last of these passed.
+    """
+
+    head: Place = (MEMORY, 0)
+    failures: int = 0
+    probes: int = 0
+    others_pass: bool = False
 
 
 @final
 class Delivery:
-    """The delivery of one directory through one exporter.
+    """The delivery of a backlog.
 
     Args:
-        directory: Where the segments are.
-        cursor: How far this exporter has got.
-        quarantine: Takes what can never be delivered.
+        backlog: What waits.
         attempt: Tries a batch once.
         batch_size: How many records go at once.
         jitter: A random number from 0 to 1.
@@ -90,9 +96,7 @@ class Delivery:
 
     def __init__(
         self,
-        directory: Path,
-        cursor: Cursor,
-        quarantine: Quarantine,
+        backlog: Backlog,
         attempt: Attempt,
         *,
         batch_size: int = 512,
@@ -100,102 +104,111 @@ class Delivery:
     ) -> None:
         self.counts = Counts()
         self.outage = Outage()
-        self._directory = directory
-        self._cursor = cursor
-        self._quarantine = quarantine
+        self.backlog = backlog
         self._attempt = attempt
         self._most = batch_size
         self._size = batch_size
         self._jitter = jitter
-        self._reader = LineReader()
-        self._suspects: set[tuple[str, int]] = set()
+        self._suspicion = _Suspicion()
+        self._alert = False  # a batch was taken apart, and its offender was not found yet
 
-    def step(self) -> float | None:
+    def step(self, *, from_disk: bool = True) -> float | None:
         """Make one attempt.
+
+        Args:
+            from_disk: Whether the segments are this process's to deliver; what is in its memory always is.
 
         Returns:
             Seconds to wait before the next: 0.0 at once; None when nothing waits.
+
+        Raises:
+            NotKeptError: What cannot be delivered could not be set aside either.
         """
-        batch = self._next_batch()
-        if not batch:
+        probing = self._suspicion.probes > 0 and not self._suspicion.others_pass
+        batch = self.backlog.next(self._most if probing else self._size, from_disk=from_disk)
+        if not batch.entries:
+            self.backlog.done(batch)
             return None
+        if probing and batch.entries[0].place == self._suspicion.head and len(batch.entries) > 1:
+            return self._probe(batch.entries)
+        if probing:
+            batch = self.backlog.next(1, from_disk=from_disk)
+        return self._try(batch)
+
+    def _try(self, batch: Batch) -> float:
+        answer = self._answer(batch.entries)
+        if answer.verdict == "delivered":
+            self.backlog.done(batch)
+            self._delivered(len(batch.entries), answer)
+            self._suspicion = _Suspicion()
+            self._alert = self._alert and len(batch.entries) < self._most
+            self._size = min(self._most, self._size * 2)
+            return 0.0
+        if answer.verdict != "hold" and len(batch.entries) > 1:
+            self._size = len(batch.entries) // 2
+            return 0.0
+        if answer.suspect:
+            return self._suspect(batch, answer)
+        if answer.verdict == "hold":
+            self._suspicion = _Suspicion()
+            return self._hold(answer)
+        return self._set_aside(batch, answer.reason)
+
+    def _answer(self, entries: list[Entry]) -> Answer:
         if self.outage.attempts:
             self.counts.retried += 1
         with suppress_instrumentation():
-            answer = self._attempt([entry.record for entry in batch])
-        if answer.verdict == "delivered":
-            self._tick_off(batch, answer)
-            return 0.0
-        if answer.verdict == "hold":
-            return self._hold(answer)
-        if len(batch) > 1:
-            self._size = len(batch) // 2
-            return 0.0
-        self._set_aside(batch, answer.reason)
-        return 0.0
+            return self._attempt([entry.record for entry in entries])
 
-    def waiting(self) -> int:
-        """Bytes that wait for this exporter."""
-        return sum(
-            max(0, segment.size() - self._cursor.of(segment.name)) for segment in segments_in(self._directory)
-        )
-
-    def _next_batch(self) -> list[_Entry]:
-        batch: list[_Entry] = []
-        room = BATCH_BYTES
-        for segment in segments_in(self._directory):
-            offset = self._cursor.of(segment.name)
-            found = segment.read(offset, self._size - len(batch), room)
-            for line in found.lines:
-                offset += len(line)
-                entry = self._parsed(line, segment.name, offset)
-                if entry is not None:
-                    batch.append(entry)
-                elif not batch:  # nothing before it waits: it is done with
-                    self._cursor.move(segment.name, offset)
-            room -= sum(map(len, found.lines))
-            if len(batch) >= self._size or room <= 0:
-                break
-        return batch
-
-    def _parsed(self, line: bytes, segment: str, end: int) -> _Entry | None:
-        try:
-            return _Entry(self._reader.record(line), line, segment, end)
-        except LineError:
-            if (segment, end) not in self._suspects:
-                self._suspects.add((segment, end))
-                self._quarantine.put([line], "unreadable")
-                self.counts.quarantined += 1
-            return None
-
-    def _tick_off(self, batch: list[_Entry], answer: Answer) -> None:
-        for entry in batch:
-            self._cursor.move(entry.segment, entry.end)
-        self._cursor.keep()
-        self.counts.delivered += len(batch)
-        self.counts.rejected += answer.rejected
+    def _delivered(self, count: int, answer: Answer) -> None:
+        self.counts.delivered += count
+        self.counts.rejected += min(answer.rejected, count)
         self.outage = Outage()
-        self._size = min(self._most, self._size * 2)
 
     def _hold(self, answer: Answer) -> float:
-        self.outage = Outage(self.outage.attempts + 1, answer.reason)
-        backoff = min(_LAST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(self.outage.attempts - 1, 16))
-        return max(answer.wait or 0.0, backoff * self._jitter())
+        self.counts.failed += 1
+        self._suspicion.others_pass = False
+        attempts = self.outage.attempts + 1
+        self.outage = Outage(attempts, answer.reason, answer.wait or 0.0)
+        backoff = min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(attempts - 1, 16))
+        return max(self.outage.wait, backoff * self._jitter())
 
-    def _set_aside(self, batch: list[_Entry], reason: str) -> None:
-        self._quarantine.put([entry.line for entry in batch], reason)
-        for entry in batch:
-            self._cursor.move(entry.segment, entry.end)
-        self._cursor.keep()
-        self.counts.quarantined += len(batch)
+    def _suspect(self, batch: Batch, answer: Answer) -> float:
+        """The server's own error, or none that was heard: an outage, unless it is this batch alone."""
+        if self._suspicion.others_pass and len(batch.entries) == 1:
+            return self._set_aside(batch, answer.reason)
+        head = batch.entries[0].place
+        if self._suspicion.head != head:
+            self._suspicion = _Suspicion(head)
+        self._suspicion.failures += 1
+        if self._alert or answer.verdict == "split" or self._suspicion.failures >= SUSPECT_AFTER:
+            self._alert = True
+            if len(batch.entries) > 1:
+                self._size = len(batch.entries) // 2
+            else:
+                self._suspicion.probes += 1
+        return self._hold(answer)
+
+    def _probe(self, entries: list[Entry]) -> float:
+        """Try another record, each time the next one, to see whether the one before them is at fault."""
+        others = entries[1:]
+        other = others[(self._suspicion.probes - 1) % len(others)]
+        answer = self._answer([other])
+        if answer.verdict != "delivered":
+            self._suspicion.probes += 1
+            if answer.verdict == "hold" and not answer.suspect:
+                self._suspicion = _Suspicion()
+            return self._hold(answer)
+        self.backlog.skip(other.place)
+        self._delivered(1, answer)
+        self._suspicion.others_pass = True
+        self._size = 1
+        return 0.0
+
+    def _set_aside(self, batch: Batch, reason: str) -> float:
+        self.backlog.set_aside([entry.line for entry in batch.entries], reason)
+        self.backlog.done(batch)
+        self._suspicion, self._alert = _Suspicion(), False
+        self.outage = Outage()
         self._size = min(self._most, self._size * 2)
-
-
-def delete_delivered(directory: Path, cursors: list[Cursor]) -> None:
-    """Delete the segments that are complete and that every exporter has had."""
-    for segment in segments_in(directory):
-        size = segment.size()
-        had = all(cursor.of(segment.name) >= size for cursor in cursors)
-        # once nobody writes to it any more: what was measured before that may have grown
-        if had and segment.is_complete() and segment.size() == size:
-            segment.delete()
+        return 0.0

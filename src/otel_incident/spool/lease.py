@@ -1,7 +1,9 @@
 """The right to deliver from a directory: one process has it at a time, and loses it when it ends.
 
-The kernel gives the lock back whatever ends the process. It does not when the process is stopped; what waits
-is then delivered when it goes on, or when whoever stopped it ends it.
+The kernel gives the lock back whatever ends the process. It does not when the process is stopped: so whoever
+has the lease says now and then that it lives, and after a long silence another one puts a new lock file in
+the place of the old. The one that goes on after a stop finds its file replaced; the batch that it was sending
+then may arrive twice.
 """
 
 from __future__ import annotations
@@ -9,58 +11,115 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING, final
+import secrets
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
-from otel_incident.spool.forks import forget_in_children
+from otel_incident.spool.forks import forget_in_children, no_fork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+SILENCE_SECONDS: Final = 120.0
+"""So long a holder may say nothing; an attempt to deliver ends sooner, unless its exporter waits longer."""
+
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class _Sign(NamedTuple):
+    """What the holder leaves: its file, and when it last touched it."""
+
+    file: int
+    touched: int
 
 
 @final
 class Lease:
-    """The lease of one directory, as one process sees it.
+    """The lease of one directory, as one process sees it. Methods raise OSError where there can be no lock.
 
     Args:
         path: The lock's file.
+        now: The clock, in seconds; only differences count.
     """
 
-    __slots__ = ("__weakref__", "_descriptor", "_path", "_pid")
+    __slots__ = ("__weakref__", "_descriptor", "_now", "_path", "_seen", "_since")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._now = now
         self._descriptor = -1
-        self._pid = 0
+        self._seen: _Sign | None = None
+        self._since = 0.0
         forget_in_children(self)
 
     def held(self) -> bool:
-        """Whether this process has it."""
-        return self._descriptor >= 0 and self._pid == os.getpid()
+        """Whether this process has it, and nobody has replaced it."""
+        if self._descriptor < 0:
+            return False
+        try:
+            current = self._path.stat().st_ino == os.fstat(self._descriptor).st_ino
+        except OSError:
+            current = False
+        if not current:
+            self.forget()
+        return current
 
     def take(self) -> bool:
-        """Try to have it; whether this process has it now."""
+        """Try to have it, or say that this process lives; whether this process has it now."""
         if self.held():
+            with contextlib.suppress(OSError):  # a full disk does not end the lease
+                os.utime(self._descriptor)
             return True
-        self.forget()
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._descriptor, self._pid = descriptor, os.getpid()
-        return True
+        return self._lock(self._path) or (self._is_silent() and self._replace())
 
     def give_back(self) -> None:
         """Let another process have it."""
-        if self.held():
+        if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self.forget()
 
     def forget(self) -> None:
         """Close what a fork left: closing alone does not give back what the parent holds."""
-        if self._descriptor >= 0:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
             with contextlib.suppress(OSError):
-                os.close(self._descriptor)
-        self._descriptor, self._pid = -1, 0
+                os.close(descriptor)
+
+    def _lock(self, path: Path, flags: int = _FLAGS) -> bool:
+        with no_fork():
+            descriptor = os.open(path, flags, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            except OSError:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
+        return path != self._path or self.held()  # it may have been replaced between opening and locking
+
+    def _is_silent(self) -> bool:
+        """Whether the holder has said nothing for long, by the clock of this process alone."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return False
+        sign = _Sign(status.st_ino, status.st_mtime_ns)
+        if sign != self._seen:
+            self._seen, self._since = sign, self._now()
+        return self._now() - self._since >= SILENCE_SECONDS
+
+    def _replace(self) -> bool:
+        draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
+        try:
+            if not self._lock(draft, _FLAGS | os.O_EXCL):
+                return False
+            draft.replace(self._path)
+        except OSError:
+            self.forget()
+            draft.unlink(missing_ok=True)
+            raise
+        return self.held()

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
 import re
+import secrets
 import time
 from typing import TYPE_CHECKING, Final, final
 
-from otel_incident.spool.segments import SUFFIX, SegmentWriter
+from otel_incident.spool.forks import no_fork
+from otel_incident.spool.segments import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+RESERVE_BYTES: Final = 2**20
+"""Held on the disk, so that a full one does not keep a line in the way of all others."""
+
+_RESERVE: Final = ".reserve"
 _UNSAFE: Final = re.compile(r"[^0-9A-Za-z]+", re.ASCII)
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TAKEN: Final = ".taken"  # a file that is on its way back into the queue
 
 
 @final
@@ -22,32 +34,46 @@ class Quarantine:
 
     Args:
         directory: Where it is; made with the first line.
-        now: The clock, ns since the epoch.
+        now: The clock, seconds since the epoch.
     """
 
-    def __init__(self, directory: Path, now: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, directory: Path, now: Callable[[], float] = time.time) -> None:
         self._directory = directory
         self._now = now
+        self._reserve = directory.parent / _RESERVE
+
+    def reserve(self) -> None:
+        """Hold room for what may have to be kept when there is none; where that fails, it is tried again."""
+        with contextlib.suppress(OSError):
+            if self._reserve.exists():
+                return
+            draft = self._reserve.with_name(f"{_RESERVE}.{secrets.token_hex(4)}")
+            try:
+                draft.write_bytes(bytes(RESERVE_BYTES))
+                draft.replace(self._reserve)
+            finally:
+                draft.unlink(missing_ok=True)
 
     def put(self, lines: Iterable[bytes], reason: str) -> None:
-        """Keep lines under a reason from a closed set, which is in the file's name."""
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        day = time.strftime("%Y%m%d", time.gmtime(self._now() / 1e9))
+        """Keep lines under a reason from a closed set, which is in the file's name.
+
+        Raises:
+            OSError: They could not be kept, not even in the room that is held for them.
+        """
+        data = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
+        day = time.strftime("%Y%m%d", time.gmtime(self._now()))
         name = f"{day}-{_UNSAFE.sub('-', reason).strip('-').lower() or 'unknown'}{SUFFIX}"
-        descriptor = os.open(
-            self._directory / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
         try:
-            os.write(descriptor, b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines))
-        finally:
-            os.close(descriptor)
+            self._append(name, data)
+        except OSError as error:
+            if error.errno not in _FULL or not self._reserve.exists():
+                raise
+            self._reserve.unlink(missing_ok=True)
+            self._append(name, data)
 
     def files(self) -> list[Path]:
         """What is kept, the oldest day first."""
-        try:
-            return sorted(self._directory.glob(f"*{SUFFIX}"))
-        except FileNotFoundError:
-            return []
+        return sorted(self._directory.glob(f"*{SUFFIX}"))
 
     def counts(self) -> dict[str, int]:
         """Lines by reason."""
@@ -57,15 +83,47 @@ class Quarantine:
             found[reason] = found.get(reason, 0) + sum(1 for _ in _lines(path))
         return found
 
-    def requeue(self, writer: SegmentWriter) -> int:
-        """Put everything back into a segment, to be sent again; how many lines that were."""
+    def requeue(self, keep: Callable[[bytes], object]) -> int:
+        """Send everything again; a crash meanwhile means that lines are sent twice.
+
+        Args:
+            keep: Takes a line into the queue, or raises.
+
+        Returns:
+            How many lines that were.
+        """
         count = 0
         for path in self.files():
-            for line in _lines(path):
-                writer.append(line)
-                count += 1
-            path.unlink()
+            with contextlib.suppress(FileNotFoundError):  # somebody else does the same
+                path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TAKEN}"))
+        for path in sorted(self._directory.glob(f"*{_TAKEN}")):
+            with no_fork(), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # whoever is writing to it ends first
+                for line in file:
+                    keep(line)
+                    count += 1
+                path.unlink()
         return count
+
+    def _append(self, name: str, data: bytes) -> None:
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        with no_fork():
+            descriptor = os.open(self._directory / name, _FLAGS, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                status = os.fstat(descriptor)
+                if not status.st_nlink:  # it went back into the queue meanwhile
+                    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                before = status.st_size
+                try:
+                    written = os.write(descriptor, data)
+                finally:
+                    if os.fstat(descriptor).st_size != before + len(data):
+                        os.ftruncate(descriptor, before)
+                if written != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(descriptor)
 
 
 def _lines(path: Path) -> Iterator[bytes]:

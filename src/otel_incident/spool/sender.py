@@ -1,31 +1,38 @@
 """The threads that deliver: one for each exporter, so that a dead one holds up no other.
 
-A thread delivers while its process has the lease of its exporter; otherwise it looks now and then whether the
-lease is free. It is a daemon: a host's exit never waits for it longer than `close` says.
+A thread delivers from disk while its process has the lease of its exporter; otherwise it looks now and then
+whether the lease is free. It is a daemon: a host's exit never waits for it longer than `close` says.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
-from otel_incident.guard import say, swallow
+from otel_incident.errors import ConfigurationError
+from otel_incident.guard import HostLock, swallow
+from otel_incident.spool.backlog import Backlog, NotKeptError
 from otel_incident.spool.cursors import Cursor
-from otel_incident.spool.delivery import Delivery, delete_delivered
+from otel_incident.spool.delivery import Delivery
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.quarantine import Quarantine
+from otel_incident.spool.reports import Reports
+from otel_incident.spool.retention import Bounds, tidy
 from otel_incident.spool.segments import SEGMENTS, segments_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from otel_incident.spool.attempts import Attempts
+    from otel_incident.spool.memory import Store
+    from otel_incident.spool.retention import Reason
 
 LOOK_SECONDS: Final = 5.0
-"""How often a process without the lease looks whether it is free, and one with it whether others have written."""
+"""How often a process looks whether the lease is free, whether others have written, and what is to go."""
 
 _GLANCE_SECONDS: Final = 0.05  # another process may deliver, which nobody here is told
 
@@ -35,177 +42,248 @@ class Sender:
     """Delivers one directory through one exporter, in a thread of its own.
 
     Args:
-        directory: Of the spool, for one destination.
+        store: What keeps the lines.
         name: The exporter's; names its cursor, lease and quarantine.
         others: The names of all exporters of this directory: a segment waits for each of them.
-        build: Makes the attempts; called in the thread.
+        build: Makes the attempts; called in the thread, and again in that of a forked child.
         delay: Seconds from an event until a batch leaves, so that more can join it.
         batch_size: How many records go at once.
+        bounds: How much may wait on disk.
     """
 
     def __init__(
         self,
-        directory: Path,
+        store: Store,
         name: str,
         others: Sequence[str],
         build: Callable[[], Attempts],
         *,
         delay: float = 1.0,
         batch_size: int = 512,
+        bounds: Bounds | None = None,
     ) -> None:
-        self._directory = directory
-        self._name = name
-        self._others = tuple(others)
+        self.name = name
+        self._store = store
+        self._directory = store.directory
+        self._others = [other for other in others if other != name]
         self._build = build
         self._delay = delay
         self._batch_size = batch_size
-        self._lease = Lease(directory / f"{name}.lease")
+        self._bounds = bounds or Bounds()
+        self._lease = Lease(self._directory / f"{name}.lease")
+        self._lock = HostLock()
+        self._attempts: Attempts | None = None
         self._begin()
 
     def _begin(self) -> None:
+        """Nothing is sent yet by this process."""
         self._pid = os.getpid()
-        self._wake = threading.Event()
-        self._closing = threading.Event()
-        self._hurry = threading.Event()
+        self._wake = threading.Event()  # something waits
+        self._prod = threading.Event()  # nobody may wait any longer
         self._turned = threading.Condition()
-        self._deadline = 0.0
+        self._closing = False
+        self._deadline = self._not_before = self._tidied = 0.0
         self._thread: threading.Thread | None = None
-        self._attempts: Attempts | None = None
-        self._said = False
+        self._parents, self._attempts = self._attempts, None  # kept: a gRPC channel is not closed in a child
+        self._reports = Reports(self.name)
         self.delivery: Delivery | None = None
+        self.dropped: Counter[Reason] = Counter()
+        """Records that went undelivered, by reason."""
 
     def notify(self) -> None:
         """Something waits; starts the thread, which a fork has not copied."""
         if self._thread is None or self._pid != os.getpid():
-            self._start()
+            with self._lock:
+                self._start()
         if not self._wake.is_set():
             self._wake.set()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until nothing waits for this exporter, whoever delivers it; False if that takes longer."""
+        """Wait until nothing waits for this exporter, whoever delivers it.
+
+        Returns:
+            False if that takes longer, or as soon as an attempt has failed: what waits is delivered later.
+        """
         deadline = time.monotonic() + seconds
-        self._hurry.set()
-        try:
-            while not self.is_empty():
-                self.notify()
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                with self._turned:
-                    self._turned.wait(min(left, _GLANCE_SECONDS))
-        finally:
-            self._hurry.clear()
+        if self.is_empty():
+            return True
+        self.notify()
+        failed = self._failed()
+        if self._outage() and time.monotonic() < self._not_before:
+            return False
+        while not self.is_empty():
+            self.notify()
+            self._prod.set()
+            left = deadline - time.monotonic()
+            if left <= 0 or self._failed() > failed:
+                return False
+            with self._turned:
+                self._turned.wait(min(left, _GLANCE_SECONDS))
         return True
 
     def is_empty(self) -> bool:
         """Whether nothing waits for this exporter."""
-        cursor = Cursor(self._cursor_path(self._name))
-        segments = segments_in(self._directory / SEGMENTS)
-        return all(cursor.of(segment.name) >= segment.size() for segment in segments)
+        return not self._store.memory.waiting(self.name, 1) and not self.waiting()[1]
+
+    def waiting(self) -> tuple[int, int]:
+        """Of the oldest segment that waits for this exporter when it was begun, ns since the epoch; bytes."""
+        cursor = self._cursor(self.name)
+        oldest = total = 0
+        with contextlib.suppress(OSError):
+            for segment in segments_in(self._directory / SEGMENTS):
+                left = segment.size() - cursor.of(segment.name)
+                if left > 0:
+                    oldest, total = oldest or segment.created, total + left
+        return oldest, total
+
+    def end(self, seconds: float) -> float:
+        """Begin to end: what waits is tried for at most so long, not at all if the endpoint refused last.
+
+        Returns:
+            The same in seconds, by how much `close` has to wait.
+        """
+        if self._thread is None or self._pid != os.getpid():
+            return 0.0
+        with self._lock:
+            bound = 0.0 if self._outage() else seconds
+            self._deadline = time.monotonic() + bound
+            self._closing = True
+        self._prod.set()
+        self._wake.set()
+        return bound
 
     def close(self, seconds: float) -> None:
-        """Deliver what waits for at most so long, nothing if the endpoint refused last; the rest stays.
-
-        Args:
-            seconds: The bound.
-        """
+        """End, and wait for that for at most so long; what was not delivered stays for the next start."""
         thread = self._thread
         if thread is None or self._pid != os.getpid():
             return
-        failing = self.delivery is not None and self.delivery.outage.attempts > 0
-        self._deadline = time.monotonic() + (0.0 if failing else seconds)
-        self._closing.set()
-        self._wake.set()
-        thread.join(0.0 if failing else seconds)
+        thread.join(seconds)
         if thread.is_alive() and self._attempts is not None:
             try:
-                self._attempts.shutdown()
+                self._attempts.shutdown()  # interrupts it; the lease goes with the thread
             except Exception as error:  # noqa: BLE001  an exporter of anybody's; the host is about to end
                 swallow("pipeline", error)
-        self._lease.give_back()
 
     def _start(self) -> None:
         if self._pid != os.getpid():
             self._begin()
-        self._thread = threading.Thread(target=self._run, name=f"otel-incident-{self._name}", daemon=True)
-        self._thread.start()
+        if self._thread is None and not self._closing:
+            thread = threading.Thread(target=self._run, name=f"otel-incident-{self.name}", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def _run(self) -> None:
         wait: float = 0.0
-        while not self._closing.is_set():
-            try:
-                wait = self._turn(wait)
-            except Exception as error:  # noqa: BLE001  a directory that is gone, a disk that fails: later again
-                swallow("pipeline", error)
-                wait = LOOK_SECONDS
+        while not self._closing:
+            self._pause(wait)
+            wait = self._safely(self._turn)
             with self._turned:
                 self._turned.notify_all()
+        while time.monotonic() < self._deadline and self._safely(self._turn) == 0.0:
+            pass
+        self._safely(self._last_tidy)
+        self._lease.give_back()
+        if self._attempts is not None:
+            self._safely(self._end_exporter)
+        with self._turned:
+            self._turned.notify_all()
+
+    def _safely(self, turn: Callable[[], float]) -> float:
         try:
-            self._last_turns()
-        except Exception as error:  # noqa: BLE001  the host is about to end
-            swallow("pipeline", error)
+            return turn()
+        except NotKeptError:
+            self._reports.say("not kept")
+        except Exception as error:  # noqa: BLE001  this is the thread's boundary
+            with contextlib.suppress(Exception):  # raised in tests only, where it would end the thread
+                swallow("pipeline", error)
+        return LOOK_SECONDS
 
-    def _turn(self, wait: float) -> float:
-        """Wait for something to do, and do it; returns how long to wait then."""
-        if wait > 0:
-            if self._outage():
-                self._closing.wait(wait)  # an event does not make an endpoint that is down answer sooner
-            elif self._wake.wait(wait) and not self._hurry.is_set():
-                self._closing.wait(self._delay)
-            if self._closing.is_set():
-                return 0.0
+    def _pause(self, wait: float) -> None:
+        """Wait until something is due."""
+        if wait <= 0 or self._closing:
+            return
+        if self._outage():
+            self._prod.wait(wait)  # an event does not make an endpoint that is down answer sooner
+        elif self._wake.wait(wait) and not self._closing:
+            self._prod.wait(self._delay)
+
+    def _turn(self) -> float:
+        """Make one attempt; returns how many seconds to wait then."""
         self._wake.clear()
-        if not self._lease.take():
-            return LOOK_SECONDS
-        due = self._delivery().step()
-        self._say()
-        if due is None:
-            self._tidy()
-            return LOOK_SECONDS
-        return due
+        self._prod.clear()
+        self._store.settle()
+        delivery = self._delivery()
+        from_disk = self._take_lease(delivery)
+        due = delivery.step(from_disk=from_disk)
+        now = time.monotonic()
+        self._not_before = now + delivery.outage.wait
+        if from_disk and (due is None or now - self._tidied >= LOOK_SECONDS):
+            self._tidied = now
+            self._tidy(delivery)
+        self._reports.say_what_happened(delivery, self.dropped)
+        return LOOK_SECONDS if due is None else due
 
-    def _last_turns(self) -> None:
-        while time.monotonic() < self._deadline and self._lease.take():
-            if self._delivery().step() != 0.0:
-                break
-        if self._lease.held():
-            self._tidy()
+    def _take_lease(self, delivery: Delivery) -> bool:
+        """Whether the segments are this process's to deliver."""
+        had = self._lease.held()
+        try:
+            has = self._lease.take()
+        except OSError:  # a directory that cannot be used; what is in memory can go
+            return False
+        if has and not had:
+            delivery.backlog.cursor.load()  # somebody else may have moved it
+        return has
 
     def _delivery(self) -> Delivery:
         if self.delivery is None:
-            self._attempts = self._build()
+            self._attempts = self._make()
+            quarantine = Quarantine(self._directory / f"{self.name}.quarantine")
+            quarantine.reserve()
             self.delivery = Delivery(
-                self._directory / SEGMENTS,
-                Cursor(self._cursor_path(self._name)),
-                Quarantine(self._directory / f"{self._name}.quarantine"),
+                Backlog(
+                    self.name,
+                    self._directory / SEGMENTS,
+                    self._cursor(self.name),
+                    quarantine,
+                    self._store.memory,
+                    may_keep=self._lease.held,
+                ),
                 self._attempts,
                 batch_size=self._batch_size,
             )
         return self.delivery
 
-    def _tidy(self) -> None:
-        cursors = [Cursor(self._cursor_path(name)) for name in self._others]
-        delete_delivered(self._directory / SEGMENTS, cursors)
+    def _make(self) -> Attempts:
+        try:
+            return self._build()
+        except ConfigurationError as error:
+            self._reports.say("outage", str(error))
+            raise
+        except Exception as error:
+            self._reports.say("outage", f"it cannot be made of its settings: {type(error).__name__}")
+            raise
 
-    def _cursor_path(self, name: str) -> Path:
-        return self._directory / f"{name}.cursor"
+    def _last_tidy(self) -> float:
+        if self.delivery is not None and self._lease.held():
+            self._tidy(self.delivery)
+        return 0.0
+
+    def _end_exporter(self) -> float:
+        if self._attempts is not None:
+            self._attempts.shutdown()
+        return 0.0
+
+    def _tidy(self, delivery: Delivery) -> None:
+        cursors = [delivery.backlog.cursor, *(self._cursor(name) for name in self._others)]
+        segments = self._directory / SEGMENTS
+        self.dropped += tidy(segments, cursors, self._bounds)
+        delivery.backlog.cursor.forget_all_but([segment.name for segment in segments_in(segments)])
+
+    def _cursor(self, name: str) -> Cursor:
+        return Cursor(self._directory / f"{name}.cursor")
 
     def _outage(self) -> bool:
         return self.delivery is not None and self.delivery.outage.attempts > 0
 
-    def _say(self) -> None:
-        """One line for an outage, one for its end."""
-        outage = self.delivery.outage if self.delivery is not None else None
-        if outage is None:
-            return
-        if outage.attempts and not self._said:
-            self._said = True
-            say(
-                "Incident events wait in the spool: the exporter %s cannot deliver them (%s). This is said once "
-                "for an outage; `otel-incident spool status` says what waits.",
-                self._name,
-                outage.reason,
-            )
-        elif not outage.attempts and self._said:
-            self._said = False
-            say("The exporter %s delivers again.", self._name)
+    def _failed(self) -> int:
+        return 0 if self.delivery is None else self.delivery.counts.failed

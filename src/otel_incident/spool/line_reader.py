@@ -1,0 +1,196 @@
+"""Log records from lines of OTLP JSON: what a sender makes of a segment, exactly what its writer was given.
+
+A line may be damaged. Whatever this lets pass can be encoded as protobuf, since a record that cannot would
+hold up its whole batch.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import INVALID_SPAN, TraceFlags, set_span_in_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_REMEMBERED: Final = 64
+_NO_SPAN: Final = set_span_in_context(INVALID_SPAN, Context())
+_NOTHING: Final = Context()
+_SUFFIX: Final = b"]}]}]}\n"
+_SEVERITIES: Final = {number.value: number for number in SeverityNumber}
+_INT64: Final = 2**63
+_UINT32: Final = 2**32
+_UINT64: Final = 2**64
+_TRACE_IDS: Final = 2**128
+_ERRORS: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
+
+class LineError(ValueError):
+    """A line is no log record in OTLP JSON; the message says why, never what it holds."""
+
+
+class _Origin(NamedTuple):
+    """Where records come from."""
+
+    resource: Resource
+    scope: InstrumentationScope | None
+
+
+_MARK: Final = b'"logRecords":['
+
+
+@final
+class LineReader:
+    """Makes records of lines; a resource and a scope that repeat are the same objects."""
+
+    def __init__(self) -> None:
+        self._origins: dict[bytes, _Origin] = {}
+
+    def record(self, line: bytes) -> ReadableLogRecord:
+        """The record of one line.
+
+        Raises:
+            LineError: It is none, or holds more or less than one record.
+        """
+        end = line.find(_MARK) + len(_MARK)
+        if end < len(_MARK) or not line.endswith(_SUFFIX):
+            return self._foreign(line)
+        origin = self._origins.get(line[:end])
+        if origin is None:
+            return self._foreign(line, remember=line[:end])
+        try:
+            data = json.loads(line[end : -len(_SUFFIX)])
+            return _record(data, origin)
+        except _ERRORS as error:
+            raise LineError(f"it is no log record in OTLP JSON ({type(error).__name__})") from None
+
+    def _foreign(self, line: bytes, remember: bytes = b"") -> ReadableLogRecord:
+        try:
+            (resource_logs,) = json.loads(line)["resourceLogs"]
+            (scope_logs,) = resource_logs["scopeLogs"]
+            (data,) = scope_logs["logRecords"]
+            origin = _Origin(
+                Resource(
+                    _mapping(resource_logs.get("resource", {}).get("attributes", ())),
+                    _optional(resource_logs.get("schemaUrl")),
+                ),
+                _scope(scope_logs),
+            )
+            record = _record(data, origin)
+        except _ERRORS as error:
+            raise LineError(f"it is no log record in OTLP JSON ({type(error).__name__})") from None
+        if remember:
+            if len(self._origins) >= _REMEMBERED:
+                self._origins.clear()
+            self._origins[remember] = origin
+        return record
+
+
+def _scope(scope_logs: dict[str, Any]) -> InstrumentationScope | None:
+    scope = scope_logs.get("scope")
+    if scope is None:
+        return None
+    attributes = _mapping(scope.get("attributes", ()))
+    return InstrumentationScope(
+        _text(scope.get("name", "")),
+        _optional(scope.get("version")),
+        _optional(scope_logs.get("schemaUrl")),
+        attributes or None,
+    )
+
+
+def _record(data: dict[str, Any], origin: _Origin) -> ReadableLogRecord:
+    number = data.get("severityNumber")
+    attributes: Any = _mapping(data.get("attributes", ()))
+    dropped = data.get("droppedAttributesCount")
+    if dropped:
+        attributes = BoundedAttributes(attributes=attributes)
+        attributes.dropped = _bounded(dropped, _UINT32)
+    record = LogRecord(
+        timestamp=_bounded(data["timeUnixNano"], _UINT64),
+        observed_timestamp=_bounded(data["observedTimeUnixNano"], _UINT64),
+        context=_NO_SPAN,  # an empty one would be filled with the sender's own
+        severity_number=None if number is None else _SEVERITIES[number],
+        severity_text=_optional(data.get("severityText")),
+        body=_any(data["body"]) if "body" in data else None,
+        attributes=attributes,
+        event_name=_optional(data.get("eventName")),
+    )
+    record.context = _NOTHING
+    if "traceId" in data:
+        record.trace_id = _bounded(int(data["traceId"], 16), _TRACE_IDS)
+    if "spanId" in data:
+        record.span_id = _bounded(int(data["spanId"], 16), _UINT64)
+    record.trace_flags = TraceFlags(_bounded(data.get("flags", 0), _UINT32))
+    return ReadableLogRecord(record, origin.resource, origin.scope)
+
+
+def _bounded(value: Any, end: int) -> int:
+    """A number that protobuf has room for; without, its batch could never be sent."""
+    number = int(value)
+    if not 0 <= number < end:
+        raise ValueError("out of range")
+    return number
+
+
+def _mapping(attributes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {_text(each["key"]): _any(each["value"]) for each in attributes}
+
+
+def _optional(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _any(value: dict[str, Any]) -> Any:
+    for kind, given in value.items():
+        return _FROM[kind](given)
+    return None
+
+
+def _text(value: Any) -> str:
+    """A string; one with half a pair is no Unicode, and protobuf would refuse the whole batch for it."""
+    if type(value) is not str:
+        raise TypeError("no string")
+    if not value.isascii():
+        value.encode()  # or a UnicodeEncodeError, which is a ValueError
+    return value
+
+
+def _bool(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError("no bool")
+    return value
+
+
+def _int64(value: Any) -> int:
+    number = int(value)
+    if not -_INT64 <= number < _INT64:
+        raise ValueError("out of range")
+    return number
+
+
+def _bytes(value: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error as error:
+        raise ValueError("no base64") from error
+
+
+_FROM: Final[dict[str, Callable[[Any], Any]]] = {
+    "stringValue": _text,
+    "boolValue": _bool,
+    "intValue": _int64,
+    "doubleValue": float,
+    "bytesValue": _bytes,
+    "arrayValue": lambda value: tuple(_any(item) for item in value.get("values", ())),
+    "kvlistValue": lambda value: _mapping(value.get("values", ())),
+}

@@ -1,0 +1,59 @@
+"""What the host's log is told of a delivery: each thing once, however long it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, final
+
+from otel_incident.guard import say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_incident.spool.delivery import Delivery
+    from otel_incident.spool.retention import Reason
+
+What = Literal["outage", "quarantined", "not kept", "rejected", "dropped"]
+
+_LINES: Final[dict[What, str]] = {
+    "outage": "Log records wait in the spool: the exporter %s cannot deliver them (%s). This is said once "
+    "for an outage.",
+    "quarantined": "Log records that the exporter %s can never deliver are set aside in its quarantine (%s). "
+    "This is said once.",
+    "not kept": "Log records that the exporter %s can never deliver cannot be set aside on disk, and wait.",
+    "rejected": "Of the log records that the exporter %s has delivered some were refused. This is said once.",
+    "dropped": "Log records that the exporter %s had not delivered were dropped: too many wait, or for too "
+    "long. This is said once.",
+}
+
+
+@final
+class Reports:
+    """What was said of one exporter in this process.
+
+    Args:
+        name: The exporter's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._said: set[What] = set()
+
+    def say(self, what: What, *arguments: object) -> None:
+        """Say one thing, unless it was said."""
+        if what not in self._said:
+            self._said.add(what)
+            say(_LINES[what], self._name, *arguments)
+
+    def say_what_happened(self, delivery: Delivery, dropped: Mapping[Reason, int]) -> None:
+        """One line for an outage and one for its end, and one for each other thing that costs records."""
+        if delivery.outage.attempts:
+            self.say("outage", delivery.outage.reason)
+        elif "outage" in self._said and delivery.counts.delivered:
+            self._said.discard("outage")
+            say("The exporter %s delivers again.", self._name)
+        if delivery.backlog.quarantined:
+            self.say("quarantined", delivery.backlog.reason)
+        if delivery.counts.rejected:
+            self.say("rejected")
+        if dropped:
+            self.say("dropped")

@@ -1,0 +1,204 @@
+"""The one who writes segments: a line is with the kernel before the host's call returns.
+
+It is one `write`, so that a kill of the process loses nothing. The writer holds a lock on its segment for as
+long as it lives, which is how readers know that there may be more to come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, Final, NoReturn, final
+
+from otel_incident.guard import HostLock
+from otel_incident.spool.forks import forget_in_children, no_fork
+from otel_incident.spool.segments import SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SEGMENT_BYTES: Final = 4 * 2**20
+"""A segment that has grown to this is followed by the next, so that what was delivered can be deleted."""
+
+_CREATE: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class SpoolError(OSError):
+    """A line could not be kept: the disk is full, the directory read-only or gone, or it cannot be locked."""
+
+
+@final
+class SegmentWriter:
+    """The segment of this process; a forked child gets one of its own with its first line.
+
+    Args:
+        directory: Where segments are; it exists and is ours.
+        durable: Whether a line is also flushed to the disk, which outlives a loss of power.
+        now: The clock, ns since the epoch. Segments stay in the order they were made in if it jumps back.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_busy",
+        "_descriptor",
+        "_directory",
+        "_durable",
+        "_last",
+        "_lock",
+        "_now",
+        "_size",
+        "_sync_lock",
+        "_synced",
+        "_unsynced",
+        "_written",
+    )
+
+    def __init__(
+        self, directory: Path, *, durable: bool = False, now: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._directory = directory
+        self._durable = durable
+        self._now = now
+        self._last = 0
+        self._lock = HostLock()  # taken before the other one
+        self._sync_lock = HostLock()
+        self._written = 0  # bytes, over all segments of this writer
+        self._synced = 0  # of these, flushed to the disk
+        self._unsynced = 0  # up to here a flush has failed
+        self.forget()
+        forget_in_children(self)
+
+    def append(self, line: bytes) -> None:
+        """Keep one line.
+
+        Raises:
+            SpoolError: It could not be kept; no later line is lost for it.
+        """
+        try:
+            with self._lock:
+                end = self._alone(line)
+            if self._durable:
+                self._sync(end)
+        except SpoolError:
+            raise
+        except OSError as error:
+            raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
+
+    def close(self) -> None:
+        """Let go of the segment: it is complete. A line that comes later begins another one."""
+        with contextlib.suppress(TimeoutError), self._lock:
+            if not self._busy:
+                self._close()
+
+    def forget(self) -> None:
+        """In a forked child: close the parent's segment, whose lock must not live on here."""
+        descriptor = getattr(self, "_descriptor", -1)
+        self._descriptor, self._size, self._busy = -1, 0, False
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def _alone(self, line: bytes) -> int:
+        """Append under the lock, which a signal handler in the middle of a line has too."""
+        if self._busy:  # its line would damage the other
+            raise SpoolError(errno.EBUSY, os.strerror(errno.EBUSY))
+        self._busy = True
+        try:
+            return self._append(line)
+        finally:
+            self._busy = False
+
+    def _append(self, line: bytes) -> int:
+        if self._size >= SEGMENT_BYTES:
+            self._close()
+        if self._descriptor < 0:
+            self._open()
+        descriptor = self._descriptor
+        try:
+            written = os.write(descriptor, line)
+            if not os.fstat(descriptor).st_nlink:
+                self._abandon(errno.ENOENT)  # somebody has deleted it: what is written to it is gone
+        except OSError:
+            self._close()
+            raise
+        if written != len(line):
+            self._take_back(descriptor)
+        self._size += written
+        self._written += written
+        return self._written
+
+    def _take_back(self, descriptor: int) -> NoReturn:
+        """The disk is full: half a line would swallow the next one."""
+        try:
+            os.ftruncate(descriptor, self._size)
+        except OSError:
+            self._abandon(errno.ENOSPC)
+        raise SpoolError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _abandon(self, number: int) -> NoReturn:
+        """Nothing is written to this segment any more; half a line at its end then does no harm."""
+        self._close()
+        raise SpoolError(number, os.strerror(number))
+
+    def _sync(self, end: int) -> None:
+        """Flush up to a line's end, unless another thread's flush has covered it meanwhile."""
+        with self._sync_lock:
+            if end <= self._unsynced:
+                raise SpoolError(errno.EIO, os.strerror(errno.EIO))
+            if self._synced < end:
+                self._flush()
+
+    def _flush(self) -> None:
+        descriptor, target = self._descriptor, self._written
+        if descriptor >= 0:
+            os.fdatasync(descriptor)
+            self._synced = target
+
+    def _open(self) -> None:
+        self._last = max(self._now(), self._last + 1)
+        name = f"{self._last:020d}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+        draft = self._directory / f".{name}"
+        with no_fork():
+            descriptor = os.open(draft, _CREATE, 0o600)
+            try:
+                # without a lock, or seen before it is locked, it would be taken for complete and deleted
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                draft.rename(self._directory / name)
+                if self._durable:
+                    _flush_directory(self._directory)
+            except OSError:
+                os.close(descriptor)
+                draft.unlink(missing_ok=True)
+                raise
+            self._descriptor, self._size = descriptor, 0
+
+    def _close(self) -> None:
+        if self._descriptor < 0:
+            return
+        with self._sync_lock:
+            try:
+                if self._durable:
+                    self._flush()
+            except OSError:
+                self._unsynced = self._written  # whoever waits for it is told
+            descriptor, self._descriptor, self._size = self._descriptor, -1, 0
+        with contextlib.suppress(
+            OSError
+        ):  # said, since closing alone would leave it to a child that has a copy
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _flush_directory(directory: Path) -> None:
+    """Make a new file's name outlive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

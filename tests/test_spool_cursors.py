@@ -1,0 +1,118 @@
+"""Cursors: what was delivered is remembered over a crash at any byte, and on a full disk."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_incident.spool.cursors import ROOM_BYTES, Cursor
+
+
+def test_what_is_kept_is_read(tmp_path: Path) -> None:
+    """Another process finds what was kept last, and what was only moved is not kept."""
+    cursor = Cursor(tmp_path / "x.cursor")
+    assert cursor.of("a") == 0
+    for offset in range(1, 6):
+        cursor.move("a", offset)
+        assert cursor.keep() is True
+    cursor.move("a", 9)
+    cursor.move("b", 1)
+    assert (cursor.of("a"), cursor.of("b")) == (9, 1)
+    other = Cursor(tmp_path / "x.cursor")
+    assert (other.of("a"), other.of("b")) == (5, 0)
+    cursor.load()
+    assert (cursor.of("a"), cursor.of("b")) == (5, 0)
+
+
+def test_segments_that_are_gone_are_forgotten(tmp_path: Path) -> None:
+    """A cursor does not grow for ever."""
+    cursor = Cursor(tmp_path / "x.cursor")
+    cursor.move("a", 1)
+    cursor.move("b", 2)
+    cursor.forget_all_but(["b"])
+    cursor.keep()
+    assert [Cursor(tmp_path / "x.cursor").of(name) for name in "ab"] == [0, 2]
+
+
+def test_both_files_have_their_room_from_the_beginning(tmp_path: Path) -> None:
+    """A full disk has no room for a new file: what is written later goes where something was before."""
+    cursor = Cursor(tmp_path / "x.cursor")
+    for offset in (1, 2):
+        cursor.move("a", offset)
+        cursor.keep()
+    files = [tmp_path / "x.cursor.0", tmp_path / "x.cursor.1"]
+    before = [(file.stat().st_ino, file.stat().st_size, file.stat().st_blocks) for file in files]
+    assert [size for _, size, _ in before] == [ROOM_BYTES, ROOM_BYTES]
+    for number in range(100):
+        cursor.move(f"{number:020d}-{os.getpid()}-abcdefgh.jsonl", 2**22)
+        assert cursor.keep() is True
+    assert [(file.stat().st_ino, file.stat().st_size, file.stat().st_blocks) for file in files] == before
+
+
+def test_more_than_its_room(tmp_path: Path) -> None:
+    """A cursor of many segments grows, shrinks, and is read as what it was last."""
+    cursor = Cursor(tmp_path / "x.cursor")
+    for number in range(1000):
+        cursor.move(f"{number:050d}", number)
+    assert cursor.keep() is True
+    assert Cursor(tmp_path / "x.cursor").of(f"{999:050d}") == 999
+    cursor.forget_all_but([])
+    cursor.move("a", 1)
+    for _ in range(2):
+        assert cursor.keep() is True
+        assert [Cursor(tmp_path / "x.cursor").of(name) for name in ("a", f"{999:050d}")] == [1, 0]
+
+
+@given(st.data())
+def test_a_crash_in_the_middle_of_a_write(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Whatever part of a write is on the disk, the offset before or after it is read, never another."""
+    path = tmp_path_factory.mktemp("cursor") / "x.cursor"
+    cursor = Cursor(path)
+    for offset in (11, 222, 3333):
+        cursor.move("a", offset)
+        assert cursor.keep() is True
+    newest = path.with_name("x.cursor.1")  # the third
+    before = newest.read_bytes()
+    cursor.move("a", 44444)
+    cursor.keep()
+    target = path.with_name("x.cursor.0")
+    written = target.read_bytes().partition(b"\n")[0] + b"\n"
+    old = data.draw(st.binary(min_size=0, max_size=60))
+    cut = data.draw(st.integers(0, len(written)))
+    target.write_bytes(written[:cut] + old[cut:])
+    assert newest.read_bytes() == before
+    assert Cursor(path).of("a") in {3333, 44444}
+
+
+@given(st.binary(max_size=100))
+def test_files_that_are_no_cursor(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    """What cannot be read means the beginning, and is written over."""
+    path = tmp_path_factory.mktemp("cursor") / "x.cursor"
+    for index in range(2):
+        path.with_name(f"x.cursor.{index}").write_bytes(content)
+    cursor = Cursor(path)
+    assert cursor.of("a") == 0
+    cursor.move("a", 1)
+    assert cursor.keep() is True
+    assert Cursor(path).of("a") == 1
+
+
+def test_a_directory_that_is_gone(tmp_path: Path) -> None:
+    """Where nothing can be written the offset is still known, and nothing raises."""
+    cursor = Cursor(tmp_path / "gone" / "x.cursor")
+    cursor.move("a", 1)
+    assert cursor.keep() is False
+    assert cursor.of("a") == 1
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    """What stands in the place of the file is not written through."""
+    (tmp_path / "x.cursor.1").symlink_to(tmp_path / "elsewhere")
+    cursor = Cursor(tmp_path / "x.cursor")
+    cursor.move("a", 1)
+    assert cursor.keep() is False
+    assert not (tmp_path / "elsewhere").exists()

@@ -1,0 +1,153 @@
+"""The lease: one process delivers at a time, another one when it ends, is killed, or is stopped for long."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from otel_incident.spool.lease import SILENCE_SECONDS, Lease
+from tests.processes import start, succeed
+
+
+def test_one_has_it(tmp_path: Path) -> None:
+    """While one has it another cannot; given back, it can."""
+    first, second = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
+    assert first.held() is False
+    assert first.take() is True
+    assert first.take() is True
+    assert first.held() is True
+    assert second.take() is False
+    assert second.held() is False
+    first.give_back()
+    assert first.held() is False
+    assert second.take() is True
+    assert first.take() is False
+    assert (tmp_path / "lease").stat().st_mode & 0o777 == 0o600
+
+
+HOLDER: Final = """
+    import os, sys
+    from pathlib import Path
+    from otel_incident.spool.lease import Lease
+
+    lease = Lease(Path(os.environ["LEASE"]))
+    print(lease.take(), flush=True)
+    sys.stdin.readline()
+    print(lease.held(), lease.take(), flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_holder_that_is_killed(tmp_path: Path) -> None:
+    """The kernel gives its lease back."""
+    process = start(HOLDER, {"LEASE": str(tmp_path / "lease")})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    lease = Lease(tmp_path / "lease")
+    assert lease.take() is False
+    process.kill()
+    process.communicate()
+    assert lease.take() is True
+
+
+def test_a_holder_that_is_stopped(tmp_path: Path) -> None:
+    """After a long silence another one takes over; the one that goes on knows that it has lost it."""
+    process = start(HOLDER, {"LEASE": str(tmp_path / "lease")})
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "True\n"
+    process.send_signal(signal.SIGSTOP)
+    now = 1000.0
+    lease, third = Lease(tmp_path / "lease", lambda: now), Lease(tmp_path / "lease", lambda: now)
+    assert lease.take() is False
+    now += SILENCE_SECONDS - 1
+    assert lease.take() is False
+    now += 1
+    assert lease.take() is True
+    assert lease.held() is True
+    assert third.take() is False
+    process.send_signal(signal.SIGCONT)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "False False\n"
+    assert lease.held() is True
+    process.kill()
+    process.communicate()
+    assert lease.take() is True
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lease"]
+
+
+def test_a_holder_that_lives_is_left_alone(tmp_path: Path) -> None:
+    """Whoever takes the lease it has says that it lives, and so keeps it for ever."""
+    now = 1000.0
+    holder, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease", lambda: now)
+    assert holder.take() is True
+    for tick in range(1, 6):
+        now += SILENCE_SECONDS / 2
+        os.utime(tmp_path / "lease", ns=(tick, tick))  # the file system's clock may be coarse
+        assert other.take() is False
+    assert holder.held() is True
+
+
+def test_two_that_take_over_at_once(tmp_path: Path) -> None:
+    """The later one has it, and the other one knows."""
+    now = 1000.0
+    stopped, first, second = (Lease(tmp_path / "lease", lambda: now) for _ in range(3))
+    assert stopped.take() is True
+    assert (first.take(), second.take()) == (False, False)
+    now += SILENCE_SECONDS
+    assert first.take() is True
+    assert second._replace() is True
+    assert (stopped.held(), first.held(), second.held()) == (False, False, True)
+
+
+def test_a_lock_file_that_is_deleted(tmp_path: Path) -> None:
+    """Whoever held it has lost it: another one would lock a new file beside it."""
+    lease = Lease(tmp_path / "lease")
+    assert lease.take() is True
+    (tmp_path / "lease").unlink()
+    assert lease.held() is False
+    assert lease.take() is True
+
+
+@pytest.mark.parametrize("what", ["gone", "link"])
+def test_where_there_can_be_no_lock(tmp_path: Path, what: str) -> None:
+    """It is an error that says so, and nothing is followed or left behind."""
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    lease = Lease(tmp_path / what if what == "link" else tmp_path / what / "lease")
+    with pytest.raises(OSError, match=r"No such file|Too many levels"):
+        lease.take()
+    assert lease.held() is False
+    assert not (tmp_path / "elsewhere").exists()
+
+
+FORKS: Final = """
+    import os
+    from pathlib import Path
+    from otel_incident.spool.lease import Lease
+
+    lease = Lease(Path(os.environ["LEASE"]))
+    assert lease.take()
+    read, write = os.pipe()
+    done, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        print(lease.held(), lease.take(), flush=True)
+        os.write(write, b"x")
+        os.read(done, 1)
+        print(lease.take(), flush=True)
+        os._exit(0)
+    os.read(read, 1)
+    print(lease.held(), flush=True)
+    lease.give_back()
+    os.write(go, b"x")
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_fork_shares_no_lease(tmp_path: Path) -> None:
+    """A child neither has the parent's lease nor keeps it alive."""
+    ended = succeed(FORKS, {"LEASE": str(tmp_path / "lease")})
+    assert ended.stdout == "False False\nTrue\nTrue\n"
