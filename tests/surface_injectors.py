@@ -4,6 +4,7 @@ One scenario for each signal. It is deterministic (ids, times and counts are its
 differ in their content alone can be compared byte by byte.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -44,6 +45,7 @@ _ROOTS: Final[Mapping[Signal, tuple[str, str]]] = {
 }
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 POINT_KINDS: Final = ("gauge", "sum", "histogram", "exponential_histogram")
+_TAKES_EXCEPTION: Final = "exception" in inspect.signature(LogRecord).parameters
 
 
 class Planter:
@@ -175,6 +177,9 @@ def plant_logs(provider: LoggerProvider, plant: Planter, scope: str | None = Non
         [1, plant.text(f"{body}.array_value.values")],
         {plant.text(f"{pairs}.key"): 1, "b": [{"c": plant.text(f"{pairs}.value")}]},
     ]
+    of_exception = f"{LOGS}.attributes.value.string_value, of an exception"
+    # older SDKs have no such parameter
+    raised = {"exception": LookupError(plant.text(of_exception))} if _TAKES_EXCEPTION else {}
     for number, content in enumerate(bodies):
         logger.emit(
             LogRecord(
@@ -186,7 +191,7 @@ def plant_logs(provider: LoggerProvider, plant: Planter, scope: str | None = Non
                 body=content,
                 attributes=plant.attributes(f"{LOGS}.attributes"),
                 event_name=plant.text(f"{LOGS}.event_name"),
-                exception=LookupError(plant.text(f"{LOGS}.attributes.value.string_value, of an exception")),
+                **raised,
             )
         )
 

@@ -1,9 +1,11 @@
-"""The oldest versions that `pyproject.toml` allows, all at once: whoever has them gets the same events."""
+"""The oldest versions that `pyproject.toml` allows, all at once: whoever has them gets the same events.
+
+What the gate does with them is in test_gate_sdks.py, beside the newest.
+"""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -35,37 +37,6 @@ from tests.processes import Ended
 SDK: Final = "1.40.0"
 TRANSPORTS: Final = pytest.mark.parametrize("transport", ["grpc", "http"])
 EXPORTERS: Final = {"grpc": "otlp_proto_grpc", "http": "otlp_proto_http"}
-
-GATED: Final = """
-import sys
-from opentelemetry._logs import SeverityNumber
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from otel_incident import ContentGateLogRecordProcessor, ContentGateSpanProcessor
-
-mode = sys.argv[1]
-spans = ContentGateSpanProcessor(SimpleSpanProcessor(OTLPSpanExporter()), mode=mode)
-logs = ContentGateLogRecordProcessor(SimpleLogRecordProcessor(OTLPLogExporter()), mode=mode)
-tracers, loggers = TracerProvider(), LoggerProvider()
-tracers.add_span_processor(spans)
-loggers.add_log_record_processor(logs)
-attributes = {"incident.id": "41", "incident.title": "Checkout is down", "http.route": "/incidents"}
-with tracers.get_tracer("desk").start_as_current_span("Checkout is down", attributes=attributes) as span:
-    span.add_event("Called the bank", {"incident.title": "Checkout is down", "desk": "night"})
-    loggers.get_logger("desk").emit(
-        timestamp=1_600_000_000_000_000_000,
-        severity_number=SeverityNumber.INFO,
-        severity_text="INFO",
-        body="Checkout is down",
-        attributes=attributes,
-        event_name="incident.create",
-    )
-print(sum(spans.drops.values()), sum(logs.drops.values()))
-"""
 
 
 def oldest(requirement: str) -> str:
@@ -151,55 +122,6 @@ def test_hooks_arrive_without_a_line_of_code(
         stdout, stderr = process.communicate(timeout=60.0)
     assert (process.returncode, stdout, stderr) == (0, GOES_ON, "")
     assert b"Checkout" not in receiver.raw_bytes()
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """What the gate lets through in a mode, and how often it took something out of spans and of logs."""
-
-    mode: str
-    name: str
-    attributes: dict[str, object]
-    event: str
-    event_attributes: dict[str, object]
-    body: str | None
-    drops: str
-
-
-@pytest.mark.parametrize(
-    "passed",
-    [
-        Passed("strict", "internal", {"incident.id": "41"}, "event", {}, None, "4 3"),
-        Passed(
-            "standard",
-            "Checkout is down",
-            {"incident.id": "41", "http.route": "/incidents"},
-            "Called the bank",
-            {"desk": "night"},
-            "Checkout is down",
-            "2 1",
-        ),
-    ],
-    ids=lambda passed: passed.mode,
-)
-def test_the_gate_by_hand(
-    passed: Passed, receiver: OtlpReceiver, environment: HostEnvironment, tmp_path: Path
-) -> None:
-    """Around this SDK's processors the gate takes out of spans and log records what it takes out of any."""
-    ended = python(environment, tmp_path, endpoint(receiver), GATED, passed.mode)
-    assert (ended.status, ended.stdout, ended.stderr) == (0, f"{passed.drops}\n", "")
-    (span,), (record,) = receiver.wait_for_spans(1), receiver.wait_for_events(1)
-    assert (span.name, span.attributes) == (passed.name, passed.attributes)
-    assert [(each.name, each.attributes) for each in span.events] == [(passed.event, passed.event_attributes)]
-    assert (record.event_name, record.attributes) == ("incident.create", passed.attributes)
-    assert (record.body, record.timestamp, record.severity_number) == (
-        passed.body,
-        1_600_000_000_000_000_000,
-        9,
-    )
-    assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
-    missing = 3 - len(passed.attributes)
-    assert (record.dropped_attributes_count, span.dropped_attributes_count) == (missing, missing)
 
 
 def test_the_preview(environment: HostEnvironment, tmp_path: Path) -> None:
