@@ -1,9 +1,6 @@
 """`otel-incident` shows everything that can leave, and what would, without sending anything."""
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -44,31 +41,48 @@ def test_the_catalog_as_json_is_the_catalog(capsys: pytest.CaptureFixture[str]) 
     assert [entry["name"] for entry in printed["resource"]] == list(RESOURCE)
 
 
-def test_the_preview_is_one_event_of_each_kind_with_this_identity(tmp_path: Path) -> None:
-    """The OTLP JSON carries five events, the kept diagnostic id, and only what the registry lists."""
-    request = preview(Config(state_dir=tmp_path / "state", server_version="7.8.1"))
-    (resource_logs,) = request["resourceLogs"]
-    (scope_logs,) = resource_logs["scopeLogs"]
-    records = scope_logs["logRecords"]
-    assert [record["eventName"] for record in records] == list(EVENTS)
-    identity = {
-        entry["key"]: entry["value"]["stringValue"] for entry in resource_logs["resource"]["attributes"]
+def test_the_catalog_names_what_others_put_into_an_event(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attribute of a resource that leaves is listed with who sets it: us, the operator, or the SDK."""
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "customer=Acme,incident.title=Payments,service.version=5")
+    request = preview(Config.from_env())
+    keys = [entry["key"] for entry in request["resourceLogs"][0]["resource"]["attributes"]]
+    listed = catalog()
+    ours = {entry["name"] for entry in listed["resource"]}
+    operators, sdks = listed["resource_by_operator"], listed["resource_by_sdk"]
+    assert [key for key in keys if key not in ours and key not in operators and key not in sdks] == [
+        "customer"
+    ]
+    assert set(sdks) == {key for key in keys if key.startswith("telemetry.")}
+    assert set(operators) == {"service.name", "service.version", "<any other>"}
+    assert main(["catalog"]) == 0
+    text = capsys.readouterr().out
+    for name, source in (*operators.items(), *sdks.items(), *listed["fields"].items()):
+        assert f"  {name}: {source}\n" in text
+    assert "OTEL_RESOURCE_ATTRIBUTES" in text
+    assert "OTEL_SERVICE_NAME" in text
+    assert "cannot leave" not in text.replace("Of our own, what is not here cannot\nleave", "")
+
+
+def test_the_catalog_names_every_field_of_a_record() -> None:
+    """What a record of ours has beside its attributes is listed, and it has no other."""
+    (scope_logs,) = preview(Config(server_version="1"))["resourceLogs"][0]["scopeLogs"]
+    fields = {name for record in scope_logs["logRecords"] for name in record}
+    listed = {name for names in catalog()["fields"] for name in names.split(", ")}
+    spelled = {
+        "timeUnixNano": "timestamp",
+        "observedTimeUnixNano": "observed_timestamp",
+        "eventName": "event_name",
+        "severityNumber": "severity_number",
+        "severityText": "severity_text",
     }
-    kept = (tmp_path / "state" / "diagnostic-id").read_text().strip()
-    assert identity["incident.diagnostic.id"] == kept
-    assert identity["incident.server.version"] == "7.8.1"
-    for record in records:
-        assert record["body"] == {}  # how the SDK encodes that there is none
-        assert {entry["key"] for entry in record["attributes"]} <= set(EVENTS[record["eventName"]].attributes)
-
-
-def test_the_preview_is_not_cut_by_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK's limits on attributes hold for the preview as little as for what leaves."""
-    config = Config(state_dir=tmp_path / "state", server_version="7.8.1")
-    whole = ids_in(preview(config))
-    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4")
-    monkeypatch.setenv("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "many")
-    assert ids_in(preview(config)) == whole == {"11111111-1111-4111-8111-111111111111"}
+    assert {spelled[name] for name in fields - {"attributes", "body"}} == listed - {
+        "scope",
+        "trace_id",
+        "span_id",
+        "trace_flags",
+    }
 
 
 def test_the_module_is_the_command() -> None:
@@ -79,29 +93,3 @@ def test_the_module_is_the_command() -> None:
         runpy.run_module("otel_incident.cli", run_name="__main__")
     """)
     assert ended.stdout == f"otel-incident {__version__}\n"
-
-
-def ids_in(request: Mapping[str, Any]) -> set[str]:
-    """The incident ids of a request."""
-    (scope,) = request["resourceLogs"][0]["scopeLogs"]
-    return {
-        attribute["value"]["stringValue"]
-        for record in scope["logRecords"]
-        for attribute in record["attributes"]
-        if attribute["key"] == "incident.id"
-    }
-
-
-def test_a_preview_makes_no_file_where_telemetry_is_off(tmp_path: Path) -> None:
-    """Off means no file: the diagnostic id that does not exist yet is said to be made later."""
-    request = preview(Config(off="DO_NOT_TRACK is set", state_dir=tmp_path / "state", server_version="1"))
-    attributes = request["resourceLogs"][0]["resource"]["attributes"]
-    identity = {entry["key"]: entry["value"]["stringValue"] for entry in attributes}
-    assert identity["incident.diagnostic.id"] == "made-at-the-first-event"
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_preview_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """The command prints nothing but the request on standard output."""
-    assert main(["preview"]) == 0
-    assert list(json.loads(capsys.readouterr().out)) == ["resourceLogs"]

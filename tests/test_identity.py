@@ -51,18 +51,24 @@ def test_the_diagnostic_id_is_made_once_and_kept(directory: Path, caplog: pytest
 
 
 def test_looking_makes_nothing(directory: Path) -> None:
-    """A peek says the id as far as there is one, and makes no directory."""
-    assert make(directory).peek_diagnostic_id() == ""
+    """Who only looks sees the id and the hashes as far as they can be known, and makes no directory."""
+
+    def look() -> Identity:
+        return Identity(Config(state_dir=directory), NO_MOUNTS, makes=False)
+
+    assert look().diagnostic_id() == "made-at-the-first-event"
+    assert look().pseudonym("jane.doe") == "hmac-00000000000000000000000000000000"
     assert not directory.exists()
     made = make(directory)
-    assert made.diagnostic_id() == made.peek_diagnostic_id() == make(directory).peek_diagnostic_id()
+    assert look().diagnostic_id() != made.diagnostic_id() == look().diagnostic_id()
+    assert look().pseudonym("jane.doe") != made.pseudonym("jane.doe") == look().pseudonym("jane.doe")
 
 
 @pytest.mark.parametrize("with_directory", ["with", "without"])
 def test_the_operator_s_id_comes_first(directory: Path, with_directory: str) -> None:
     """`OTEL_INCIDENT_DIAGNOSTIC_ID` needs no directory and makes none."""
     identity = make(directory if with_directory == "with" else None, diagnostic_id=ID)
-    assert identity.peek_diagnostic_id() == identity.diagnostic_id() == ID
+    assert identity.diagnostic_id() == ID
     assert not directory.exists()
 
 

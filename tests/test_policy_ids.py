@@ -8,7 +8,7 @@ import pytest
 from otel_incident.policy import ID_MODES, Drop, IdMode, Policy
 from otel_incident.vocabulary import ATTRIBUTES, EVENTS
 from tests import strategies
-from tests.policy_oracle import pseudonym
+from tests.policy_oracle import is_hash, pseudonym
 
 ULID: Final = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 ACTION: Final = {"incident.action": "create", "log.record.uid": ULID}
@@ -157,3 +157,18 @@ def test_a_shape_does_not_soften_a_mode(mode: IdMode) -> None:
     shapes = {"incident.team.id": re.compile(r".*")}
     attributes, _ = check({"incident.team.id": WORD}, {"incident.team.id": mode}, shapes)
     assert attributes.get("incident.team.id") == (pseudonym(WORD) if mode == "hmac" else None)
+
+
+@pytest.mark.parametrize("value", ["a" * 65, "\u00e9"], ids=["too long", "not ASCII"])
+def test_a_shape_of_a_hook_s_is_not_tried_on_just_anything(value: str) -> None:
+    """An expression that takes for ever does so on at most 64 characters: length and letters come first."""
+
+    class Forbidden:
+        def fullmatch(self, _: str) -> None:
+            raise AssertionError
+
+    shapes: Any = {"incident.id": Forbidden()}
+    attributes = {"incident.id": value, "incident.action": "create", "log.record.uid": ULID}
+    checked = Policy(pseudonym=pseudonym).check_event("incident.create", attributes, shapes)
+    assert checked.attributes is not None
+    assert is_hash(checked.attributes["incident.id"])

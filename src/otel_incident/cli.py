@@ -6,17 +6,50 @@ import argparse
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_incident.config import Config
 from otel_incident.policy_cli import add_commands, run
 from otel_incident.version import __version__
-from otel_incident.vocabulary import ATTRIBUTES, EVENTS, METRICS, RESOURCE, SCHEMA_URL, SCOPE_NAME
+from otel_incident.vocabulary import (
+    ATTRIBUTES,
+    EVENTS,
+    METRICS,
+    RESOURCE,
+    SCHEMA_URL,
+    SCOPE_NAME,
+    SERVICE_VERSION,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_incident.vocabulary import Requirement
+
+_BY_OPERATOR: Final = {
+    "service.name": "OTEL_SERVICE_NAME, or the configuration file; unknown_service:<program> without",
+    SERVICE_VERSION: "OTEL_RESOURCE_ATTRIBUTES, or the configuration file; filled in by us without",
+    "<any other>": "OTEL_RESOURCE_ATTRIBUTES, or the configuration file: passed on as the operator wrote it, "
+    "unless it begins with incident. or otel_incident.",
+}
+_BY_SDK: Final = {
+    "telemetry.sdk.language": "python",
+    "telemetry.sdk.name": "opentelemetry",
+    "telemetry.sdk.version": "the version of the OpenTelemetry SDK",
+}
+_FIELDS: Final = {
+    "timestamp": "when it happened",
+    "observed_timestamp": "when it was queued",
+    "event_name": "the event's name",
+    "severity_number, severity_text": "INFO",
+    "trace_id, span_id, trace_flags": "of the host's trace in which the change was made, if there was one",
+    "scope": f"{SCOPE_NAME}, the version of this package, the schema URL {SCHEMA_URL}",
+}
+_NOT_OURS: Final = (
+    "An emitter that was given a logger provider hands its events to that: the resource is then the "
+    "provider's, and what its processors add is theirs. Metrics go out with the host's own. The endpoint "
+    "also sees the address that sends, the exporter's User-Agent, and the headers that the operator configures."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="otel-incident", description=__doc__)
     parser.add_argument("--version", action="version", version=f"otel-incident {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = commands.add_parser("catalog", help="every event and attribute that can ever be sent, and why")
+    listing = commands.add_parser("catalog", help="everything that an event can hold, who sets it, and why")
     listing.add_argument("--json", action="store_true", help="the same as JSON")
     commands.add_parser("preview", help="one event of each kind, exactly as it would leave from here")
     add_commands(commands.add_parser("policy", help="what the gate does, here and to a payload"))
@@ -47,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def catalog() -> dict[str, Any]:
-    """Everything that can ever be sent, as plain data."""
+    """What an event and its metrics can hold, and who says it, as plain data."""
     return {
         "schema_url": SCHEMA_URL,
         "scope": SCOPE_NAME,
@@ -60,7 +93,11 @@ def catalog() -> dict[str, Any]:
             }
             for event in EVENTS.values()
         ],
+        "fields": _FIELDS,
         "resource": _described(RESOURCE),
+        "resource_by_operator": _BY_OPERATOR,
+        "resource_by_sdk": _BY_SDK,
+        "not_ours": _NOT_OURS,
         "metrics": [
             {
                 "name": metric.name,
@@ -76,8 +113,12 @@ def catalog() -> dict[str, Any]:
 
 
 def catalog_text() -> str:
-    """Everything that can ever be sent, for a person to read."""
-    lines = ["Everything that otel-incident can ever send. What is not here cannot leave.", ""]
+    """What an event and its metrics can hold, and who says it, for a person to read."""
+    lines = [
+        "Everything that an event of otel-incident and its metrics can hold. Of our own, what is not here",
+        "cannot leave; what the operator and the OpenTelemetry SDK set is named as theirs.",
+        "",
+    ]
     for title, levels in (
         *((f"Event {event.name}: {event.brief}", event.attributes) for event in EVENTS.values()),
         ("Resource (who is speaking)", RESOURCE),
@@ -85,7 +126,13 @@ def catalog_text() -> str:
           for metric in METRICS.values()),
     ):  # fmt: skip
         lines += [title, *(f"  {name}  ({level})" for name, level in levels.items()), ""]
-    lines.append("Attributes")
+    for title, sources in (
+        ("Resource, set by the operator", _BY_OPERATOR),
+        ("Resource, set by the SDK", _BY_SDK),
+        ("Fields of every event", _FIELDS),
+    ):
+        lines += [title, *(f"  {name}: {source}" for name, source in sources.items()), ""]
+    lines += ["Beside that", f"  {_NOT_OURS}", "", "Attributes"]
     for attribute in ATTRIBUTES.values():
         seed = f"; seed: {attribute.seed_name}" if attribute.seed_name else ""
         lines += [
@@ -118,8 +165,10 @@ def _preview() -> None:
     config = _config()
     if config.off:
         sys.stderr.write(f"otel-incident: telemetry is off ({config.off}); switched on, this would leave:\n")
-    from otel_incident.preview import text  # noqa: PLC0415  the catalog needs neither SDK nor exporters
+    from otel_incident.preview import notes, text  # noqa: PLC0415  the catalog needs neither SDK nor exporters
 
+    for line in notes(config):
+        sys.stderr.write(f"otel-incident: {line}\n")
     _say(text(config))
 
 

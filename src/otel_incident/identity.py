@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 UNKNOWN_VERSION: Final = "unknown"
+ID_TO_COME: Final = "made-at-the-first-event"
+"""Stands for a diagnostic id that does not exist yet, where none may be made."""
+HASH_TO_COME: Final = f"hmac-{0:032}"
+"""Stands for a keyed hash where no key may be made; it has the form that the policy asks for."""
 _KEY_BYTES: Final = 32
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 
@@ -86,10 +90,12 @@ class Identity:
     Args:
         config: The settings.
         mountinfo: Where the kernel lists the mounts.
+        makes: Whether what does not exist yet is made and kept; a preview only looks.
     """
 
-    def __init__(self, config: Config, mountinfo: Path = _MOUNTINFO) -> None:
+    def __init__(self, config: Config, mountinfo: Path = _MOUNTINFO, *, makes: bool = True) -> None:
         self._config = config
+        self._makes = makes
         self._mountinfo = mountinfo
         self._state = StateDirectory(config.state_dir) if config.state_dir is not None else None
         self._lock = HostLock()
@@ -103,22 +109,14 @@ class Identity:
                 self._diagnostic_id = self._configured_id() or self._kept_id()
             return self._diagnostic_id
 
-    def peek_diagnostic_id(self) -> str:
-        """The diagnostic id as far as it exists already; "" otherwise. Makes nothing."""
-        if self._diagnostic_id:
-            return self._diagnostic_id
-        configured = self._config.diagnostic_id
-        if KEEPS_RULE[INCIDENT_DIAGNOSTIC_ID](configured):
-            return configured
-        content = self._state.peek("diagnostic-id", _is_diagnostic_id) if self._state is not None else None
-        return content.decode("ascii").strip() if content else ""
-
     def pseudonym(self, value: str) -> str:
         """The keyed hash of an id: `hmac-` and 32 hex digits of HMAC-SHA-256. A pseudonym, not anonymity."""
         if not self._key:
             with self._lock:
                 if not self._key:
                     self._key = self._kept_key()
+                if not self._key:
+                    return HASH_TO_COME
         digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256)
         return f"hmac-{digest.hexdigest()[:32]}"
 
@@ -200,13 +198,18 @@ class Identity:
 
     def _kept_id(self) -> str:
         content = self._kept("diagnostic-id", lambda: f"{uuid.uuid4()}\n".encode("ascii"), _is_diagnostic_id)
-        return content.decode("ascii").strip()
+        return content.decode("ascii").strip() or ID_TO_COME
 
     def _kept_key(self) -> bytes:
         return self._kept("key", lambda: secrets.token_bytes(_KEY_BYTES), _is_key)
 
     def _kept(self, name: str, make: Callable[[], bytes], is_valid: Callable[[bytes], bool]) -> bytes:
-        """What the state directory keeps under a name; where there is none, what this process keeps."""
+        """What the state directory keeps under a name; where there is none, what this process keeps.
+
+        Nothing if it would have to be made, and must not.
+        """
+        if not self._makes:
+            return (self._state.peek(name, is_valid) if self._state is not None else None) or b""
         place = (str(self._config.state_dir), name)
         if place in _process.in_memory:
             return _process.in_memory[place]

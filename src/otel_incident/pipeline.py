@@ -28,7 +28,7 @@ from otel_incident.emitter import Route, new_ulid
 from otel_incident.ending import ending
 from otel_incident.exporters import batch_processors
 from otel_incident.guard import HostLock, fail_open
-from otel_incident.identity import Identity
+from otel_incident.identity import HASH_TO_COME, Identity
 from otel_incident.policy import Policy
 from otel_incident.version import __version__
 from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME
@@ -54,7 +54,7 @@ class Pipeline:
     Args:
         config: The settings.
         logger_provider: Hands events to this provider instead of building exporters.
-        write: Hands events to this instead of either.
+        write: Hands events to this instead of either, and makes nothing on disk; for a preview.
         meter_provider: For the metrics; default the global one.
         host_distribution: Says, once an event comes, which distribution the hooks matched.
         strict: For tests: raise on the first drop, and take the events of emitters with other providers too.
@@ -147,14 +147,14 @@ class Pipeline:
         ending.in_vain = any(processor.gave_up for processor in processors)
 
     def _build(self) -> Route:
-        identity = Identity(self._config)
+        identity = Identity(self._config, makes=self._given_write is None)
         meter = (self._meter_provider or get_meter_provider()).get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
         drops = Drops(self._meter_provider, strict=self._strict)
         config = self._config
         # where no id can leave, no key is made for it: off means no file
         given = self._given_write is not None or self._logger_provider is not None
         ids_leave = given or config.exporters or config.span_events
-        pseudonym = identity.pseudonym if ids_leave else _no_pseudonym
+        pseudonym = identity.pseudonym if ids_leave else lambda _: HASH_TO_COME
         policy = Policy(pseudonym=pseudonym, id_modes=config.id_modes)
 
         def check(
@@ -192,11 +192,6 @@ class Pipeline:
             self._own_write = records.through_processors(resource, self._processors)
             atexit.register(self._at_exit)
         return self._own_write
-
-
-def _no_pseudonym(_: str) -> str:
-    """What stands for a hash that nobody will see: it has the form that the policy asks for."""
-    return f"hmac-{0:032}"
 
 
 _default_lock: Final = HostLock()

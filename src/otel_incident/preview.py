@@ -1,7 +1,8 @@
 """What leaves, before it does: one event of each kind as OTLP JSON, made by the code that sends.
 
 The events take the real emitter, the real policy and the real encoder of the OTLP exporters; only
-the last step is missing. The incident and the people are made up, the identity is this installation's.
+the last step is missing. The incident and the people are made up, the identity is this installation's as
+far as it exists: nothing is made for a look. What is known only at run time is said in notes.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING, Any, Final, final
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.resources import Resource
 
 from otel_incident.emitter import IncidentEmitter
+from otel_incident.errors import HookFileError
 from otel_incident.events import Actor, Incident, IncidentEvent
-from otel_incident.identity import Identity
+from otel_incident.hooks.spec import load, presets
+from otel_incident.identity import HASH_TO_COME, ID_TO_COME, Identity
 from otel_incident.pipeline import Pipeline
 from otel_incident.records import through_processors
-from otel_incident.vocabulary import ACTIONS, INCIDENT_DIAGNOSTIC_ID
+from otel_incident.vocabulary import ACTIONS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
@@ -42,7 +44,6 @@ SAMPLE: Final = Incident(
 
 _ACTOR: Final = Actor(id="55555555-5555-4555-8555-555555555555", roles=("end_user",))
 _TIMESTAMP: Final = 1_767_272_400_000_000_000  # an hour after the incident was created
-_NOT_MADE_YET: Final = "made-at-the-first-event"
 
 
 @final
@@ -61,12 +62,14 @@ def preview(config: Config) -> dict[str, Any]:
     """One `ExportLogsServiceRequest` in OTLP JSON, with one event of each kind.
 
     Args:
-        config: The settings; where they have telemetry off, nothing is made on disk for this.
+        config: The settings; where they have telemetry off, it is what would leave if they had not.
     """
+    on = replace(config, off="", problems=(), span_events=False)
+    distribution = _Hooks(config).distribution
     kept = _Kept()
     pipeline = Pipeline(
-        replace(config, off="", problems=(), span_events=False),
-        write=through_processors(_resource(config), [kept]),
+        on,
+        write=through_processors(Identity(on, makes=False).resource(distribution), [kept]),
         meter_provider=NoOpMeterProvider(),
     )
     emitter = IncidentEmitter(route=pipeline.route)
@@ -92,13 +95,54 @@ def text(config: Config) -> str:
     return json.dumps(preview(config), indent=2)
 
 
-def _resource(config: Config) -> Resource:
-    if not config.off:
-        return Identity(config).resource()
-    # off means no file: show the id that exists, or say that none does
-    known = Identity(config).peek_diagnostic_id() or _NOT_MADE_YET
-    identity = Identity(replace(config, off="", diagnostic_id="0" * 12))
-    return identity.resource().merge(Resource({INCIDENT_DIAGNOSTIC_ID: known}))
+def notes(config: Config) -> list[str]:
+    """What is wrong with the hook files, and what of the preview is known only when the host runs."""
+    hooks = _Hooks(config)
+    found = [f"{problem}. The file will not be in force." for problem in hooks.problems]
+    identity = Identity(replace(config, off=""), makes=False)
+    if identity.diagnostic_id() == ID_TO_COME:
+        found.append(
+            f"The diagnostic id is made at the first event; none can be read in {config.state_dir} now."
+            if config.state_dir is not None
+            else "The diagnostic id is made at each start: there is no home directory to keep it in."
+        )
+    if "hmac" in config.id_modes.values() and identity.pseudonym("") == HASH_TO_COME:
+        found.append(f"The key of the hashes is made at the first event; {HASH_TO_COME} stands for each.")
+    if config.server_version:
+        return found
+    found.append(
+        f"The version of the distribution {hooks.distribution} holds once a hook of {hooks.source} has found "
+        "its host, unless service.version says another."
+        if hooks.distribution
+        else f"The version of a host with a preset ({', '.join(hooks.presets)}) is known when it runs: it is "
+        "not imported here."
+    )
+    return found
+
+
+@final
+class _Hooks:
+    """The hook files, as far as they say something without the host.
+
+    Attributes:
+        problems: Why a file of the operator's is refused.
+        distribution: The first distribution that one names, "" for none.
+        source: Which file names it.
+        presets: The hosts of the presets.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.problems: list[HookFileError] = []
+        self.distribution = self.source = ""
+        self.presets = [file.host for file in presets()]
+        for path in config.hook_files:
+            try:
+                file = load(path)
+            except HookFileError as error:
+                self.problems.append(error)
+                continue
+            if file.distribution and not self.distribution:
+                self.distribution, self.source = file.distribution, file.source
 
 
 def _as_otlp_json(message: Any) -> Any:

@@ -104,10 +104,14 @@ class StateDirectory:
         )
 
     def peek(self, name: str, is_valid: Callable[[bytes], bool]) -> bytes | None:
-        """The content of the file `name` if it is there and valid; makes and changes nothing."""
+        """The content of the file `name` if it is there and valid; makes and changes nothing.
+
+        Root sees another user's: what a service of that user would read there.
+        """
         for folder in (self._configured / _OWN_FOLDER, self._configured):
             with contextlib.suppress(OSError):
-                content = _read(folder / name) if _is_private(folder) else None
+                owner = folder.stat().st_uid if os.geteuid() == 0 else os.geteuid()
+                content = _read(folder / name) if _is_private(folder, owner) else None
                 if content is not None and is_valid(content):
                     return content
         return None
@@ -128,7 +132,7 @@ def own_directory(configured: Path) -> Path:
         configured.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         configured.mkdir(mode=0o700)
-    if _is_private(configured):
+    if _is_private(configured, os.geteuid()):
         return configured
     folder = configured / _OWN_FOLDER
     with contextlib.suppress(FileExistsError):
@@ -141,9 +145,9 @@ def own_directory(configured: Path) -> Path:
     return folder
 
 
-def _is_private(path: Path) -> bool:
+def _is_private(path: Path, owner: int) -> bool:
     status = path.stat()
-    return status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o077
+    return status.st_uid == owner and not stat.S_IMODE(status.st_mode) & 0o077
 
 
 @contextlib.contextmanager
