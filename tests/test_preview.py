@@ -102,10 +102,11 @@ def test_an_id_that_is_none_is_said(tmp_path: Path, caplog: pytest.LogCaptureFix
     """A diagnostic id that the operator set and that cannot be used is said as the host would say it."""
     config = Config(state_dir=tmp_path / "state", server_version="1", diagnostic_id="production")
     assert identity_in(preview(config))["incident.diagnostic.id"] == "made-at-the-first-event"
-    assert caplog.messages == [
+    (line,) = caplog.messages
+    assert line == (
         "OTEL_INCIDENT_DIAGNOSTIC_ID cannot be used: expected an id that a machine made (a UUID, say); "
         "the one kept in the state directory holds."
-    ]
+    )
 
 
 def test_root_sees_the_identity_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +136,11 @@ def test_the_version_of_a_hook_file_s_distribution_is_shown(tmp_path: Path) -> N
     identity = identity_in(preview(config))
     assert identity["incident.server.version"] == metadata.version("pytest")
     assert identity["service.version"] == metadata.version("pytest")
-    assert notes(config) == [
+    (note,) = notes(config)
+    assert note == (
         f"The version of the distribution pytest holds once a hook of {path} has found its host, unless "
         "service.version says another."
-    ]
+    )
 
 
 def test_a_hook_file_that_is_refused_is_said(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ _FIELDS: Final = {
 _NOT_OURS: Final = (
     "An emitter that was given a logger provider hands its events to that: the resource is then the "
     "provider's, and what its processors add is theirs. Metrics go out with the host's own. The endpoint "
-    "also sees the address that sends, the exporter's User-Agent, and the headers that the operator configures."
+    "also sees the address that sends, the exporter's User-Agent, and what headers the operator sets."
 )
 
 
