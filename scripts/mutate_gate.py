@@ -27,7 +27,7 @@ LIST: Final = ROOT / "tests" / "mutation" / "gate.toml"
 PACKAGE: Final = ROOT / "src" / "otel_incident"
 
 TESTS: Final = (
-    ("spans", "logs"),
+    ("spans", "logs", "guards"),
     ("profiles", "metrics", "metrics_merging", "metrics_export"),
     ("surface", "noninterference"),
     ("laws", "metrics_laws"),

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from hypothesis import strategies as st
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -21,9 +21,22 @@ _turns: Final = itertools.count()
 
 
 class Agreeing(str):
-    """Content that says that it is whatever it is compared with, and looks like a key that may stand."""
+    """Content that says that it is whatever it is compared with, and hashes like something that may stand.
 
-    __slots__ = ()
+    Args:
+        text: The content.
+        like: What it hashes like.
+    """
+
+    __slots__ = ("like",)
+
+    like: str
+
+    def __new__(cls, text: str, like: str = "incident.id") -> Self:
+        """Content."""
+        made = super().__new__(cls, text)
+        made.like = like
+        return made
 
     def __eq__(self, _: object) -> bool:
         """It is."""
@@ -34,12 +47,12 @@ class Agreeing(str):
         return False
 
     def __hash__(self) -> int:
-        """As a key that every scope may use."""
-        return hash("incident.id")
+        """As what it is not."""
+        return hash(self.like)
 
     def __str__(self) -> str:
         """What may stand."""
-        return "incident.id"
+        return self.like
 
 
 class Wavering(str):
@@ -110,6 +123,8 @@ class FailingAttributes(OtherAttributes):
 _LIARS: Final = (
     lambda: Agreeing(CONTENT),
     lambda: Agreeing("incident.title"),
+    lambda: Agreeing(CONTENT, "incident.create"),
+    lambda: Agreeing(CONTENT, "opentelemetry.instrumentation.django"),
     lambda: Wavering(CONTENT),
     lambda: Wavering("incident.title"),
     lambda: Disguised(CONTENT),
@@ -122,6 +137,7 @@ _KNOWN_KEYS: Final = sorted({*ATTRIBUTES, *(key for profile in PROFILES for key 
 _KNOWN_VALUES: Final = sorted(
     {value for profile in PROFILES for rule in profile.attributes.values() for value in rule.values}
 )
+SCHEMA: Final = "https://opentelemetry.io/schemas/1.30.0"
 SCOPES: Final = (SCOPE_NAME, "", "other", *(profile.scopes[0] for profile in PROFILES))
 
 GOOD: Final[st.SearchStrategy[Handed]] = st.one_of(
@@ -179,6 +195,7 @@ ATTRIBUTES_GIVEN: Final[st.SearchStrategy[Handed]] = st.one_of(
 STATES: Final = st.sampled_from(
     (
         TraceState([("ot", "th:c")]),
+        TraceState([("ot", f"th:c;{CONTENT.replace(',', '')}")]),
         TraceState([("ot", CONTENT.replace(",", "")), ("vendor", "x")]),
         EmptyState([("vendor", CONTENT.replace(",", ""))]),
         None,
@@ -190,8 +207,8 @@ CONTEXTS: Final = STATES.map(
 SCOPES_GIVEN: Final = st.builds(
     lambda name, version, url: InstrumentationScope(name.value, version.value, url.value, {CONTENT: CONTENT}),
     st.one_of(st.sampled_from(SCOPES).map(Handed), NAMES),
-    st.one_of(st.just(Handed("1.2.3")), VALUES),
-    st.one_of(st.just(Handed("https://opentelemetry.io/schemas/1.30.0")), VALUES),
+    st.one_of(st.sampled_from(("1.2.3", f"1.2.3 {CONTENT}", "1.2.3\n")).map(Handed), VALUES),
+    st.one_of(st.sampled_from((SCHEMA, f"{SCHEMA}/{CONTENT}", f"{SCHEMA}\n")).map(Handed), VALUES),
 )
 RESOURCES: Final = st.sampled_from(
     (

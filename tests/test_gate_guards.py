@@ -1,0 +1,140 @@
+"""What single guards of strict hold, where only a host that lies or an operator gets near them."""
+
+from typing import Any
+
+import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, TraceState
+
+from otel_incident.gate import GateRules
+from otel_incident.gate.logs import LogFilter
+from otel_incident.gate.spans import SpanFilter
+from tests.hostile_spans import SCHEMA, Agreeing
+from tests.strategies import CONTENT, Lazy
+from tests.surface_injectors import AT
+
+DJANGO = "opentelemetry.instrumentation.django"
+CONTEXT = SpanContext(1, 2, is_remote=False)
+
+
+@pytest.mark.parametrize(
+    ("roles", "left"),
+    [
+        (["end_user"], {"user.roles": ("end_user",)}),
+        ([CONTENT], {}),
+        ((CONTENT,), {}),
+        (["end_user", Lazy()], {}),
+        (["end_user"] * 3, {}),
+        ([], {}),
+    ],
+)
+def test_a_list_leaves_as_a_tuple_of_what_is_registered(roles: Any, left: Any) -> None:
+    """A list that a host could still change is copied, and only if each of its items may stand."""
+    span = ReadableSpan("x", CONTEXT, attributes={"user.roles": roles})
+    assert dict(SpanFilter(GateRules())(span).attributes or {}) == left
+
+
+@pytest.mark.parametrize(
+    ("value", "leaves"),
+    [
+        (CONTENT, True),
+        (1.5, True),
+        ((CONTENT, "b"), True),
+        (["a", 1, True], True),
+        (["a", {CONTENT: 1}], False),
+        ([["a"]], False),
+        ([None], False),
+        (["a", Lazy()], False),
+        ({"a": 1}, False),
+        (CONTENT.encode(), False),
+        (Agreeing("a"), False),
+        ([Agreeing("a")], False),
+    ],
+)
+def test_what_an_operator_allows_is_primitive(value: Any, leaves: Any) -> None:
+    """An allowed key lets text, numbers and flags through, and lists of those; no map, bytes or object."""
+    span = ReadableSpan("x", CONTEXT, attributes={"desk.field": value})
+    passed = SpanFilter(GateRules(allowed=["desk.*"]))(span)
+    assert ("desk.field" in (passed.attributes or {})) is leaves
+
+
+@pytest.mark.parametrize("kind", [bytes, type(None), int, Lazy, Agreeing])
+def test_a_span_whose_name_is_no_text_is_kept(kind: type) -> None:
+    """It is called by its kind, as any span whose name may not leave."""
+    name: Any = None if kind is type(None) else Agreeing("GET") if kind is Agreeing else kind()
+    span = ReadableSpan(name, CONTEXT, instrumentation_scope=InstrumentationScope(DJANGO))
+    assert SpanFilter(GateRules())(span).name == "internal"
+
+
+@pytest.mark.parametrize(
+    ("version", "url", "state"),
+    [
+        (f"1.2.3 {CONTENT}", f"{SCHEMA}/{CONTENT}", f"th:c;{CONTENT}"),
+        ("1.2.3\n", f"{SCHEMA}\n", "th:c\n"),
+        (f"{CONTENT}1.2.3", f"{CONTENT}{SCHEMA}", f"{CONTENT};th:c"),
+        ("\u0661.2.3", SCHEMA.replace("1.30", "\u0661.30"), "th:\u0661"),
+        (Agreeing("1.2.3"), Agreeing(SCHEMA), Agreeing("th:c")),
+    ],
+)
+def test_what_goes_on_after_its_grammar_does_not_leave(version: Any, url: Any, state: Any) -> None:
+    """The version and the schema URL of a known scope, and a sampling entry, are matched in full."""
+    made = TraceState([("ot", "th:c")])
+    made._dict["ot"] = state  # noqa: SLF001  its constructor would refuse some of these
+    context = SpanContext(1, 2, is_remote=False, trace_state=made)
+    scope = InstrumentationScope(DJANGO, version, url)
+    passed = SpanFilter(GateRules())(ReadableSpan("x", context, instrumentation_scope=scope))
+    left = passed.instrumentation_scope
+    assert left is not None
+    assert (left.name, left.version, left.schema_url) == (DJANGO, None, "")
+    assert passed.context is not None
+    assert dict(passed.context.trace_state) == {}
+
+
+@pytest.mark.parametrize("event", ["incident.create", Agreeing(CONTENT, "incident.create"), CONTENT.encode()])
+def test_an_event_of_ours_has_its_name_and_nothing_that_passes_for_it(event: Any) -> None:
+    """A record whose event name only says that it is one of ours has none when it leaves."""
+    record = LogRecord(timestamp=AT, context=Context(), event_name=event, severity_text="INFO")
+    entry = LogFilter(GateRules())(record, None, None)
+    assert entry is not None
+    known = type(event) is str
+    assert entry.record.event_name == ("incident.create" if known else None)
+    assert entry.record.severity_text == ("INFO" if known else None)
+
+
+@pytest.mark.parametrize("severity", ["info", CONTENT, Agreeing(CONTENT, "INFO"), CONTENT.encode(), "INFO\n"])
+def test_an_event_of_ours_has_its_own_severity_text(severity: Any) -> None:
+    """Any other one goes, whatever it says of itself."""
+    record = LogRecord(timestamp=AT, context=Context(), event_name="incident.create", severity_text=severity)
+    entry = LogFilter(GateRules())(record, None, None)
+    assert entry is not None
+    assert entry.record.severity_text is None
+
+
+def test_an_event_of_ours_has_the_attributes_of_its_kind_alone() -> None:
+    """What is registered for another event goes, from a log record and from a span event."""
+    given: dict[str, Any] = {"incident.id": "42", "incident.public": True, "incident.stage.index": 1}
+    left = {
+        "incident.create": {"incident.id": "42", "incident.public": True},
+        "incident.change_stage": {"incident.id": "42", "incident.stage.index": 1},
+        "incident.end": {"incident.id": "42"},
+    }
+    span = ReadableSpan("x", CONTEXT, events=[Event(name, given, AT) for name in left])
+    passed = SpanFilter(GateRules())(span)
+    assert {event.name: dict(event.attributes or {}) for event in passed.events} == left
+    for name, attributes in left.items():
+        record = LogRecord(timestamp=AT, context=Context(), event_name=name, attributes=given)
+        entry = LogFilter(GateRules())(record, None, None)
+        assert entry is not None
+        assert dict(entry.record.attributes or {}) == attributes
+
+
+def test_a_scope_that_passes_for_another_is_unknown() -> None:
+    """A scope's name that only says that it is a known one is none."""
+    scope = InstrumentationScope(Agreeing(CONTENT, DJANGO), "1.2.3")
+    span = ReadableSpan("GET", CONTEXT, attributes={"http.route": "/"}, instrumentation_scope=scope)
+    passed = SpanFilter(GateRules())(span)
+    assert passed.instrumentation_scope == InstrumentationScope("other")
+    assert (passed.name, dict(passed.attributes or {})) == ("internal", {})
