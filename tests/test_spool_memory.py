@@ -1,0 +1,183 @@
+"""Memory: what is kept while the disk cannot, in order, bounded, and on disk as soon as that works again."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from otel_incident.guard import set_reraise
+from otel_incident.spool.memory import AGAIN_SECONDS, Memory, Store
+from otel_incident.spool.segments import SEGMENTS, segments_in
+from otel_incident.spool.writer import SegmentWriter, SpoolError
+
+LINES: Final = [b"%d\n" % number for number in range(8)]
+FULL: Final = (
+    "Log records cannot be kept on disk (No space left on device): until that works again they wait in "
+    "memory, of which a kill of the process leaves nothing. This is said once."
+)
+AGAIN: Final = "Log records are kept on disk again."
+
+
+def on_disk(store: Store) -> list[bytes]:
+    """All lines in its segments."""
+    return [
+        line
+        for each in segments_in(store.directory / SEGMENTS)
+        for line in each.rest(0).splitlines(keepends=True)
+    ]
+
+
+def in_memory(store: Store) -> list[bytes]:
+    """All lines that wait for the exporter."""
+    return [line for _, line in store.memory.waiting("x", 100)]
+
+
+class Clock:
+    """Goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands."""
+    return Clock()
+
+
+def failing(number: int) -> Callable[..., Any]:
+    """A disk that does not work."""
+
+    def append(*_: Any) -> None:
+        raise SpoolError(number, os.strerror(number))
+
+    return append
+
+
+def test_a_full_disk_and_its_end(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lines wait in memory and are then put on disk before later ones; one line is said of each change."""
+    store = Store(tmp_path / "spool", ["x"], now=clock)
+    store.keep(LINES[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentWriter, "append", failing(errno.ENOSPC))
+        store.keep(LINES[1])
+        store.keep(LINES[2])
+        clock.now += AGAIN_SECONDS
+        store.keep(LINES[3])
+    assert (on_disk(store), in_memory(store)) == (LINES[:1], LINES[1:4])
+    store.keep(LINES[4])  # the disk is not tried again yet
+    assert in_memory(store) == LINES[1:5]
+    clock.now += AGAIN_SECONDS
+    store.keep(LINES[5])
+    assert (on_disk(store), in_memory(store)) == (LINES[:6], [])
+    store.keep(LINES[6])
+    assert on_disk(store) == LINES[:7]
+    assert [record.getMessage() for record in caplog.records] == [FULL, AGAIN]
+
+
+def test_the_sender_puts_on_disk_what_waits(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No later event is needed; nor is the pause waited for when the process ends."""
+    store = Store(tmp_path / "spool", ["x"], now=clock)
+    for end in (store.settle, store.close):
+        with monkeypatch.context() as patched:
+            patched.setattr(SegmentWriter, "append", failing(errno.ENOSPC))
+            store.keep(LINES[0])
+        store.settle()
+        assert in_memory(store) == LINES[:1]
+        clock.now += AGAIN_SECONDS if end == store.settle else 0
+        end()
+        assert in_memory(store) == []
+    assert on_disk(store) == [LINES[0], LINES[0]]
+
+
+def test_a_directory_that_is_no_directory(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where it cannot be made nothing raises; when it can, it is, for this user alone."""
+    (tmp_path / "file").touch()
+    store = Store(tmp_path / "file" / "spool", ["x"], now=clock)
+    store.keep(LINES[0])
+    assert in_memory(store) == LINES[:1]
+    (tmp_path / "file").unlink()
+    clock.now += AGAIN_SECONDS
+    store.keep(LINES[1])
+    assert on_disk(store) == LINES[:2]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "Log records cannot be kept on disk (Not a directory)",
+        AGAIN,
+    ]
+
+
+def test_the_directory_is_private(tmp_path: Path) -> None:
+    """One that we make is; in one that is others' too there is a folder of our own."""
+    store = Store(tmp_path / "made", ["x"])
+    assert store.directory.stat().st_mode & 0o777 == 0o700
+    assert (store.directory / SEGMENTS).stat().st_mode & 0o777 == 0o700
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o775)
+    assert Store(tmp_path / "shared", ["x"]).directory == tmp_path / "shared" / "otel-incident"
+
+
+def test_a_directory_that_is_removed(tmp_path: Path, clock: Clock) -> None:
+    """The next line is kept in memory, and then in a new directory."""
+    store = Store(tmp_path / "spool", ["x"], now=clock)
+    store.keep(LINES[0])
+    for path in (
+        *(tmp_path / "spool" / SEGMENTS).iterdir(),
+        tmp_path / "spool" / SEGMENTS,
+        tmp_path / "spool",
+    ):
+        path.unlink() if path.is_file() else path.rmdir()
+    store.keep(LINES[1])
+    assert in_memory(store) == LINES[1:2]
+    clock.now += AGAIN_SECONDS
+    store.keep(LINES[2])
+    assert on_disk(store) == LINES[1:3]
+
+
+def test_memory_is_bounded() -> None:
+    """The oldest goes first, and is counted."""
+    memory = Memory(["x"], 3)
+    for line in LINES[:5]:
+        memory.put(line)
+    assert memory.waiting("x", 2) == [(3, LINES[2]), (4, LINES[3])]
+    assert (len(memory), memory.dropped) == (3, 2)
+
+
+def test_each_exporter_gets_every_line() -> None:
+    """A line goes when the last exporter has had it, in whatever order they deliver."""
+    memory = Memory(["x", "y"], 10)
+    for line in LINES[:3]:
+        memory.put(line)
+    memory.delivered("x", 2)
+    memory.delivered("x", 1)  # of a batch that was longer under way
+    assert memory.waiting("x", 9) == [(3, LINES[2])]
+    assert memory.waiting("y", 1) == [(1, LINES[0])]
+    memory.delivered("y", 3)
+    assert len(memory) == 1
+    memory.delivered("x", 3)
+    assert len(memory) == 0
+
+
+def test_a_lock_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that does not answer in time is one that fails, and nothing is raised into the host."""
+    set_reraise(reraise=False)
+    store = Store(tmp_path / "spool", ["x"])
+
+    def hang(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(SegmentWriter, "_alone", hang)
+    store.keep(LINES[0])
+    assert in_memory(store) == LINES[:1]
