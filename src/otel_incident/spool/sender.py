@@ -115,7 +115,7 @@ class Sender:
             self.notify()
             self._prod.set()
             left = deadline - time.monotonic()
-            if left <= 0 or self._failed() > failed:
+            if left <= 0 or self._failed() > failed or self._is_over():
                 return False
             with self._turned:
                 self._turned.wait(min(left, _GLANCE_SECONDS))
@@ -142,9 +142,12 @@ class Sender:
         Returns:
             The same in seconds, by how much `close` has to wait.
         """
-        if self._thread is None or self._pid != os.getpid():
-            return 0.0
         with self._lock:
+            if self._pid != os.getpid():
+                self._begin()
+            if self._thread is None:
+                self._closing = True
+                return 0.0
             bound = 0.0 if self._outage() else seconds
             self._deadline = time.monotonic() + bound
             self._closing = True
@@ -281,6 +284,9 @@ class Sender:
 
     def _cursor(self, name: str) -> Cursor:
         return Cursor(self._directory / f"{name}.cursor")
+
+    def _is_over(self) -> bool:
+        return self._closing and (self._thread is None or not self._thread.is_alive())
 
     def _outage(self) -> bool:
         return self.delivery is not None and self.delivery.outage.attempts > 0

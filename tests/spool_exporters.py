@@ -1,0 +1,48 @@
+"""Exporters for the spool's tests that are told what to answer, and hosts in processes of their own."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+
+SUCCESS: Final = LogRecordExportResult.SUCCESS
+FAILURE: Final = LogRecordExportResult.FAILURE
+
+
+class Obedient(LogRecordExporter):
+    """Answers as it is told; whoever waits for what it was given needs no clock."""
+
+    def __init__(self, answer: Callable[[], LogRecordExportResult] = lambda: SUCCESS) -> None:
+        self.answer = answer
+        self.changed = threading.Condition()
+        self.attempts: list[list[int]] = []
+        self.taken: list[int] = []
+        self.ended = threading.Event()
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """One attempt."""
+        numbers = [record.log_record.timestamp or 0 for record in batch]
+        with self.changed:
+            self.attempts.append(numbers)
+            self.changed.notify_all()
+        result = self.answer()
+        with self.changed:
+            if result is SUCCESS:
+                self.taken.extend(numbers)
+            self.changed.notify_all()
+        return result
+
+    def shutdown(self) -> None:
+        """Remember it."""
+        self.ended.set()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is kept."""
+        return timeout_millis > 0
+
+    def wait_for(self, look: Callable[[], Any]) -> None:
+        """Return when something is so."""
+        with self.changed:
+            assert self.changed.wait_for(look, 30), "not within 30 s"

@@ -1,0 +1,320 @@
+"""The processor and its thread: what is emitted is delivered, the host neither waits nor sees an error."""
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+
+from otel_incident.guard import set_reraise, swallowed
+from otel_incident.spool import sender as sender_module
+from otel_incident.spool.attempts import Attempts
+from otel_incident.spool.lease import Lease
+from otel_incident.spool.memory import Store
+from otel_incident.spool.processor import DurableLogRecordProcessor, Status
+from otel_incident.spool.sender import Sender
+from otel_incident.spool.writer import SegmentWriter, SpoolError
+from tests.spool_exporters import FAILURE, SUCCESS, Obedient
+from tests.spool_records import RESOURCE, line, numbered
+
+Make = Callable[..., DurableLogRecordProcessor]
+OUTAGE: Final = "Log records wait in the spool: the exporter exporter cannot deliver them ({}). This is said once "
+    "for an outage."
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes processors on one directory, which are shut down at the end."""
+    made: list[DurableLogRecordProcessor] = []
+
+    def processor(exporter: Any, **settings: Any) -> DurableLogRecordProcessor:
+        made.append(DurableLogRecordProcessor(exporter, tmp_path / "spool", delay=0.0, **settings))
+        return made[-1]
+
+    yield processor
+    for each in made:
+        each.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has to look for something looks soon."""
+    monkeypatch.setattr(sender_module, "LOOK_SECONDS", 0.02)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the host's log was told."""
+    return [record.getMessage() for record in caplog.records if record.name == "otel_incident"]
+
+
+def test_what_is_emitted_is_delivered(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """In the processor's thread, in order; afterwards nothing waits and nothing was said."""
+    exporter = Obedient()
+    processor = make(exporter)
+    provider = LoggerProvider(RESOURCE)
+    provider.add_log_record_processor(processor)
+    logger = provider.get_logger("tests")
+    for number in range(1, 101):
+        logger.emit(LogRecord(timestamp=number))
+    assert provider.force_flush() is True
+    assert exporter.taken == list(range(1, 101))
+    assert processor.status() == Status(delivered=100)
+    provider.shutdown()
+    assert exporter.ended.is_set()
+    assert list((processor._store.directory / "segments").iterdir()) == []  # noqa: SLF001  what is left on disk
+    assert lines(caplog) == []
+
+
+def test_an_outage_costs_the_host_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """While the endpoint refuses, all is kept; a flush says so at once; one line, and one at the end."""
+    exporter = Obedient(lambda: FAILURE)
+    processor = make(exporter)
+    processor.take(numbered(1))
+    assert processor.force_flush() is False
+    processor.take(numbered(2))
+    assert processor.force_flush() is False
+    status = processor.status()
+    assert (status.delivered, status.outage) == (0, "no answer")
+    assert status.waiting_bytes == len(line(1)) + len(line(2))
+    assert 0.0 < status.oldest_seconds < 60.0
+    exporter.answer = lambda: SUCCESS
+    assert processor.force_flush() is True
+    assert exporter.taken == [1, 2]
+    assert processor.status().outage == ""
+    processor.shutdown()
+    assert lines(caplog) == [OUTAGE.format("no answer"), "The exporter exporter delivers again."]
+
+
+def test_a_flush_has_its_time(make: Make) -> None:
+    """An endpoint that hangs does not hold whoever flushes longer than he says."""
+    release = threading.Event()
+    exporter = Obedient(lambda: SUCCESS if release.wait(30) else FAILURE)
+    processor = make(exporter)
+    processor.take(numbered(1))
+    assert processor.force_flush(timeout_millis=50) is False
+    release.set()
+    assert processor.force_flush() is True
+
+
+def test_a_start_delivers_what_was_left(make: Make) -> None:
+    """Without any new event, and under the names that were there."""
+    first = Obedient(lambda: FAILURE)
+    processor = make(first)
+    processor.take(numbered(1))
+    processor.force_flush()
+    processor.shutdown()
+    second = Obedient()
+    make(second)
+    second.wait_for(lambda: second.taken == [1])
+
+
+def test_a_processor_without_anything_to_do_starts_nothing(make: Make) -> None:
+    """No thread, no exporter: a host that emits nothing pays nothing."""
+    before = threading.active_count()
+    processor = make(lambda: pytest.fail("it is not needed"))
+    assert processor.force_flush() is True
+    processor.shutdown()
+    assert threading.active_count() == before
+
+
+def test_an_exit_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exporter that hangs is interrupted after the bound; what it had waits for the next start."""
+    monkeypatch.setattr("otel_incident.spool.processor.EXIT_SECONDS", 0.05)
+    exporter = Obedient()
+    exporter.answer = lambda: FAILURE if exporter.ended.wait(30) else SUCCESS
+    processor = make(exporter)
+    processor.take(numbered(1))
+    exporter.wait_for(lambda: exporter.attempts)
+    started = time.monotonic()
+    processor.shutdown()
+    assert time.monotonic() - started < 10
+    assert exporter.ended.is_set()
+    second = Obedient()
+    assert make(second).force_flush() is True
+    assert second.taken == [1]
+
+
+def test_an_exit_does_not_wait_for_an_endpoint_that_refused(make: Make) -> None:
+    """What failed last is not tried again at the end."""
+    exporter = Obedient(lambda: FAILURE)
+    processor = make(exporter)
+    processor.take(numbered(1))
+    processor.force_flush()
+    attempts = len(exporter.attempts)
+    processor.take(numbered(2))
+    processor.shutdown()
+    assert len(exporter.attempts) == attempts
+
+
+def test_after_the_end_records_are_still_kept(make: Make) -> None:
+    """A record that comes too late for this process is delivered by the next one."""
+    processor = make(Obedient())
+    processor.shutdown()
+    processor.take(numbered(1))
+    assert processor.force_flush() is False
+    processor._store.close()  # noqa: SLF001  as the end of the process does
+    second = Obedient()
+    assert make(second).force_flush() is True
+    assert second.taken == [1]
+
+
+def test_one_thread_for_many(make: Make) -> None:
+    """However many threads emit first, one sends, and each thread's records stay in order."""
+    exporter = Obedient()
+    processor = make(exporter)
+    barrier = threading.Barrier(8)
+
+    def emit(thread: int) -> None:
+        barrier.wait(30)
+        for number in range(100):
+            processor.take(numbered(thread * 1000 + number))
+
+    threads = [threading.Thread(target=emit, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert processor.force_flush() is True
+    assert sum(each.name == "otel-incident-exporter" for each in threading.enumerate()) == 1
+    for number in range(8):
+        mine = [taken % 1000 for taken in exporter.taken if taken // 1000 == number]
+        assert mine == list(range(100))
+
+
+def test_a_disk_that_fails(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records go on in memory, bounded and counted, are delivered from there, and nothing is raised."""
+    started, release = threading.Event(), threading.Event()
+
+    def answer() -> LogRecordExportResult:
+        started.set()
+        assert release.wait(30)
+        return SUCCESS
+
+    def full(*_: object) -> None:
+        raise SpoolError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(SegmentWriter, "append", full)
+    exporter = Obedient(answer)
+    processor = make(exporter, queue_size=3)
+    processor.take(numbered(1))
+    assert started.wait(30)
+    for number in range(2, 7):
+        processor.take(numbered(number))
+    assert processor.status().in_memory == 3
+    release.set()
+    assert processor.force_flush() is True
+    assert exporter.taken == [1, 4, 5, 6]
+    assert processor.status() == Status(delivered=4, dropped={"memory_full": 3})
+    assert len(lines(caplog)) == 1
+
+
+def test_a_directory_that_cannot_be_used(tmp_path: Path) -> None:
+    """Records are delivered from memory; there is no lease to be had, and none is needed."""
+    (tmp_path / "file").touch()
+    exporter = Obedient()
+    processor = DurableLogRecordProcessor(exporter, tmp_path / "file" / "spool", delay=0.0)
+    processor.take(numbered(1))
+    assert processor.force_flush() is True
+    processor.shutdown()
+    assert exporter.taken == [1]
+
+
+class Unspeakable:
+    """A value that is no value."""
+
+    def __str__(self) -> str:
+        """Not even a text."""
+        raise RuntimeError("Payments down at ACME")
+
+
+def test_a_record_that_is_none(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be written is counted, said without its content, and does not reach the host."""
+    set_reraise(reraise=False)
+    exporter = Obedient()
+    processor = make(exporter)
+    processor.take(numbered(1, Unspeakable()))
+    processor.take(numbered(2))
+    assert processor.force_flush() is True
+    assert exporter.taken == [2]
+    assert processor.status().dropped == {"not_encodable": 1}
+    assert swallowed() == {"pipeline": 1}
+    assert "Payments" not in caplog.text
+
+
+def test_an_exporter_that_cannot_be_made(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried again, one line says why not, and all is kept until then."""
+    set_reraise(reraise=False)
+    tries: list[int] = []
+    exporter = Obedient()
+
+    def build() -> LogRecordExporter:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ValueError("Payments down at ACME")
+        return exporter
+
+    processor = make(build)
+    processor.take(numbered(1))
+    exporter.wait_for(lambda: exporter.taken == [1])
+    assert lines(caplog)[0] == OUTAGE.format("it cannot be made of its settings: ValueError")
+    assert "Payments" not in caplog.text
+
+
+def test_the_lease_of_another_process(make: Make, tmp_path: Path) -> None:
+    """While another one delivers this one does not; when that one ends, this one goes on where it was."""
+    exporter = Obedient()
+    processor = make(exporter)
+    other = Lease(tmp_path / "spool" / "exporter.lease")
+    assert other.take() is True
+    processor.take(numbered(1))
+    assert processor.force_flush(timeout_millis=100) is False
+    assert exporter.attempts == []
+    other.give_back()
+    exporter.wait_for(lambda: exporter.taken == [1])
+
+
+def test_a_dead_exporter_holds_up_no_other(tmp_path: Path) -> None:
+    """Each exporter has its own thread and cursor; a segment stays until the last one has had it."""
+    store = Store(tmp_path / "spool", ["dead", "alive"])
+    dead, alive = Obedient(lambda: FAILURE), Obedient()
+    names = ["dead", "alive"]
+    senders = [
+        Sender(store, name, names, partial(Attempts, each), delay=0.0)
+        for name, each in zip(names, (dead, alive), strict=True)
+    ]
+    store.keep(line(1))
+    store.close()
+    for sender in senders:
+        sender.notify()
+    assert senders[1].flush(30) is True
+    assert senders[0].flush(30) is False
+    assert alive.taken == [1]
+    assert len(list((tmp_path / "spool" / "segments").iterdir())) == 1
+    dead.answer = lambda: SUCCESS
+    assert senders[0].flush(30) is True
+    for sender in senders:
+        sender.close(sender.end(5.0))
+    assert (dead.taken, alive.taken) == ([1], [1])
+    assert list((tmp_path / "spool" / "segments").iterdir()) == []
+
+
+def test_our_own_exports_are_not_traced(make: Make) -> None:
+    """While a batch is exported instrumentations are told to look away."""
+    from opentelemetry.instrumentation.utils import is_instrumentation_enabled  # noqa: PLC0415
+
+    seen: list[bool] = []
+    exporter = Obedient(lambda: seen.append(is_instrumentation_enabled()) or SUCCESS)  # type: ignore[func-returns-value]
+    processor = make(exporter)
+    processor.take(ReadableLogRecord(LogRecord(timestamp=1), RESOURCE))
+    assert processor.force_flush() is True
+    assert seen == [False]
