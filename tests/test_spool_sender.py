@@ -26,8 +26,10 @@ from tests.spool_exporters import FAILURE, SUCCESS, Obedient
 from tests.spool_records import RESOURCE, line, numbered
 
 Make = Callable[..., DurableLogRecordProcessor]
-OUTAGE: Final = "Log records wait in the spool: the exporter exporter cannot deliver them ({}). This is said once "
+OUTAGE: Final = (
+    "Log records wait in the spool: the exporter exporter cannot deliver them ({}). This is said once "
     "for an outage."
+)
 
 
 @pytest.fixture
