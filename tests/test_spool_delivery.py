@@ -360,7 +360,7 @@ def test_a_segment_that_is_cut_or_flipped_anywhere(
     expected = [number for number in range(1, 6) if number not in {hit, beyond}]
     if len(content) < len(b"".join(lines)):
         expected = [number for number in expected if number < hit]
-    assert [number for number in endpoint.taken if number in expected] == expected
+    taken = iter(endpoint.taken)  # a digit of the one that was hit may have become another's
+    assert all(number in taken for number in expected)
     kept = sum(len(each) for lines in quarantined(course).values() for each in lines)
-    whole = sum(len(line(number)) for number in endpoint.taken if 0 < number < 6)
-    assert kept + whole >= len(content) - 1
+    assert kept + len(endpoint.taken) * len(lines[0]) >= len(content) - 1
