@@ -31,6 +31,8 @@ PRESETS: Final = sorted((ROOT / "src" / "otel_incident" / "hooks" / "presets").g
 EXAMPLES: Final = sorted((ROOT / "examples").glob("*/hooks.toml"))
 
 BEYOND_A_SCHEMA: Final = {
+    "model-twice": "the same, and what models are called",
+    "target-twice": "the same",
     "hook-names-twice": "that one item's property differs from another's cannot be said in JSON Schema",
     "stage-offset-float": "JSON Schema holds 1.0 for an integer, which TOML does not",
     "not-toml": "a schema describes what was read",

@@ -6,18 +6,21 @@ refused is said in one line and costs nothing else: the host runs, and so do the
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, final
 
 import wrapt
 
 from otel_incident.errors import HookFileError
-from otel_incident.guard import fail_open
+from otel_incident.guard import fail_open, say
 from otel_incident.hooks.calls import CallWatch
 from otel_incident.hooks.django_commits import DjangoCommits
 from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
+from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.spec import HookFile, load, presets
 
 if TYPE_CHECKING:
@@ -31,14 +34,16 @@ _logger: Final = logging.getLogger("otel_incident")
 
 def read_files(paths: Iterable[Path]) -> list[HookFile]:
     """The operator's hook files, and after them the presets; a refused one is said and left out."""
-    files = []
-    for path in paths:
+    files: list[HookFile] = []
+    for path in each_once(paths):
         try:
-            files.append(load(path))
+            file = load(path)
+            refuse_double(file, files)
+            files.append(file)
         except HookFileError as error:
             with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
                 _logger.error("%s. The file is not in force; the host runs without it.", error)  # noqa: TRY400  the message says all
-    return files + presets()
+    return files + [without_doubles(preset, files) for preset in presets()]
 
 
 @final
@@ -70,6 +75,7 @@ class Activation:
         """Watch what the files name, now or when it is imported."""
         self._active = True
         self._requests.install()
+        atexit.register(self._ended)
         for file in self._files:
             if file.preset:
                 wrapt.register_post_import_hook(fail_open("hook")(self._on_import(file)), file.module)
@@ -79,6 +85,7 @@ class Activation:
     def uninstall(self) -> None:
         """Put everything back as it was, each thing whatever becomes of the others."""
         self._active = False
+        atexit.unregister(self._ended)
         fail_open("hook")(self._requests.uninstall)()
         while self._watches:
             fail_open("hook")(self._watches.pop().uninstall)()
@@ -107,5 +114,28 @@ class Activation:
             watch.install()
 
     def _note(self, file: HookFile) -> None:
-        if file not in self._matched:
-            self._matched.append(file)
+        if file in self._matched:
+            return
+        self._matched.append(file)
+        if file.distribution and not file.preset and not _is_installed(file.distribution):
+            say(
+                "%s, key 'host.distribution': no distribution %r is installed, so it says nothing of the "
+                "host's version; correct or remove it.",
+                file.source,
+                file.distribution,
+            )
+
+    def _ended(self) -> None:
+        """The process ends: say which hooks of the operator's have waited for nothing."""
+        for watch in self._watches:
+            fail_open("hook")(watch.ended)()
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    except Exception:  # noqa: BLE001  damaged, but there: the version says so itself
+        return True
+    return True

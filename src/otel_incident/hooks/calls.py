@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, final
 
 import wrapt
 
-from otel_incident.guard import fail_open, say
+from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
+from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.extraction import event_of, incident_of
+from otel_incident.hooks.modules import is_the_program, why_absent
 from otel_incident.hooks.nesting import Nesting
 from otel_incident.hooks.watched import Watched
 
@@ -77,7 +79,7 @@ class CallWatch:
         self._file = file
         self._hook = hook
         self._nesting = Nesting(sink)
-        self._said: set[str] = set()
+        self._complaints = Complaints(file.source, hook.name)
         self._matched = matched
         self._active = True
         self._undo: Callable[[], None] | None = None
@@ -86,6 +88,8 @@ class CallWatch:
     def install(self) -> None:
         """Wrap the callable as soon as its module is imported (at once if it is)."""
         module = self._hook.target.partition(":")[0]
+        if is_the_program(module):
+            self._warn(why_absent(module))
         wrapt.register_post_import_hook(fail_open("hook")(self._patch), module)
 
     def uninstall(self) -> None:
@@ -94,6 +98,14 @@ class CallWatch:
         undo, self._undo = self._undo, None
         if undo is not None:
             undo()
+
+    def ended(self) -> None:
+        """The process ends: say it if an operator's callable was never there to be watched."""
+        module = self._hook.target.partition(":")[0]
+        if self._undo is None and not self._file.preset:
+            why = why_absent(module)
+            if why:
+                self._warn(why)
 
     def _patch(self, module: Any) -> None:
         if not self._active or self._undo is not None:
@@ -133,16 +145,8 @@ class CallWatch:
         self._matched(self._file)
 
     def _warn(self, why: str) -> None:
-        if why in self._said:
-            return
-        self._said.add(why)
-        say(
-            "%s, hook %r: %s %s, so it reports nothing; correct `target` or remove the hook.",
-            self._file.source,
-            self._hook.name,
-            self._hook.target,
-            why,
-        )
+        sentence = f"%s {why}, so it reports nothing; correct `target` or remove the hook."
+        self._complaints.say(sentence, self._hook.target)
 
     def _call(
         self, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -216,6 +220,8 @@ class CallWatch:
         if hook.stage is not None:
             stage = cast("Path", hook.stage.source).resolve(roots)
         incident = incident_of(hook, roots)
+        if incident.id is None:
+            self._complaints.no_id(hook.incident["id"].text)
         event = event_of(hook, cast("Action", hook.action), incident, roots, stage=stage)
         self._nesting.report(event, outermost)
 

@@ -11,7 +11,6 @@ fields that were deferred when the row was loaded, since then nobody knows what 
 
 from __future__ import annotations
 
-import logging
 import time
 import weakref
 from collections.abc import Collection
@@ -23,21 +22,23 @@ from opentelemetry.context import get_current
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
+from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.django_commits import Change, pending, wait
+from otel_incident.hooks.django_meta import astray, columns, descendants
 from otel_incident.hooks.django_rows import Memory, held, plain, stored
 from otel_incident.hooks.ended_spans import on_recording_span
 from otel_incident.hooks.extraction import event_of, incident_of
+from otel_incident.hooks.modules import why_absent
 from otel_incident.hooks.patching import wrap
 from otel_incident.hooks.transitions import Fields, created_actions, transitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from otel_incident.events import IncidentEvent
     from otel_incident.hooks.spec import Hook, HookFile
 
-_logger: Final = logging.getLogger("otel_incident")
 _MODELS: Final = "django.db.models"
 _REGISTRY: Final = "django.apps.registry"
 
@@ -64,10 +65,10 @@ class ModelWatch:
         self._hook = hook
         self._sink = sink
         self._matched = matched
+        self._complaints = Complaints(file.source, hook.name)
         self._memory = Memory(f"{file.source} {hook.name}")
         self._active = True
         self._settled = False
-        self._said_unseen = False
         self._model: Any = None
         self._watched: dict[str, Any] = {}
         self._fields = Fields("", (), "", "")
@@ -84,6 +85,11 @@ class ModelWatch:
         self._active = False
         while self._undo:
             self._undo.pop()()
+
+    def ended(self) -> None:
+        """The process ends: say it if there was no Django to have an operator's model."""
+        if not self._file.preset and not self._settled and why_absent("django"):
+            self._warn("the model %s is to be Django's, which is not installed; correct or remove the hook.")
 
     # -- finding the model
 
@@ -111,7 +117,14 @@ class ModelWatch:
         self._undo.append(wrap(registry.Apps, "populate", populated))
 
     def _check_found(self) -> None:
-        if self._active and not self._settled:
+        if self._model is not None:
+            for path in astray(self._model, self._hook):
+                self._warn(
+                    "the model %s has neither a field nor a relation at the beginning of %s, which finds "
+                    "nothing unless the host sets it on its instances; correct the path.",
+                    path,
+                )
+        elif self._active and not self._settled:
             self._settled = True
             self._warn("there is no model %s, so it reports nothing; correct `model` or remove the hook.")
 
@@ -133,7 +146,7 @@ class ModelWatch:
         self._settled = True
         stage = cast("str", hook.stage.source) if hook.stage else ""
         wanted = [name for name in (hook.lifecycle_field, hook.commander_field, stage) if name]
-        known = {name: field for field in model._meta.concrete_fields for name in (field.name, field.attname)}  # noqa: SLF001  Django's documented Meta API
+        known = columns(model)
         for name in wanted:
             if name not in known:
                 self._warn("the model %s has no field %r, so the hook reports nothing; correct it.", name)
@@ -142,15 +155,14 @@ class ModelWatch:
         self._fields = Fields.of(hook, {name: known[name].attname for name in wanted})
         self._model = model
         self._connect(model)
-        for descendant in _descendants(model):
+        for descendant in descendants(model):
             self._connect(descendant)
         self._await_descendants()
         self._watch_refresh(model)
         self._matched(self._file)
 
     def _warn(self, message: str, *more: str) -> None:
-        source, name = self._file.source, self._hook.name
-        _logger.warning(f"%s, hook %r: {message}", source, name, self._hook.target, *more)  # noqa: G004  a text of ours
+        self._complaints.say(message, self._hook.target, *more)
 
     # -- connecting
 
@@ -247,6 +259,8 @@ class ModelWatch:
         closed = self._fields.is_closed(after)
         active = None if closed is None else not closed
         incident = incident_of(hook, roots, active=active, localise=_in_time_zone)
+        if incident.id is None:
+            self._complaints.no_id(hook.incident["id"].text)
         stage = after.get(self._fields.stage)
         return tuple(
             event_of(hook, action, incident, roots, stage=stage, timestamp=now, context=context)
@@ -262,12 +276,10 @@ class ModelWatch:
                 self._sink(on_recording_span(event))
 
     def _say_unseen(self) -> None:
-        if not self._said_unseen:
-            self._said_unseen = True
-            self._warn(
-                "%s was saved without autocommit and outside `atomic()`; Django tells nobody of such a "
-                "commit, so changes like this are not reported. This is said once."
-            )
+        self._warn(
+            "%s was saved without autocommit and outside `atomic()`; Django tells nobody of such a "
+            "commit, so changes like this are not reported. This is said once."
+        )
 
 
 def _put_first(signal: Any, receiver: object) -> None:
@@ -280,13 +292,6 @@ def _put_first(signal: Any, receiver: object) -> None:
         ours = [each for each in signal.receivers if each[1] is receiver]
         signal.receivers = ours + [each for each in signal.receivers if each[1] is not receiver]
         signal.sender_receivers_cache.clear()
-
-
-def _descendants(model: Any) -> Iterator[Any]:
-    for child in model.__subclasses__():
-        if not child._meta.abstract:  # noqa: SLF001  Django's documented Meta API
-            yield child
-        yield from _descendants(child)
 
 
 def _in_time_zone(value: datetime) -> datetime:

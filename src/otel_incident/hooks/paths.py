@@ -122,6 +122,8 @@ def compile_path(text: str, roots: Sequence[str]) -> Path:
         else:
             segments.append(int(segment["index"]) if segment["index"] else name or segment["key"])
         position = segment.end()
+    if head[0] == "arg" and not segments:
+        raise PathError(f"{text!r} is all arguments; name one, as in arg.owner")
     if (_EACH in segments) != (fold == "sum"):
         raise PathError(f"{text!r}: [*] and sum(len(…)) go together, since an attribute has one value")
     return Path(text=text, root=head[0], segments=tuple(segments), fold=fold)

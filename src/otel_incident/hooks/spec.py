@@ -103,6 +103,16 @@ class Hook:
     commander_field: str = ""
     id_shapes: Mapping[str, re.Pattern[str]] | None = None
 
+    @property
+    def watched(self) -> tuple[Kind, str]:
+        """What it watches; Django does not tell models by the case of their names."""
+        return self.kind, self.target.lower() if self.kind == "model" else self.target
+
+    @property
+    def meaning(self) -> tuple[Kind, str, Action | None]:
+        """What it watches, for what: two hooks that share this report everything twice."""
+        return *self.watched, self.action
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +184,12 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
         hook = _hook(table)
         if hook.name in hooks:
             raise table.error("name", "stands twice; each hook has a name of its own")
+        same = next((other for other in hooks.values() if other.meaning == hook.meaning), None)
+        if same is not None:
+            raise table.error(
+                "model" if hook.kind == "model" else "target",
+                f"is what hook {same.name!r} is about; one of them is enough",
+            )
         hooks[hook.name] = hook
     has_module = preset or "module" in host
     return HookFile(

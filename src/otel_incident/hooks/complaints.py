@@ -1,0 +1,38 @@
+"""What is said of a hook that reports nothing: file, hook and what the operator wrote, never a value."""
+
+from __future__ import annotations
+
+from typing import final
+
+from otel_incident.guard import say
+
+
+@final
+class Complaints:
+    """What is said of one hook, each thing once.
+
+    Args:
+        source: Its file.
+        hook: Its name.
+    """
+
+    __slots__ = ("_hook", "_said", "_source")
+
+    def __init__(self, source: str, hook: str) -> None:
+        self._source, self._hook = source, hook
+        self._said: set[tuple[str, ...]] = set()
+
+    def say(self, sentence: str, *arguments: str) -> None:
+        """Say a sentence of ours, with what the operator wrote in it, unless it was said."""
+        said = (sentence, *arguments)
+        if said not in self._said:
+            self._said.add(said)
+            say(f"%s, hook %r: {sentence}", self._source, self._hook, *arguments)
+
+    def no_id(self, path: str) -> None:
+        """Say that the id's path finds nothing."""
+        self.say(
+            "nothing is found at %s (incident.id), so its event is dropped, and each without an id; "
+            "correct the path. This is said once.",
+            path,
+        )
