@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanContext, TraceState
 from otel_incident.gate import GateRules
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.spans import SpanFilter
-from tests.hostile_spans import SCHEMA, Agreeing
+from tests.hostile_spans import SCHEMA, Agreeing, Disguised, Wavering
 from tests.strategies import CONTENT, Lazy
 from tests.surface_injectors import AT
 
@@ -138,3 +138,12 @@ def test_a_scope_that_passes_for_another_is_unknown() -> None:
     passed = SpanFilter(GateRules())(span)
     assert passed.instrumentation_scope == InstrumentationScope("other")
     assert (passed.name, dict(passed.attributes or {})) == ("internal", {})
+
+
+@pytest.mark.parametrize("kind", [str, Agreeing, Wavering, Disguised])
+def test_standard_removes_a_forbidden_key_whatever_it_says_of_itself(kind: type[str]) -> None:
+    """What decides is the text that would be written, not the key's own equality, hash or class."""
+    given: dict[str, Any] = {kind("incident.title"): CONTENT, "http.route": "/"}
+    span = ReadableSpan("x", CONTEXT, attributes=given)
+    passed = SpanFilter(GateRules("standard"))(span)
+    assert [str.__str__(key) for key in passed.attributes or {}] == ["http.route"]
