@@ -255,7 +255,6 @@ def test_a_record_that_is_none(make: Make, caplog: pytest.LogCaptureFixture) -> 
 
 def test_an_exporter_that_cannot_be_made(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """It is tried again, one line says why not, and all is kept until then."""
-    set_reraise(reraise=False)
     tries: list[int] = []
     exporter = Obedient()
 

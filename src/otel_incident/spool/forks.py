@@ -1,7 +1,8 @@
-"""What a forked child must let go of: a lock lives for as long as any process has its file open.
+"""What a fork must not come between, and what a forked child must let go of.
 
-A file that is being opened and locked while another thread forks would live on in the child without anybody
-there knowing; so a fork waits for that moment to pass.
+A lock lives for as long as any process has its file open: a file that is being opened and locked while
+another thread forks would live on in the child without anybody there knowing. A module that is being imported
+then is half a module in the child for ever. So a fork waits for such a moment to pass, though not for long.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, final
 
 from otel_incident.guard import LOCK_SECONDS
 
@@ -28,45 +29,52 @@ class Inherited(Protocol):
         ...
 
 
-class _Opening(threading.local):
-    """The lock that a fork takes before it happens, and whether this thread's fork could have it."""
+@final
+class _Moment:
+    """Something that a fork must not come between."""
 
-    lock = threading.RLock()
-    held = False
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._forking = threading.local()  # whether this thread's fork could have the lock
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        """No other thread forks in here.
+
+        Raises:
+            TimeoutError: Another thread is still in here.
+        """
+        lock = self._lock
+        if not lock.acquire(timeout=LOCK_SECONDS):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            with contextlib.suppress(RuntimeError):  # a child forked in here, by this thread, has a new one
+                lock.release()
 
     def before(self) -> None:
-        self.held = self.lock.acquire(timeout=_FORK_SECONDS)
+        """Wait for it."""
+        self._forking.waited = self._lock.acquire(timeout=_FORK_SECONDS)
 
     def in_parent(self) -> None:
-        if self.held:
-            self.held = False
-            self.lock.release()
+        """Let it come again."""
+        if self._forking.waited:
+            self._lock.release()
 
     def in_child(self) -> None:
-        _Opening.lock, self.held = threading.RLock(), False
-        for inherited in list(_all):
-            inherited.forget()
+        """Nobody else is here."""
+        self._lock = threading.RLock()
 
 
+no_fork: Final = _Moment()
+"""Between the opening of a file and the note of its descriptor."""
+
+no_fork_while_importing: Final = _Moment()
+"""While an exporter is made, which takes long: nobody who writes waits for it."""
+
+_moments: Final = (no_fork, no_fork_while_importing)
 _all: Final[weakref.WeakSet[Inherited]] = weakref.WeakSet()
-_opening: Final = _Opening()
-
-
-@contextlib.contextmanager
-def no_fork() -> Iterator[None]:
-    """No other thread forks in here, between the opening of a file and the note of its descriptor.
-
-    Raises:
-        TimeoutError: Another thread is still in here.
-    """
-    lock = _opening.lock
-    if not lock.acquire(timeout=LOCK_SECONDS):
-        raise TimeoutError
-    try:
-        yield
-    finally:
-        with contextlib.suppress(RuntimeError):  # a child forked in here, by this thread, has a new one
-            lock.release()
 
 
 def forget_in_children(inherited: Inherited) -> None:
@@ -74,6 +82,21 @@ def forget_in_children(inherited: Inherited) -> None:
     _all.add(inherited)
 
 
-os.register_at_fork(
-    before=_opening.before, after_in_parent=_opening.in_parent, after_in_child=_opening.in_child
-)
+def _before() -> None:
+    for moment in _moments:
+        moment.before()
+
+
+def _in_parent() -> None:
+    for moment in _moments:
+        moment.in_parent()
+
+
+def _in_child() -> None:
+    for moment in _moments:
+        moment.in_child()
+    for inherited in list(_all):
+        inherited.forget()
+
+
+os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -18,6 +18,7 @@ from otel_incident.guard import HostLock, swallow
 from otel_incident.spool.backlog import Backlog, NotKeptError
 from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.delivery import Delivery
+from otel_incident.spool.forks import no_fork_while_importing
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.quarantine import Quarantine
 from otel_incident.spool.reports import Reports
@@ -35,6 +36,10 @@ LOOK_SECONDS: Final = 5.0
 """How often a process looks whether the lease is free, whether others have written, and what is to go."""
 
 _GLANCE_SECONDS: Final = 0.05  # another process may deliver, which nobody here is told
+
+
+class _NotMadeError(Exception):
+    """There is no exporter yet."""
 
 
 @final
@@ -194,6 +199,8 @@ class Sender:
     def _safely(self, turn: Callable[[], float]) -> float:
         try:
             return turn()
+        except _NotMadeError:
+            pass  # which was said
         except NotKeptError:
             self._reports.say("not kept")
         except Exception as error:  # noqa: BLE001  this is the thread's boundary
@@ -258,13 +265,13 @@ class Sender:
 
     def _make(self) -> Attempts:
         try:
-            return self._build()
+            with no_fork_while_importing():
+                return self._build()
         except ConfigurationError as error:
             self._reports.say("outage", str(error))
-            raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  of anybody's; it is tried again
             self._reports.say("outage", f"it cannot be made of its settings: {type(error).__name__}")
-            raise
+        raise _NotMadeError
 
     def _last_tidy(self) -> float:
         if self.delivery is not None and self._lease.held():

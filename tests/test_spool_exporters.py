@@ -1,0 +1,207 @@
+"""The SDK's own exporters behind the spool: what a real endpoint answers decides, over HTTP and over gRPC."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import requests
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
+from opentelemetry.sdk._logs.export import LogRecordExporter
+
+from otel_incident.spool.answers import Answer
+from otel_incident.spool.attempts import Attempts, SessionListener, StubListener
+from otel_incident.spool.processor import DurableLogRecordProcessor
+from tests.collector import Collector
+from tests.otlp_receiver import HANG, OK, OtlpReceiver, PartialSuccess, Status
+from tests.spool_exporters import FAILURE, Obedient
+from tests.spool_records import numbered
+
+TRANSPORTS: Final = pytest.mark.parametrize("transport", ["grpc", "http"])
+
+
+def exporter_to(
+    transport: str, grpc_endpoint: str, http_endpoint: str, timeout: float = 10.0
+) -> LogRecordExporter:
+    """One of the SDK's."""
+    if transport == "grpc":
+        return GrpcExporter(endpoint=grpc_endpoint, timeout=timeout)
+    return HttpExporter(endpoint=f"{http_endpoint}/v1/logs", timeout=timeout)
+
+
+@pytest.fixture
+def attempts(receiver: OtlpReceiver, request: pytest.FixtureRequest) -> Iterator[Attempts]:
+    """Attempts over the transport that the test asks for."""
+    transport = request.getfixturevalue("transport")
+    made = Attempts(exporter_to(transport, receiver.grpc_endpoint, receiver.http_endpoint, timeout=0.5))
+    yield made
+    made.shutdown()
+
+
+def both(http: Answer, grpc: Answer) -> dict[str, Answer]:
+    """What the transports make of the same."""
+    return {"http": http, "grpc": grpc}
+
+
+@TRANSPORTS
+@pytest.mark.parametrize(
+    ("scripted", "expected"),
+    [
+        (OK, both(Answer("delivered"), Answer("delivered"))),
+        (PartialSuccess(2), both(Answer("delivered", rejected=2), Answer("delivered", rejected=2))),
+        (Status(503), both(Answer("hold", "HTTP 503"), Answer("hold", "gRPC UNAVAILABLE"))),
+        (Status(503, 7), both(Answer("hold", "HTTP 503", 7.0), Answer("hold", "gRPC UNAVAILABLE", 7.0))),
+        (Status(400), both(Answer("refused", "HTTP 400"), Answer("refused", "gRPC INVALID_ARGUMENT"))),
+        (Status(401), both(Answer("hold", "HTTP 401"), Answer("hold", "gRPC UNAUTHENTICATED"))),
+        (
+            Status(413),
+            both(Answer("split", "HTTP 413"), Answer("hold", "gRPC UNKNOWN", suspect=True)),
+        ),
+        (
+            Status(429),
+            both(Answer("hold", "HTTP 429"), Answer("split", "gRPC RESOURCE_EXHAUSTED", suspect=True)),
+        ),
+        (
+            Status(429, 3),
+            both(Answer("hold", "HTTP 429", 3.0), Answer("hold", "gRPC RESOURCE_EXHAUSTED", 3.0)),
+        ),
+        (
+            Status(500),
+            both(Answer("hold", "HTTP 500", suspect=True), Answer("hold", "gRPC INTERNAL", suspect=True)),
+        ),
+        (HANG, both(Answer("hold", "ReadTimeout"), Answer("hold", "gRPC DEADLINE_EXCEEDED"))),
+    ],
+)
+def test_one_attempt(
+    receiver: OtlpReceiver, transport: str, attempts: Attempts, scripted: Any, expected: dict[str, Answer]
+) -> None:
+    """Each answer is heard for what it is, after one request, and nothing of it reaches the host's log."""
+    receiver.answer_with(scripted)
+    assert attempts([numbered(1)]) == expected[transport]
+    assert len(receiver.requests) == 1
+
+
+@TRANSPORTS
+def test_an_answer_is_forgotten(receiver: OtlpReceiver, transport: str, attempts: Attempts) -> None:
+    """A batch that never leaves the process is not taken for delivered because the last one was."""
+    assert attempts([numbered(1)]) == Answer("delivered")
+    attempts.shutdown()
+    assert attempts([numbered(2)]) == Answer("hold", "no answer", suspect=True)
+    assert [event.timestamp for event in receiver.telemetry().events] == [1]
+    assert transport in {"grpc", "http"}
+
+
+@TRANSPORTS
+def test_nobody_listens(transport: str) -> None:
+    """A refused connection is an outage."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        attempts = Attempts(exporter_to(transport, endpoint, endpoint, timeout=1.0))
+        answer = attempts([numbered(1)])
+        attempts.shutdown()
+    reasons = {"http": {"ConnectionError"}, "grpc": {"gRPC UNAVAILABLE", "gRPC DEADLINE_EXCEEDED"}}
+    assert answer == Answer("hold", answer.reason)
+    assert answer.reason in reasons[transport]
+
+
+def test_a_reset_in_the_middle_of_a_body() -> None:
+    """A success whose body breaks off is not known to be one."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    attempts = Attempts(HttpExporter(endpoint=f"http://127.0.0.1:{server.getsockname()[1]}/v1/logs"))
+    answer = attempts([numbered(1)])
+    thread.join(30)
+    server.close()
+    attempts.shutdown()
+    assert (answer.verdict, answer.suspect) == ("hold", False)
+
+
+def test_a_redirect_is_not_followed(receiver: OtlpReceiver) -> None:
+    """A POST that is redirected becomes a GET, whose success would mean nothing."""
+    receiver.answer_with(Status(302))
+    attempts = Attempts(HttpExporter(endpoint=f"{receiver.http_endpoint}/v1/logs"))
+    assert attempts([numbered(1)]) == Answer("hold", "HTTP 302")
+    attempts.shutdown()
+
+
+def test_a_session_of_the_host_s(receiver: OtlpReceiver) -> None:
+    """A session with credentials keeps them; it is asked to make the request, and to close."""
+    session = requests.Session()
+    session.headers["authorization"] = "Bearer x"
+    exporter = HttpExporter(endpoint=f"{receiver.http_endpoint}/v1/logs", session=session)
+    attempts = Attempts(exporter)
+    assert attempts([numbered(1)]) == Answer("delivered")
+    attempts.shutdown()
+    assert receiver.requests[0].headers["authorization"] == "Bearer x"
+    assert type(session.request).__name__ == "method"  # others who use it are not listened to
+
+
+def test_the_places_of_the_listeners(receiver: OtlpReceiver) -> None:
+    """Each exporter gets one listener, however often it is looked at; a strange one gets none."""
+    for transport, kind in (("grpc", StubListener), ("http", SessionListener)):
+        exporter = exporter_to(transport, receiver.grpc_endpoint, receiver.http_endpoint)
+        first, second = Attempts(exporter), Attempts(exporter)
+        assert type(first._listener) is kind  # noqa: SLF001  it has no public place
+        assert first._listener is second._listener  # noqa: SLF001  the same
+        first.shutdown()
+    assert Attempts(Obedient())._listener is None  # noqa: SLF001  the same
+
+
+def test_an_exporter_of_anybody_s() -> None:
+    """Of one that is not the SDK's only success and failure are known, or what it raises."""
+    assert Attempts(Obedient())([numbered(1)]) == Answer("delivered")
+    assert Attempts(Obedient(lambda: FAILURE))([numbered(1)]) == Answer("hold", "no answer", suspect=True)
+
+    def fail() -> Any:
+        raise ValueError("Payments down at ACME")
+
+    assert Attempts(Obedient(fail))([numbered(1)]) == Answer("hold", "ValueError", suspect=True)
+
+
+@TRANSPORTS
+def test_an_outage_of_the_real_collector(collector: Collector, transport: str, tmp_path: Path) -> None:
+    """What is emitted before, during and after it arrives, once each and in order."""
+    exporter = exporter_to(transport, collector.grpc_endpoint, collector.http_endpoint)
+    processor = DurableLogRecordProcessor(exporter, tmp_path / "spool", delay=0.0)
+    processor.take(numbered(1))
+    assert processor.force_flush() is True
+    collector.stop()
+    for number in range(2, 3000):
+        processor.take(numbered(number))
+    assert processor.force_flush() is False
+    collector.start()
+    while not processor.force_flush():  # what gRPC still remembers of the outage
+        pass
+    processor.take(numbered(3000))
+    assert processor.force_flush() is True
+    processor.shutdown()
+    assert [event.timestamp for event in collector.wait_for_events(3000)] == list(range(1, 3001))
+
+
+@TRANSPORTS
+def test_a_poisonous_record(receiver: OtlpReceiver, transport: str, tmp_path: Path) -> None:
+    """A record too deep for protobuf, which no exporter can encode, is set aside; all others arrive."""
+    deep: Any = 1
+    for _ in range(90):
+        deep = [deep]
+    exporter = exporter_to(transport, receiver.grpc_endpoint, receiver.http_endpoint)
+    processor = DurableLogRecordProcessor(exporter, tmp_path / "spool", delay=0.0, batch_size=4)
+    for number in range(1, 9):
+        processor.take(numbered(number, deep if number == 3 else None))
+    while processor.status().waiting_bytes:
+        processor.force_flush()
+    assert processor.status().quarantined == 1
+    processor.shutdown()
+    assert sorted({event.timestamp for event in receiver.telemetry().events}) == [1, 2, 4, 5, 6, 7, 8]

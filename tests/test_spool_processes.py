@@ -1,0 +1,251 @@
+"""The spool over processes: killed, forked, stopped, several at once; what was emitted arrives, in order."""
+
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+
+from otel_incident.spool.processor import DurableLogRecordProcessor
+from tests.otlp_receiver import HANG, OK, OtlpReceiver, Status
+from tests.processes import run, start, succeed
+
+FULL_KILLS: Final = 200
+# TID251: about the size of the test, not the package's configuration.
+FACTOR: Final = int(os.environ.get("OTEL_INCIDENT_TEST_FACTOR", "25"))  # noqa: TID251
+QUIET: Final = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}  # Python of forks beside threads
+
+EMITTER: Final = """
+    import os, sys
+    from opentelemetry._logs import LogRecord
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk.resources import Resource
+    from otel_incident.spool.processor import DurableLogRecordProcessor
+
+    def exporter():
+        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+        return OTLPLogExporter(os.environ["ENDPOINT"] + "/v1/logs", timeout=10)
+
+    processor = DurableLogRecordProcessor(exporter, os.environ["DIRECTORY"], delay=0.01)
+    provider = LoggerProvider(Resource({}), shutdown_on_exit=False)
+    provider.add_log_record_processor(processor)
+    logger = provider.get_logger("tests")
+
+    def emit(number):
+        logger.emit(LogRecord(timestamp=number, observed_timestamp=1))
+"""
+
+FOREVER: Final = (
+    EMITTER
+    + """
+    number = int(os.environ["FIRST"])
+    while True:
+        emit(number)
+        os.write(1, b"%d\\n" % number)
+        number += 1
+"""
+)
+
+
+def variables(directory: Path, receiver: OtlpReceiver, **more: str) -> dict[str, str]:
+    """What an emitter needs to know."""
+    return {"DIRECTORY": str(directory), "ENDPOINT": receiver.http_endpoint, **QUIET, **more}
+
+
+def deliver_all(directory: Path, receiver: OtlpReceiver) -> list[int]:
+    """What has arrived when nothing waits any more, in order of arrival."""
+    receiver.answer_with(OK)
+    exporter = OTLPLogExporter(f"{receiver.http_endpoint}/v1/logs")
+    processor = DurableLogRecordProcessor(exporter, directory, delay=0.0)
+    try:
+        assert processor.force_flush() is True
+        assert processor.status().quarantined == 0
+    finally:
+        processor.shutdown()
+    return [event.timestamp for event in receiver.telemetry().events]
+
+
+def acknowledged(process: subprocess.Popen[str], count: int) -> list[int]:
+    """Kill it after it has said so often that a call has returned; all that it has said."""
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(count)]
+    process.kill()
+    rest, _ = process.communicate(timeout=30)
+    return [int(line) for line in "".join([*said, rest]).splitlines(keepends=True) if line.endswith("\n")]
+
+
+def test_kills(receiver: OtlpReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whenever a process is killed, every record whose emit had returned arrives, in the process's order."""
+    kills = max(1, FULL_KILLS // FACTOR)
+    with capsys.disabled():
+        print(f"\n{kills} kills; all {FULL_KILLS} of them with OTEL_INCIDENT_TEST_FACTOR=1")  # noqa: T201  for a person
+    chance = random.Random(5)  # noqa: S311  a test's
+    said: list[int] = []
+    for number in range(kills):
+        receiver.answer_with(chance.choice((OK, OK, Status(503), HANG)))
+        first = str((number + 1) * 10**6)
+        process = start(FOREVER, variables(tmp_path / "spool", receiver, FIRST=first))
+        said += acknowledged(process, chance.randrange(1, 3000))
+    arrived = deliver_all(tmp_path / "spool", receiver)
+    assert set(said) <= set(arrived)
+    for number in range(1, kills + 1):
+        mine = list(dict.fromkeys(each for each in arrived if each // 10**6 == number))
+        assert mine == sorted(mine)
+
+
+TWICE: Final = (
+    EMITTER
+    + """
+    first = int(os.environ["FIRST"])
+    for number in range(first, first + 500):
+        emit(number)
+    processor.shutdown()
+"""
+)
+
+
+def test_two_processes_with_one_directory(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """One of them delivers for both: each record arrives once, each process's in order."""
+    processes = [
+        start(TWICE, variables(tmp_path / "spool", receiver, FIRST=str(first)))
+        for first in (1000, 2000, 3000)
+    ]
+    for process in processes:
+        _, stderr = process.communicate(timeout=60)
+        assert (process.returncode, stderr) == (0, "")
+    arrived = deliver_all(tmp_path / "spool", receiver)
+    for first in (1000, 2000, 3000):
+        assert [each for each in arrived if first <= each < first + 1000] == list(range(first, first + 500))
+    assert len(arrived) == 1500
+
+
+PREFORK: Final = (
+    EMITTER
+    + """
+    WHEN = os.environ["WHEN"]
+    if WHEN != "before the first record":
+        emit(1)
+    if WHEN == "after a delivery":
+        assert processor.force_flush()
+    children = []
+    for number in (10, 20, 30):
+        child = os.fork()
+        if child == 0:
+            for each in range(number, number + 5):
+                emit(each)
+            processor.shutdown()
+            os._exit(0)
+        children.append(child)
+    emit(2)
+    print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+    processor.shutdown()
+"""
+)
+
+
+@pytest.mark.parametrize("when", ["before the first record", "with a record queued", "after a delivery"])
+def test_forked_workers(receiver: OtlpReceiver, tmp_path: Path, when: str) -> None:
+    """Whenever a server forks its workers, each record of parent and children arrives exactly once."""
+    ended = run(PREFORK, variables(tmp_path / "spool", receiver, WHEN=when))
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "[0, 0, 0]\n", "")
+    arrived = deliver_all(tmp_path / "spool", receiver)
+    expected = [*range(10, 15), *range(20, 25), *range(30, 35)]
+    assert sorted(arrived) == ([2] if when == "before the first record" else [1, 2]) + expected
+
+
+SENDING: Final = (
+    EMITTER
+    + """
+    emit(1)
+    sys.stdin.readline()  # it hangs in the exporter now
+    child = os.fork()
+    if child == 0:
+        emit(2)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    emit(3)
+    os.kill(os.getpid(), 9)
+"""
+)
+
+
+def test_a_fork_while_a_batch_is_sent(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Neither what is under way nor what child and parent emit then is lost."""
+    receiver.answer_with(HANG)
+    process = start(SENDING, variables(tmp_path / "spool", receiver))
+    receiver.wait_for_requests(1)
+    _, stderr = process.communicate("\n", timeout=60)
+    assert (process.returncode, stderr) == (-signal.SIGKILL, "")
+    assert sorted(set(deliver_all(tmp_path / "spool", receiver))) == [1, 2, 3]
+
+
+ENDING: Final = (
+    EMITTER
+    + """
+    import atexit
+    atexit.register(provider.shutdown)
+    emit(1)
+    sys.stdin.readline()
+    emit(2)
+"""
+)
+
+
+@pytest.mark.parametrize("end", ["exit", "SIGTERM"])
+def test_an_end_while_the_endpoint_hangs(receiver: OtlpReceiver, tmp_path: Path, end: str) -> None:
+    """A host ends within the bound, or as its signal says, and the next start delivers the rest."""
+    receiver.answer_with(HANG)
+    process = start(ENDING, variables(tmp_path / "spool", receiver))
+    receiver.wait_for_requests(1)
+    if end == "SIGTERM":
+        process.terminate()
+    _, stderr = process.communicate("\n" if end == "exit" else None, timeout=30)
+    assert (process.returncode, stderr) == (0 if end == "exit" else -signal.SIGTERM, "")
+    assert sorted(set(deliver_all(tmp_path / "spool", receiver))) == ([1, 2] if end == "exit" else [1])
+
+
+TMPFS: Final = """
+    import os
+    from otel_incident.guard import swallowed
+    from otel_incident.spool.processor import DurableLogRecordProcessor
+    from tests.spool_exporters import FAILURE, SUCCESS, Obedient
+    from tests.spool_records import numbered
+
+    exporter = Obedient(lambda: FAILURE)
+    processor = DurableLogRecordProcessor(exporter, os.environ["DIRECTORY"], delay=0.0, queue_size=10000)
+    processor.take(numbered(0))
+    processor.force_flush()  # cursor and reserve are there
+    number = 0
+    while not processor.status().in_memory:
+        number += 1
+        processor.take(numbered(number, "x" * 10000))
+    for more in range(20):
+        number += 1
+        processor.take(numbered(number))
+    exporter.answer = lambda: SUCCESS
+    while not processor.force_flush():
+        pass
+    assert sorted(set(exporter.taken)) == list(range(number + 1)), len(exporter.taken)
+    processor.shutdown()
+    print(number > 100, swallowed(), os.listdir(os.environ["DIRECTORY"] + "/segments"))
+"""
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    """On a full file system everything is delivered all the same, and what was delivered is deleted."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mount)]
+    # S603, S607: the words are the test's own.
+    if subprocess.run(command, capture_output=True, check=False).returncode:  # noqa: S603
+        pytest.skip("mounting needs more rights than this user has")
+    try:
+        ended = succeed(TMPFS, {"DIRECTORY": str(mount / "spool"), **QUIET})
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)  # noqa: S603, S607
+    assert ended.stdout == "True {} []\n"
+    assert ended.stderr.count("Log records cannot be kept on disk (No space left on device)") == 1
