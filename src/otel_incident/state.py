@@ -6,11 +6,10 @@ start at the same moment all read the same one and a crash leaves none half-writ
 be read as what it should be is set aside and kept, never deleted; what is no file is left alone.
 
 This happens on the host's thread, at the first event. So the lock around it is waited for shortly and then
-done without: a link is made by one alone, whoever holds the lock, and the others read what he linked. To
-keep the event until the lock is free would spare nothing and need a thread; an identity made up for the
-meantime would be a second one. Without the lock two more things are told apart that cannot collide with it:
-what was set aside is put back if somebody had just repaired it, and where a file system has no links a
-file is created in its place by one alone.
+done without, which splits no identity: a link is made by one alone, whoever holds the lock, and the others
+read what he linked. Likewise a broken file is set aside by the one who links it under its number. To keep
+the event until the lock is free would need a thread; an identity made up for the meantime would be a second
+one. Where a file system has no links the lock is all there is.
 
 What is ours is 0700 / 0600. A directory that is not ours alone (a mounted volume, 2775) is not
 changed: we make a 0700 folder of our own in it.
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 _OWN_FOLDER: Final = "otel-incident"
 # File systems that end with the container or the machine, as /proc/self/mountinfo names them.
 _EPHEMERAL: Final = frozenset({"overlay", "tmpfs", "ramfs", "aufs"})
-_LOCK_SECONDS: Final = 0.1  # for each of the two files, on the host's thread
+_LOCK_SECONDS: Final = 0.05  # for each of the two files, on the host's thread
 _MOST_BYTES: Final = 4096  # of a file of ours, which holds some forty
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _ESCAPED: Final = re.compile(
@@ -88,7 +87,7 @@ class StateDirectory:
                     return content
                 with _draft(path, make()) as draft:
                     if content is not None:
-                        _set_aside(path, is_valid)
+                        _set_aside(path, is_valid, alone=alone)
                     content = _place(draft, path, alone=alone)
         except OSError as error:
             why = error.strerror or type(error).__name__
@@ -218,24 +217,38 @@ def _write(path: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
-def _set_aside(path: Path, is_valid: Callable[[bytes], bool]) -> None:
-    """Move a file out of the way that is not valid; one that is, because it was just repaired, goes back."""
-    aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
+def _set_aside(path: Path, is_valid: Callable[[bytes], bool], *, alone: bool) -> None:
+    """Take a file from its place that is not valid; who links it under its number does, the others wait."""
     try:
-        path.rename(aside)
-        content = _read(aside)
-    except FileNotFoundError:  # another process did it
+        number = path.lstat().st_ino
+        aside = path.with_name(f"{path.name}.unreadable-{number}")
+        if _is_usable(path, is_valid):
+            return
+        os.link(path, aside)
+        if aside.lstat().st_ino != number:  # repaired in between: this is another one
+            aside.unlink()
+            return
+    except FileNotFoundError:
         return
-    if content is None or not is_valid(content):
-        return
-    try:
-        os.link(aside, path)
     except FileExistsError:
+        if not alone:  # else somebody died between his two steps
+            _wait_for_repair(path, is_valid)
+            return
+    except OSError:  # a file system without hard links
+        path.rename(aside)
         return
-    except OSError:
-        aside.rename(path)
-    else:
-        aside.unlink()
+    path.unlink(missing_ok=True)
+
+
+def _wait_for_repair(path: Path, is_valid: Callable[[bytes], bool]) -> None:
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while path.exists() and not _is_usable(path, is_valid) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _is_usable(path: Path, is_valid: Callable[[bytes], bool]) -> bool:
+    content = _read(path)
+    return content is not None and is_valid(content)
 
 
 def _place(draft: Path, path: Path, *, alone: bool) -> bytes:
