@@ -147,3 +147,25 @@ def test_standard_removes_a_forbidden_key_whatever_it_says_of_itself(kind: type[
     span = ReadableSpan("x", CONTEXT, attributes=given)
     passed = SpanFilter(GateRules("standard"))(span)
     assert [str.__str__(key) for key in passed.attributes or {}] == ["http.route"]
+
+
+@pytest.mark.parametrize(
+    ("key", "last", "beyond"),
+    [
+        ("http.response.status_code", 599, 600),
+        ("http.response.status_code", 100, 99),
+        ("server.port", 65_535, 65_536),
+        ("server.port", 0, -1),
+        ("http.request.resend_count", 2**31 - 1, 2**31),
+        ("http.request.resend_count", 0, -1),
+        ("http.route", "/" * 200, "/" * 201),
+        ("error.type", "a" * 64, "a" * 65),
+        ("error.type", ".".join("abcdefgh"), ".".join("abcdefghi")),
+    ],
+)
+def test_what_a_profile_lets_through_has_its_bounds(key: str, last: Any, beyond: Any) -> None:
+    """The last value leaves, and the next one does not."""
+    scope = InstrumentationScope(DJANGO)
+    for value, left in ((last, {key: last}), (beyond, {})):
+        span = ReadableSpan("x", CONTEXT, attributes={key: value}, instrumentation_scope=scope)
+        assert dict(SpanFilter(GateRules())(span).attributes or {}) == left
