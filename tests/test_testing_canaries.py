@@ -1,5 +1,6 @@
 """The canary test that hosts get: it sees what leaves on every signal, and only that, and leaves no trace."""
 
+import gc
 import logging
 import unittest
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor as MultiSpanProcessor
 from opentelemetry.sdk.trace.export import (
@@ -24,6 +25,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExportResult,
 )
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanContext
 
 from otel_incident import (
@@ -246,6 +248,71 @@ def test_the_last_exporter_is_what_counts() -> None:
         assert search.leaked() == ({TITLE} if exporter is memory else set())
 
 
+class Renaming(SpanExporter):
+    """An exporter of the host's own that puts content where no gate comes any more."""
+
+    def __init__(self, following: SpanExporter) -> None:
+        self.following = following
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Rename and hand on."""
+        return self.following.export([ReadableSpan(TITLE, span.context) for span in spans])
+
+
+def test_what_is_added_behind_the_gate_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the gate of auto-instrumentation in place the host's exporters are judged all the same."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument()
+    try:
+        host = Host(exporting=False)
+        host.tracers.add_span_processor(SimpleSpanProcessor(Renaming(OTLPSpanExporter("http://127.0.0.1:9"))))
+        with host.searched(check=False) as search:
+            host.tracers.get_tracer("desk").start_span("a name").end()
+    finally:
+        instrumentor.uninstrument()
+    assert search.leaks == (Leak(TITLE, "spans", f"{SPAN}.name", "as it is"),)
+
+
+def test_providers_that_are_used_need_not_be_named() -> None:
+    """What waits in a batch is flushed, and judged behind a gate by hand, where the block has used it."""
+    host = Host(by_hand=True)
+    with canaries(TITLE) as search:
+        host.declare()
+    assert (search.leaks, search.exported) == ((), {"spans": 1, "logs": 1, "metrics": 0})
+
+
+class RecordOnly(Sampler):
+    """Lets every span be recorded, and none be exported."""
+
+    def should_sample(self, *_: Any, **__: Any) -> SamplingResult:
+        """Decide."""
+        return SamplingResult(Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        """What it is called."""
+        return "RecordOnly"
+
+
+def test_a_span_that_is_not_sampled_does_not_count() -> None:
+    """It would not leave: what leaves is what is judged."""
+    tracers = TracerProvider(sampler=RecordOnly(), shutdown_on_exit=False)
+    with canaries(TITLE, mode="off", check=False) as search:
+        tracers.get_tracer("desk").start_span(TITLE).end()
+    assert (search.leaks, search.exported["spans"]) == ((), 0)
+
+
+def test_no_reader_of_metrics_stays() -> None:
+    """The reader that was added for the block is not kept by the host's provider."""
+    host = Host(exporting=False)
+    with host.searched(check=False) as search:
+        host.declare()
+    assert search.exported["metrics"] == 1
+    gc.collect()
+    assert [each for each in gc.get_objects() if type(each) is InMemoryMetricReader] == []
+
+
 def test_nothing_is_sent_and_nothing_of_before_is_searched(receiver: OtlpReceiver) -> None:
     """What was queued when the block began is thrown away; exporters send again when it has ended."""
     host = Host(exporting=False)
@@ -283,6 +350,17 @@ def test_incident_events_are_searched_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert [leak.field for leak in search.leaks] == [
         "resource_logs.resource.attributes[service.name].value.string_value"
     ]
+
+
+def test_incident_events_do_not_stand_for_the_hosts_own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without an exporter of logs is judged by what it would export, whatever we export."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    host = Host(exporting=False)
+    with host.searched(check=False) as search:
+        IncidentEmitter().create(Incident(id=7))
+        host.declare()
+    assert search.leaks == LEAKS
+    assert search.exported["logs"] == 2
 
 
 @pytest.mark.parametrize("texts", [(), ("long enough", "short")])
