@@ -2,13 +2,14 @@
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from otel_incident.guard import set_reraise
+from otel_incident.spool import writer as writer_module
 from otel_incident.spool.memory import AGAIN_SECONDS, Memory, Store
 from otel_incident.spool.segments import SEGMENTS, segments_in
 from otel_incident.spool.writer import SegmentWriter, SpoolError
@@ -171,13 +172,20 @@ def test_each_exporter_gets_every_line() -> None:
 
 
 def test_a_lock_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that does not answer in time is one that fails, and nothing is raised into the host."""
-    set_reraise(reraise=False)
+    """A disk that another thread waits for is one that fails, and nothing is raised into the host."""
+    monkeypatch.setattr(writer_module, "LOCK_SECONDS", 0.01)
     store = Store(tmp_path / "spool", ["x"])
+    writing, release = threading.Event(), threading.Event()
 
     def hang(*_: object) -> None:
-        raise TimeoutError
+        writing.set()
+        assert release.wait(30)
 
-    monkeypatch.setattr(SegmentWriter, "_alone", hang)
-    store.keep(LINES[0])
-    assert in_memory(store) == LINES[:1]
+    monkeypatch.setattr(SegmentWriter, "_append", hang)
+    thread = threading.Thread(target=store.keep, args=(LINES[0],))
+    thread.start()
+    assert writing.wait(30)
+    store.keep(LINES[1])
+    release.set()
+    thread.join(30)
+    assert in_memory(store) == LINES[1:2]

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _REMEMBERED: Final = 64
 _NO_SPAN: Final = set_span_in_context(INVALID_SPAN, Context())
-_NOTHING: Final = Context()
+_EMPTY: Final = LogRecord(timestamp=0, observed_timestamp=0, context=_NO_SPAN)
+_EMPTY.context = Context()
 _SUFFIX: Final = b"]}]}]}\n"
 _SEVERITIES: Final = {number.value: number for number in SeverityNumber}
 _INT64: Final = 2**63
@@ -36,6 +37,21 @@ _ERRORS: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError
 
 class LineError(ValueError):
     """A line is no log record in OTLP JSON; the message says why, never what it holds."""
+
+
+@final
+class _Known(Resource):
+    """A resource that many records share: the encoder asks for its hash, which is dear, for each."""
+
+    def __init__(self, attributes: dict[str, Any], schema_url: str | None) -> None:
+        super().__init__(attributes, schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
 
 
 class _Origin(NamedTuple):
@@ -79,7 +95,7 @@ class LineReader:
             (scope_logs,) = resource_logs["scopeLogs"]
             (data,) = scope_logs["logRecords"]
             origin = _Origin(
-                Resource(
+                _Known(
                     _mapping(resource_logs.get("resource", {}).get("attributes", ())),
                     _optional(resource_logs.get("schemaUrl")),
                 ),
@@ -115,22 +131,21 @@ def _record(data: dict[str, Any], origin: _Origin) -> ReadableLogRecord:
     if dropped:
         attributes = BoundedAttributes(attributes=attributes)
         attributes.dropped = _bounded(dropped, _UINT32)
-    record = LogRecord(
-        timestamp=_bounded(data["timeUnixNano"], _UINT64),
-        observed_timestamp=_bounded(data["observedTimeUnixNano"], _UINT64),
-        context=_NO_SPAN,  # an empty one would be filled with the sender's own
-        severity_number=None if number is None else _SEVERITIES[number],
-        severity_text=_optional(data.get("severityText")),
-        body=_any(data["body"]) if "body" in data else None,
-        attributes=attributes,
-        event_name=_optional(data.get("eventName")),
-    )
-    record.context = _NOTHING
+    record = LogRecord.__new__(LogRecord)
+    record.__dict__.update(_EMPTY.__dict__)  # a constructor would look for the span that is current
+    record.timestamp = _bounded(data["timeUnixNano"], _UINT64)
+    record.observed_timestamp = _bounded(data["observedTimeUnixNano"], _UINT64)
+    record.severity_number = None if number is None else _SEVERITIES[number]
+    record.severity_text = _optional(data.get("severityText"))
+    record.body = _any(data["body"]) if "body" in data else None
+    record.attributes = attributes
+    record.event_name = _optional(data.get("eventName"))
     if "traceId" in data:
         record.trace_id = _bounded(int(data["traceId"], 16), _TRACE_IDS)
     if "spanId" in data:
         record.span_id = _bounded(int(data["spanId"], 16), _UINT64)
-    record.trace_flags = TraceFlags(_bounded(data.get("flags", 0), _UINT32))
+    if "flags" in data:
+        record.trace_flags = TraceFlags(_bounded(data["flags"], _UINT32))
     return ReadableLogRecord(record, origin.resource, origin.scope)
 
 
@@ -143,7 +158,14 @@ def _bounded(value: Any, end: int) -> int:
 
 
 def _mapping(attributes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {_text(each["key"]): _any(each["value"]) for each in attributes}
+    made = {}
+    for each in attributes:
+        key, value = each["key"], each["value"]
+        given = value.get("stringValue")  # most are
+        if type(key) is not str or not key.isascii():
+            key = _text(key)
+        made[key] = given if type(given) is str and given.isascii() else _any(value)
+    return made
 
 
 def _optional(value: Any) -> str | None:

@@ -14,12 +14,14 @@ from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+
 if TYPE_CHECKING:
-    from opentelemetry.sdk._logs import ReadableLogRecord
-    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-_REMEMBERED: Final = 64
+_REMEMBERED: Final = 256
 _INT64: Final = 2**63
 _UINT64: Final = 2**64
 _TRACE_IDS: Final = 2**128
@@ -30,11 +32,6 @@ class _Origin(NamedTuple):
 
     resource: Resource
     scope: InstrumentationScope | None
-
-
-def _attribute(key: Any, value: Any) -> str:
-    text = key if isinstance(key, str) else str(key)
-    return f'{{"key":{encode_basestring_ascii(text)},"value":{_value(value)}}}'
 
 
 def _value(value: Any) -> str:  # noqa: C901, PLR0911  a branch for each kind of AnyValue
@@ -81,7 +78,34 @@ def _double(value: float) -> str:
 
 
 def _attributes(attributes: Mapping[Any, Any] | None) -> str:
-    return ",".join([_attribute(key, value) for key, value in attributes.items()]) if attributes else ""
+    if not attributes:
+        return ""
+    # the SDK's own mapping takes a lock for each look at it
+    items = attributes.copy() if isinstance(attributes, BoundedAttributes) else attributes
+    parts = []
+    for key, value in items.items():
+        head = _heads.get(key) if type(key) is str else _head(str(key))
+        if head is None:
+            head = _remembered_head(key)
+        if type(value) is str:
+            parts.append(f'{head}{{"stringValue":{encode_basestring_ascii(value)}}}}}')
+        else:
+            parts.append(f"{head}{_value(value)}}}")
+    return ",".join(parts)
+
+
+_heads: Final[dict[str, str]] = {}
+
+
+def _head(key: str) -> str:
+    return f'{{"key":{encode_basestring_ascii(key)},"value":'
+
+
+def _remembered_head(key: str) -> str:
+    """What stands before an attribute's value: keys repeat."""
+    if len(_heads) >= _REMEMBERED:
+        _heads.clear()
+    return _heads.setdefault(key, _head(key))
 
 
 def _time(value: Any) -> int:
@@ -109,17 +133,21 @@ class LineWriter:
     def __init__(self) -> None:
         self._prefixes: dict[tuple[int, int], tuple[_Origin, str]] = {}
 
-    def line(self, entry: ReadableLogRecord) -> bytes:
+    def line(self, entry: ReadableLogRecord | ReadWriteLogRecord) -> bytes:  # noqa: C901  a branch for each field
         """One line, with its end.
 
         Raises:
             TypeError, ValueError, RecursionError: A field is not what the Logs API says it is.
         """
         record = entry.log_record
+        time, observed = record.timestamp, record.observed_timestamp
+        if type(time) is not int or not 0 <= time < _UINT64:
+            time = _time(time)
+        if type(observed) is not int or not 0 <= observed < _UINT64:
+            observed = _time(observed)
         parts = [
-            self._prefix(entry),
-            f'{{"timeUnixNano":"{_time(record.timestamp)}"',
-            f',"observedTimeUnixNano":"{_time(record.observed_timestamp)}"',
+            self._prefix(entry.resource or Resource.get_empty(), entry.instrumentation_scope),
+            f'{{"timeUnixNano":"{time}","observedTimeUnixNano":"{observed}"',
         ]
         number = getattr(record.severity_number, "value", None)
         if number is not None:
@@ -144,8 +172,7 @@ class LineWriter:
         text = "".join(parts)
         return (_whole(text) if "\\ud" in text else text).encode("ascii")
 
-    def _prefix(self, entry: ReadableLogRecord) -> str:
-        resource, scope = entry.resource, entry.instrumentation_scope
+    def _prefix(self, resource: Resource, scope: InstrumentationScope | None) -> str:
         known = self._prefixes.get((id(resource), id(scope)))
         if known is not None and known[0].resource is resource and known[0].scope is scope:
             return known[1]

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
+from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk._logs.export import LogRecordExporter
-from opentelemetry.sdk.resources import Resource
 
 from otel_incident.guard import swallow
 from otel_incident.spool.attempts import Attempts
@@ -28,7 +27,7 @@ from otel_incident.spool.sender import Sender
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.sdk._logs import ReadWriteLogRecord
+    from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 
     from otel_incident.spool.retention import Bounds, Reason
 
@@ -113,16 +112,10 @@ class DurableLogRecordProcessor(LogRecordProcessor):
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Keep a record."""
-        self.take(
-            ReadableLogRecord(
-                log_record.log_record,
-                log_record.resource or Resource.get_empty(),
-                log_record.instrumentation_scope,
-            )
-        )
+        self.take(log_record)
 
-    def take(self, record: ReadableLogRecord) -> None:
-        """Keep a record that nobody changes any more."""
+    def take(self, record: ReadableLogRecord | ReadWriteLogRecord) -> None:
+        """Keep a record as it is now."""
         try:
             self._store.keep(self._lines.line(record))
             self._sender.notify()

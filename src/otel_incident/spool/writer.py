@@ -11,10 +11,11 @@ import errno
 import fcntl
 import os
 import secrets
+import threading
 import time
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
-from otel_incident.guard import HostLock
+from otel_incident.guard import LOCK_SECONDS, HostLock
 from otel_incident.spool.forks import forget_in_children, no_fork
 from otel_incident.spool.segments import SUFFIX
 
@@ -30,6 +31,10 @@ _CREATE: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEX
 
 class SpoolError(OSError):
     """A line could not be kept: the disk is full, the directory read-only or gone, or it cannot be locked."""
+
+
+class _FullError(OSError):
+    """The disk is full, and nothing of the line is left."""
 
 
 @final
@@ -65,12 +70,15 @@ class SegmentWriter:
         self._durable = durable
         self._now = now
         self._last = 0
-        self._lock = HostLock()  # taken before the other one
         self._sync_lock = HostLock()
         self._written = 0  # bytes, over all segments of this writer
         self._synced = 0  # of these, flushed to the disk
         self._unsynced = 0  # up to here a flush has failed
-        self.forget()
+        self._descriptor = -1
+        self._size = 0
+        self._busy = False
+        # As `HostLock`, which is dearer: the thread that holds it may come back, a child finds it free.
+        self._lock = threading.RLock()  # taken before the other one
         forget_in_children(self)
 
     def append(self, line: bytes) -> None:
@@ -79,79 +87,75 @@ class SegmentWriter:
         Raises:
             SpoolError: It could not be kept; no later line is lost for it.
         """
+        lock = self._lock
+        if not lock.acquire(True, LOCK_SECONDS):  # noqa: FBT003  dearer with its name
+            raise SpoolError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         try:
-            with self._lock:
-                end = self._alone(line)
-            if self._durable:
-                self._sync(end)
-        except SpoolError:
-            raise
-        except OSError as error:
-            raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
+            if self._busy:  # a signal handler in the middle of a line: its own would damage the other
+                raise SpoolError(errno.EBUSY, os.strerror(errno.EBUSY))
+            self._busy = True
+            try:
+                self._append(line)
+            finally:
+                self._busy = False
+            end = self._written
+        finally:
+            lock.release()
+        if self._durable:
+            self._sync(end)
 
     def close(self) -> None:
         """Let go of the segment: it is complete. A line that comes later begins another one."""
-        with contextlib.suppress(TimeoutError), self._lock:
-            if not self._busy:
-                self._close()
+        lock = self._lock
+        if lock.acquire(timeout=LOCK_SECONDS):
+            try:
+                if not self._busy:
+                    self._close()
+            finally:
+                lock.release()
 
     def forget(self) -> None:
         """In a forked child: close the parent's segment, whose lock must not live on here."""
-        descriptor = getattr(self, "_descriptor", -1)
-        self._descriptor, self._size, self._busy = -1, 0, False
+        descriptor = self._descriptor
+        self._descriptor, self._size, self._busy, self._lock = -1, 0, False, threading.RLock()
         if descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
-    def _alone(self, line: bytes) -> int:
-        """Append under the lock, which a signal handler in the middle of a line has too."""
-        if self._busy:  # its line would damage the other
-            raise SpoolError(errno.EBUSY, os.strerror(errno.EBUSY))
-        self._busy = True
+    def _append(self, line: bytes) -> None:
         try:
-            return self._append(line)
-        finally:
-            self._busy = False
-
-    def _append(self, line: bytes) -> int:
-        if self._size >= SEGMENT_BYTES:
-            self._close()
-        if self._descriptor < 0:
-            self._open()
-        descriptor = self._descriptor
-        try:
+            if self._size >= SEGMENT_BYTES:
+                self._close()
+            if self._descriptor < 0:
+                self._open()
+            descriptor = self._descriptor
             written = os.write(descriptor, line)
-            if not os.fstat(descriptor).st_nlink:
-                self._abandon(errno.ENOENT)  # somebody has deleted it: what is written to it is gone
-        except OSError:
-            self._close()
-            raise
-        if written != len(line):
-            self._take_back(descriptor)
+            if not os.fstat(descriptor).st_nlink:  # somebody has deleted it: what is written to it is gone
+                raise SpoolError(errno.ENOENT, os.strerror(errno.ENOENT))
+            if written != len(line):
+                self._take_back(descriptor)
+        except OSError as error:
+            if not isinstance(error, _FullError):
+                self._close()  # whatever is at its end, nothing comes after it
+            raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
         self._size += written
         self._written += written
-        return self._written
 
     def _take_back(self, descriptor: int) -> NoReturn:
         """The disk is full: half a line would swallow the next one."""
-        try:
-            os.ftruncate(descriptor, self._size)
-        except OSError:
-            self._abandon(errno.ENOSPC)
-        raise SpoolError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _abandon(self, number: int) -> NoReturn:
-        """Nothing is written to this segment any more; half a line at its end then does no harm."""
-        self._close()
-        raise SpoolError(number, os.strerror(number))
+        os.ftruncate(descriptor, self._size)
+        raise _FullError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _sync(self, end: int) -> None:
         """Flush up to a line's end, unless another thread's flush has covered it meanwhile."""
-        with self._sync_lock:
-            if end <= self._unsynced:
-                raise SpoolError(errno.EIO, os.strerror(errno.EIO))
-            if self._synced < end:
-                self._flush()
+        try:
+            with self._sync_lock:
+                if self._synced < end:
+                    if end <= self._unsynced:
+                        raise SpoolError(errno.EIO, os.strerror(errno.EIO))
+                    self._flush()
+        except OSError as error:
+            raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
 
     def _flush(self) -> None:
         descriptor, target = self._descriptor, self._written
