@@ -116,3 +116,14 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     cursor.move("a", 1)
     assert cursor.keep() is False
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_whose_digits_have_changed(tmp_path: Path) -> None:
+    """An offset that was not written is not believed, however well it reads: the other file's is taken."""
+    cursor = Cursor(tmp_path / "x.cursor")
+    for offset in (11, 22):
+        cursor.move("a", offset)
+        cursor.keep()
+    newest = tmp_path / "x.cursor.0"
+    newest.write_bytes(newest.read_bytes().replace(b'{"a":22}', b'{"a":99}'))
+    assert Cursor(tmp_path / "x.cursor").of("a") == 11

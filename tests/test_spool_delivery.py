@@ -364,3 +364,13 @@ def test_a_segment_that_is_cut_or_flipped_anywhere(
     assert all(number in taken for number in expected)
     kept = sum(len(each) for lines in quarantined(course).values() for each in lines)
     assert kept + len(endpoint.taken) * len(lines[0]) >= len(content) - 1
+
+
+def test_half_a_line_is_set_aside_once(tmp_path: Path) -> None:
+    """However often the batch before it is tried."""
+    course = Course(tmp_path, Endpoint(DOWN, DOWN))
+    course.write(1)
+    course.writer.append(line(2)[:-5])
+    course.writer.close()
+    course.run()
+    assert quarantined(course) == {"20200913-incomplete.jsonl": [line(2)[:-5] + b"\n"]}

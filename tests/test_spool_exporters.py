@@ -128,12 +128,31 @@ def test_a_reset_in_the_middle_of_a_body() -> None:
     assert (answer.verdict, answer.suspect) == ("hold", False)
 
 
-def test_a_redirect_is_not_followed(receiver: OtlpReceiver) -> None:
+def test_a_redirect_is_not_followed() -> None:
     """A POST that is redirected becomes a GET, whose success would mean nothing."""
-    receiver.answer_with(Status(302))
-    attempts = Attempts(HttpExporter(endpoint=f"{receiver.http_endpoint}/v1/logs"))
+    server = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{server.getsockname()[1]}"
+    asked: list[bytes] = []
+
+    def serve() -> None:
+        for answer in (f"302 Found\r\nLocation: {address}/other", "200 OK"):
+            connection, _ = server.accept()
+            with connection:
+                asked.append(connection.recv(65536).partition(b" ")[0])
+                connection.sendall(
+                    f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+                )
+
+    thread = threading.Thread(target=serve, daemon=True)  # the second one never comes
+    thread.start()
+    attempts = Attempts(HttpExporter(endpoint=f"{address}/v1/logs", timeout=5))
     assert attempts([numbered(1)]) == Answer("hold", "HTTP 302")
+    assert asked == [b"POST"]
     attempts.shutdown()
+    with socket.create_connection(server.getsockname()) as last:
+        last.sendall(b"end ")
+        thread.join(30)
+    server.close()
 
 
 def test_a_session_of_the_host_s(receiver: OtlpReceiver) -> None:
@@ -205,3 +224,14 @@ def test_a_poisonous_record(receiver: OtlpReceiver, transport: str, tmp_path: Pa
     assert processor.status().quarantined == 1
     processor.shutdown()
     assert sorted({event.timestamp for event in receiver.telemetry().events}) == [1, 2, 4, 5, 6, 7, 8]
+
+
+@TRANSPORTS
+def test_an_answer_after_an_outage(receiver: OtlpReceiver, transport: str, attempts: Attempts) -> None:
+    """However often connections are made anew, each answer is heard, after one request."""
+    receiver.answer_with(Status(503), Status(503), Status(400), OK)
+    assert [attempts([numbered(number)]).verdict for number in range(1, 5)] == [
+        *("hold", "hold", "refused", "delivered")
+    ]
+    assert len(receiver.requests) == 4
+    assert transport in {"grpc", "http"}

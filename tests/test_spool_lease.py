@@ -1,5 +1,6 @@
 """The lease: one process delivers at a time, another one when it ends, is killed, or is stopped for long."""
 
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -151,3 +152,30 @@ def test_a_fork_shares_no_lease(tmp_path: Path) -> None:
     """A child neither has the parent's lease nor keeps it alive."""
     ended = succeed(FORKS, {"LEASE": str(tmp_path / "lease")})
     assert ended.stdout == "False False\nTrue\nTrue\n"
+
+
+def test_whoever_has_it_says_so(tmp_path: Path) -> None:
+    """Each time the lease is taken again its file is touched, which is what others look at."""
+    lease = Lease(tmp_path / "lease")
+    assert lease.take() is True
+    os.utime(tmp_path / "lease", ns=(1, 1))
+    assert lease.take() is True
+    assert (tmp_path / "lease").stat().st_mtime_ns > 1
+
+
+def test_a_file_that_is_replaced_while_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock on what is no longer the lease's file is no lease, and is not kept open."""
+    real = fcntl.flock
+
+    def replaced(descriptor: int, operation: int) -> None:
+        (tmp_path / "other").touch()
+        (tmp_path / "other").replace(tmp_path / "lease")
+        real(descriptor, operation)
+
+    lease = Lease(tmp_path / "lease")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", replaced)
+        assert lease.take() is False
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert lease.take() is True

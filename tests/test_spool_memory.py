@@ -13,6 +13,7 @@ from otel_incident.spool import writer as writer_module
 from otel_incident.spool.memory import AGAIN_SECONDS, Memory, Store
 from otel_incident.spool.segments import SEGMENTS, segments_in
 from otel_incident.spool.writer import SegmentWriter, SpoolError
+from tests.processes import succeed
 
 LINES: Final = [b"%d\n" % number for number in range(8)]
 FULL: Final = (
@@ -189,3 +190,27 @@ def test_a_lock_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     release.set()
     thread.join(30)
     assert in_memory(store) == LINES[1:2]
+
+
+FORK: Final = """
+    import os
+    from pathlib import Path
+    from otel_incident.spool.memory import Store
+
+    store = Store(Path(os.environ["DIRECTORY"]), ["x"])
+    store.keep(b"parent")
+    child = os.fork()
+    if child == 0:
+        store.keep(b"child")
+        print(store.memory.waiting("x", 9)[0][1:], len(store.memory), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(store.memory.waiting("x", 9))
+"""
+
+
+def test_a_fork_while_lines_are_in_memory(tmp_path: Path) -> None:
+    """The parent delivers what was there; the child has its own lines and no others."""
+    (tmp_path / "file").touch()
+    ended = succeed(FORK, {"DIRECTORY": str(tmp_path / "file" / "spool")})
+    assert ended.stdout == "(b'child',) 1\n[(1, b'parent')]\n"

@@ -319,3 +319,25 @@ def test_our_own_exports_are_not_traced(make: Make) -> None:
     processor.take(ReadableLogRecord(LogRecord(timestamp=1), RESOURCE))
     assert processor.force_flush() is True
     assert seen == [False]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_while_the_exporter_is_made(make: Make) -> None:
+    """It waits: a module that is half imported would be so in the child for ever."""
+    building, go, built = threading.Event(), threading.Event(), threading.Event()
+    exporter = Obedient()
+
+    def build() -> LogRecordExporter:
+        building.set()
+        go.wait(0.1)
+        built.set()
+        return exporter
+
+    processor = make(build)
+    processor.take(numbered(1))
+    assert building.wait(30)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if built.is_set() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert processor.force_flush() is True
