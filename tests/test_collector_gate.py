@@ -246,7 +246,8 @@ def test_what_is_out_of_its_reach_is_numbers(gated: Collector, signal: Signal) -
 
 def test_our_events_pass_whole(gated: Collector, tmp_path: Path) -> None:
     """One event of each kind arrives with each attribute and its type, in a trace and out of one."""
-    sent = preview(Config(state_dir=tmp_path / "state", server_version="7.8.1", license_id="1" * 12))
+    identity = Config(diagnostic_id="2" * 12, license_id="1" * 12, server_version="7.8.1")
+    sent = preview(replace(identity, state_dir=tmp_path / "state"))
     records = sent["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
     records[0] |= {"traceId": "01" * 16, "spanId": "02" * 8, "flags": 1}
 

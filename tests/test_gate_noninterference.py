@@ -66,6 +66,7 @@ from tests.profile_injectors import scopes
 from tests.surface_injectors import AT, PlantedIds, Planter
 
 UNTIMED: Final = settings(deadline=None)
+INTEGERS: Final = st.integers(-(2**63), 2**63 - 1)  # what OTLP can encode
 NOTHING: Final[dict[str, str]] = {}
 SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 HTTP: Final = "opentelemetry.instrumentation.django"
@@ -111,7 +112,7 @@ def _is_content(text: str) -> bool:
 
 TEXT: Final = st.text(min_size=1, max_size=30).filter(_is_content)
 VALUES: Final = st.recursive(
-    st.one_of(TEXT, st.booleans(), st.integers(), st.floats(), st.binary(max_size=20), st.none()),
+    st.one_of(TEXT, st.booleans(), INTEGERS, st.floats(), st.binary(max_size=20), st.none()),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXT, inner, max_size=3)),
     max_leaves=5,
 )
