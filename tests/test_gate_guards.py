@@ -4,12 +4,20 @@ from typing import Any
 
 import pytest
 from opentelemetry._logs import LogRecord
-from opentelemetry.context import Context
+from opentelemetry.baggage import get_all, set_baggage
+from opentelemetry.context import Context, get_value, set_value
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, TraceState
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    TraceState,
+    get_current_span,
+    set_span_in_context,
+)
 
 from otel_incident.gate import GateRules
+from otel_incident.gate.live import bare_parent
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.spans import SpanFilter
 from tests.hostile_spans import SCHEMA, Agreeing, Disguised, Wavering
@@ -169,3 +177,14 @@ def test_what_a_profile_lets_through_has_its_bounds(key: str, last: Any, beyond:
     for value, left in ((last, {key: last}), (beyond, {})):
         span = ReadableSpan("x", CONTEXT, attributes={key: value}, instrumentation_scope=scope)
         assert dict(SpanFilter(GateRules())(span).attributes or {}) == left
+
+
+def test_of_a_parent_context_the_parent_alone_is_shown() -> None:
+    """Neither baggage nor anything else that a host keeps in a context reaches a processor of unknown type."""
+    state = TraceState([("vendor", CONTENT.replace(",", ""))])
+    parent = NonRecordingSpan(SpanContext(1, 2, is_remote=True, trace_state=state))
+    shown = bare_parent(set_value("a key", CONTENT, set_baggage("a", CONTENT, set_span_in_context(parent))))
+    assert shown is not None
+    seen = get_current_span(shown).get_span_context()
+    assert (seen.trace_id, seen.span_id, dict(seen.trace_state)) == (1, 2, {})
+    assert (dict(get_all(shown)), get_value("a key", shown), len(shown)) == ({}, None, 1)
