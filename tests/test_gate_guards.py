@@ -180,7 +180,7 @@ def test_what_a_profile_lets_through_has_its_bounds(key: str, last: Any, beyond:
 
 
 def test_of_a_parent_context_the_parent_alone_is_shown() -> None:
-    """Neither baggage nor anything else that a host keeps in a context reaches a processor of unknown type."""
+    """No baggage, and nothing else that a host keeps in a context, reaches a processor of unknown type."""
     state = TraceState([("vendor", CONTENT.replace(",", ""))])
     parent = NonRecordingSpan(SpanContext(1, 2, is_remote=True, trace_state=state))
     shown = bare_parent(set_value("a key", CONTENT, set_baggage("a", CONTENT, set_span_in_context(parent))))
