@@ -14,10 +14,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RULES: Final = frozenset(
-    {"one_of", "route", "status_code", "port", "count", "error_type", "sql_state", "dotted_name"}
+    {
+        "one_of",
+        "route",
+        "route_template",
+        "status_code",
+        "port",
+        "count",
+        "error_type",
+        "sql_state",
+        "dotted_name",
+    }
 )
 """The grammars of `otel_incident.gate.grammars`, by name."""
 
+_EXTENDING_KEYS: Final = frozenset({"profile", "extends", "scopes", "attributes"})
 _PROFILE_KEYS: Final = frozenset({"profile", "scopes", "span_name", "attributes", "events", "metrics"})
 
 
@@ -59,7 +70,9 @@ def load(directory: Path) -> list[Profile]:
     Raises:
         ProfileError: One of them breaks a rule.
     """
-    profiles = [_profile(path) for path in sorted(directory.glob("*.yaml"))]
+    read = {path: _read(path) for path in sorted(directory.glob("*.yaml"))}
+    plain = {profile.name: profile for profile in (_profile(path, data) for path, data in read.items())}
+    profiles = [_extended(plain[data["profile"]], data, plain, path) for path, data in read.items()]
     seen: dict[str, str] = {}
     for profile in profiles:
         for scope in profile.scopes:
@@ -69,10 +82,36 @@ def load(directory: Path) -> list[Profile]:
     return profiles
 
 
-def _profile(path: Path) -> Profile:
+def _read(path: Path) -> dict[str, Any]:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(data, dict) or set(data) != _PROFILE_KEYS:
-        raise ProfileError(f"{path.name}: the keys must be {', '.join(sorted(_PROFILE_KEYS))}")
+    keys = _EXTENDING_KEYS if isinstance(data, dict) and "extends" in data else _PROFILE_KEYS
+    if not isinstance(data, dict) or set(data) != keys:
+        raise ProfileError(f"{path.name}: the keys must be {', '.join(sorted(keys))}")
+    if "extends" in data:
+        data |= {"span_name": [], "events": [], "metrics": []}
+    return data
+
+
+def _extended(profile: Profile, data: dict[str, Any], plain: dict[str, Profile], path: Path) -> Profile:
+    """A profile with what it takes from another; a key that both have is its own."""
+    if "extends" not in data:
+        return profile
+    other = plain.get(data["extends"])
+    if other is None:
+        raise ProfileError(f"{path.name}: it extends {data['extends']}, which is no profile")
+    own = {key for attribute in profile.attributes for key in attribute.keys}
+    taken = [
+        attribute._replace(keys=[key for key in attribute.keys if key not in own])
+        for attribute in other.attributes
+    ]
+    return other._replace(
+        name=profile.name,
+        scopes=profile.scopes,
+        attributes=[*(attribute for attribute in taken if attribute.keys), *profile.attributes],
+    )
+
+
+def _profile(path: Path, data: dict[str, Any]) -> Profile:
     attributes = [_attribute(path, entry) for entry in data["attributes"]]
     known = {key for attribute in attributes for key in attribute.keys}
     for keys in data["span_name"]:

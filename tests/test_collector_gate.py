@@ -181,7 +181,7 @@ def test_no_canary_leaves_where_everything_else_is_known(gated: Collector, signa
 
     found = lines(gated)
     assert canaries(found) == set()
-    assert json.dumps(found).count('"scope"') == (2 if signal == "metrics" else len(SCOPES) + 3)
+    assert json.dumps(found).count('"scope"') == (3 if signal == "metrics" else len(SCOPES) + 3)
 
 
 def fields(value: Any, path: str = "") -> Iterator[str]:

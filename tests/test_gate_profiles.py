@@ -11,10 +11,12 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind
 
 from otel_incident.drops import Drops
 from otel_incident.gate import GateRules, fields
+from otel_incident.gate.parts import Scopes
 from otel_incident.gate.spans import SpanFilter
 from otel_incident.policy import Drop
 from otel_incident.profiles import PROFILES
@@ -58,6 +60,24 @@ def ended(
 def test_a_span_of_a_known_scope_has_a_name_of_its_profile(attributes: Mapping[str, Any], name: str) -> None:
     """`{method} {http.route}` as far as both keep their rules, else the method, else the kind."""
     assert SpanFilter(GateRules())(ended(DJANGO, attributes)).name == name
+
+
+@pytest.mark.parametrize("scope", ["asgi", "fastapi", "starlette"])
+@pytest.mark.parametrize(
+    ("route", "name"),
+    [
+        ("/incidents/{incident_id:int}/close", "GET /incidents/{incident_id:int}/close"),
+        ("/incidents/payments-are-down", "GET"),
+        ("/{payments are down}", "GET"),
+        ("/incidents/{}", "GET"),
+    ],
+)
+def test_a_route_of_asgi_shows_that_it_is_a_template(scope: str, route: str, name: str) -> None:
+    """Those instrumentations report the path itself where they find no route: it must hold a parameter."""
+    attributes = {"http.method": "GET", "http.route": route}
+    passed = SpanFilter(GateRules())(ended(f"opentelemetry.instrumentation.{scope}", attributes))
+    assert passed.name == name
+    assert set(passed.attributes or {}) == ({"http.method"} if name == "GET" else set(attributes))
 
 
 @pytest.mark.parametrize(
@@ -200,6 +220,16 @@ def test_the_sdks_public_way_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     assert [each.dropped_attributes for each in in_public] == [2, 1]
 
 
+def test_another_scope_in_the_place_of_one_that_is_gone_has_its_own_rules() -> None:
+    """What is remembered of a scope is the scope's, not that of whoever stands at its address later."""
+    scopes = Scopes(GateRules().strict)
+    known, unknown = InstrumentationScope(DJANGO), InstrumentationScope("acme")
+    scopes.of(known)
+    remembered = vars(scopes)["_known"]
+    remembered[id(unknown)] = remembered[id(known)]
+    assert scopes.of(unknown)[1].name == ""
+
+
 def test_counts_of_all_gates_are_one_metric() -> None:
     """Two who count for one provider are one stream, another provider is apart, a child begins at 0."""
     reader, other = InMemoryMetricReader(), InMemoryMetricReader()
@@ -267,6 +297,27 @@ def test_a_profile_that_breaks_a_rule_is_refused(old: str, new: str, message: st
     with pytest.raises(profiles.ProfileError) as raised:
         profiles.load(tmp_path)
     assert str(raised.value).startswith(message)
+
+
+def test_a_profile_takes_from_another_what_it_does_not_say_itself(tmp_path: Path) -> None:
+    """Its own keys come before those of the other, and its name and scopes are its own."""
+    (tmp_path / "shop.yaml").write_text(GOOD, encoding="utf-8")
+    extending = """\
+profile: kiosk
+extends: shop
+scopes: [kiosk]
+attributes:
+  - {keys: [shop.step], rule: count, why: A number.}
+"""
+    (tmp_path / "kiosk.yaml").write_text(extending, encoding="utf-8")
+    kiosk, shop = profiles.load(tmp_path)
+    assert (kiosk.name, kiosk.scopes, kiosk.span_name) == ("kiosk", ["kiosk"], shop.span_name)
+    assert [(each.keys, each.rule) for each in kiosk.attributes] == [(["shop.step"], "count")]
+    (tmp_path / "kiosk.yaml").write_text(
+        extending.replace("extends: shop", "extends: shops"), encoding="utf-8"
+    )
+    with pytest.raises(profiles.ProfileError, match=r"kiosk\.yaml: it extends shops, which is no profile"):
+        profiles.load(tmp_path)
 
 
 def test_a_scope_has_one_profile(tmp_path: Path) -> None:

@@ -163,7 +163,8 @@ def test_a_name_leaves_as_the_first_word_that_a_profile_knows(
 
     send(receiver, gate, emit)
     assert found(receiver.raw_bytes(), texts) == {}
-    first_words = {"http": {"GET", "internal"}, "database": {"SELECT", "internal"}}
+    of_http = {"GET", "internal"}
+    first_words = {"http": of_http, "asgi": of_http, "database": {"SELECT", "internal"}}
     assert {span.name for span in receiver.spans()} == first_words.get(scopes()[scope][0], {"internal"})
 
 
@@ -199,6 +200,8 @@ LEAVES: Final[Mapping[tuple[str, str], tuple[set[str], str]]] = {
     ("http", "http.route"): (_WORD, "a template that stands in code, not the path that was asked for"),
     ("http", "error.type"): (_NAME, _CODE),
     ("http", "exception.type"): (_NAME, _CODE),
+    ("asgi", "error.type"): (_NAME, _CODE),
+    ("asgi", "exception.type"): (_NAME, _CODE),
     ("database", "db.response.status_code"): ({"capitals"}, "a code of the database's, of five characters"),
     ("database", "error.type"): (_NAME, _CODE),
     ("database", "exception.type"): (_NAME, _CODE),

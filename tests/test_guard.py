@@ -222,3 +222,21 @@ def test_locks_do_not_outlive_their_owners() -> None:
     assert len(guard._locks) == before + 5  # noqa: SLF001  the same
     locks.clear()
     assert len(guard._locks) == before  # noqa: SLF001  the same
+
+
+def _ignore(_: object, __: logging.LogRecord) -> None:
+    """It sends, which nobody on the machine sees."""
+
+
+def test_a_line_is_seen_where_opentelemetry_alone_listens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A warning that is sent away is also written where Python writes those that nobody handles."""
+    # alone on the root logger, as OpenTelemetry's logging instrumentation leaves its handler
+    kind = type("LoggingHandler", (logging.Handler,), {"__module__": "opentelemetry.sdk", "emit": _ignore})
+    monkeypatch.setattr(logging.getLogger(), "handlers", [kind()])
+    say("The gate is %s.", "open")
+    assert capsys.readouterr().err == "The gate is open.\n"
+    logging.getLogger().addHandler(logging.NullHandler())
+    say("The gate is %s.", "shut")
+    assert capsys.readouterr().err == ""

@@ -138,10 +138,27 @@ def say(message: str, *arguments: object) -> None:
     _say(message, *arguments)
 
 
+def _sends_alone() -> bool:
+    """Whether every handler is OpenTelemetry's: a line is then sent, and seen by nobody on the machine."""
+    found = False
+    logger: logging.Logger | None = _logger
+    while logger is not None:
+        for handler in logger.handlers:
+            if not type(handler).__module__.startswith("opentelemetry."):
+                return False
+            found = True
+        logger = logger.parent if logger.propagate else None
+    return found
+
+
 def _say(message: str, *arguments: object) -> bool:
     """Whether the stack was deep enough for it."""
     try:
         _logger.warning(message, *arguments, stacklevel=3)
+        if logging.lastResort is not None and _sends_alone():
+            logging.lastResort.handle(
+                _logger.makeRecord(_logger.name, logging.WARNING, __file__, 0, message, arguments, None)
+            )
     except RecursionError:
         return False
     except Exception:  # noqa: BLE001, S110  a handler of anybody's; to say that would be to ask it again

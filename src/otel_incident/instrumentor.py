@@ -103,7 +103,7 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
     def _begin_check(self, wrapping: Wrapping) -> None:
         from otel_incident.gate.self_check import SelfCheck  # noqa: PLC0415  off loads as little as it can
 
-        self._check = SelfCheck(wrapping)
+        self._check = SelfCheck(wrapping, first=_COMMAND in sys.modules)
         if _COMMAND not in sys.modules:
             self._check.report()
 
@@ -152,6 +152,6 @@ def fail_closed(mode: str) -> None:
             fail_open("gate")(shutdown)()
     say(
         "The gate (strict) could not be put in place, so the global providers of spans, logs and metrics "
-        "were shut down: nothing of the host's own leaves by them. What a provider that is made later sends "
-        "is not gated. OTEL_INCIDENT_GATE=off starts the host without the gate."
+        "were shut down. What waited in their queues has left as it was, and what other providers send is "
+        "not gated. OTEL_INCIDENT_GATE=off starts the host without the gate."
     )

@@ -13,6 +13,7 @@ ProfileRule = Literal[
     "one_of",
     "port",
     "route",
+    "route_template",
     "sql_state",
     "status_code",
 ]
@@ -46,6 +47,37 @@ class Profile(NamedTuple):
     metrics: dict[str, str]
 
 
+_ASGI_HTTP_REQUEST_METHOD: Final = (
+    "CONNECT",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PUT",
+    "QUERY",
+    "TRACE",
+    "_OTHER",
+)
+_ASGI_NETWORK_PROTOCOL_NAME: Final = ("http", "websocket")
+_ASGI_NETWORK_PROTOCOL_VERSION: Final = ("0.9", "1.0", "1.1", "2", "2.0", "3", "3.0")
+_ASGI_URL_SCHEME: Final = ("http", "https", "ws", "wss")
+_ASGI_NETWORK_TRANSPORT: Final = ("tcp", "udp", "quic", "unix", "pipe", "ip_tcp", "ip_udp", "inproc", "other")
+_ASGI_NETWORK_TYPE: Final = ("ipv4", "ipv6")
+_ASGI_ASGI_EVENT_TYPE: Final = (
+    "http.request",
+    "http.disconnect",
+    "http.response.start",
+    "http.response.body",
+    "http.response.trailers",
+    "websocket.connect",
+    "websocket.accept",
+    "websocket.receive",
+    "websocket.send",
+    "websocket.disconnect",
+    "websocket.close",
+)
 _DATABASE_DB_OPERATION_NAME: Final = (
     "ALTER",
     "ANALYZE",
@@ -154,6 +186,55 @@ _RPC_RPC_SYSTEM: Final = ("grpc",)
 
 PROFILES: Final[tuple[Profile, ...]] = (
     Profile(
+        name="asgi",
+        scopes=(
+            "opentelemetry.instrumentation.asgi",
+            "opentelemetry.instrumentation.fastapi",
+            "opentelemetry.instrumentation.starlette",
+        ),
+        span_name=(
+            ("http.request.method", "http.route"),
+            ("http.method", "http.route"),
+            ("http.request.method",),
+            ("http.method",),
+        ),
+        attributes={
+            "http.request.method": ProfileAttribute("one_of", _ASGI_HTTP_REQUEST_METHOD),
+            "http.method": ProfileAttribute("one_of", _ASGI_HTTP_REQUEST_METHOD),
+            "http.response.status_code": ProfileAttribute("status_code"),
+            "http.status_code": ProfileAttribute("status_code"),
+            "network.protocol.name": ProfileAttribute("one_of", _ASGI_NETWORK_PROTOCOL_NAME),
+            "network.protocol.version": ProfileAttribute("one_of", _ASGI_NETWORK_PROTOCOL_VERSION),
+            "http.flavor": ProfileAttribute("one_of", _ASGI_NETWORK_PROTOCOL_VERSION),
+            "url.scheme": ProfileAttribute("one_of", _ASGI_URL_SCHEME),
+            "http.scheme": ProfileAttribute("one_of", _ASGI_URL_SCHEME),
+            "server.port": ProfileAttribute("port"),
+            "client.port": ProfileAttribute("port"),
+            "network.peer.port": ProfileAttribute("port"),
+            "net.host.port": ProfileAttribute("port"),
+            "net.peer.port": ProfileAttribute("port"),
+            "network.transport": ProfileAttribute("one_of", _ASGI_NETWORK_TRANSPORT),
+            "net.transport": ProfileAttribute("one_of", _ASGI_NETWORK_TRANSPORT),
+            "network.type": ProfileAttribute("one_of", _ASGI_NETWORK_TYPE),
+            "http.request.resend_count": ProfileAttribute("count"),
+            "asgi.event.type": ProfileAttribute("one_of", _ASGI_ASGI_EVENT_TYPE),
+            "error.type": ProfileAttribute("error_type"),
+            "http.route": ProfileAttribute("route_template"),
+        },
+        events={
+            "exception": {
+                "exception.type": ProfileAttribute("dotted_name"),
+            },
+        },
+        metrics={
+            "http.server.request.duration": "s",
+            "http.client.request.duration": "s",
+            "http.server.duration": "ms",
+            "http.client.duration": "ms",
+            "http.server.active_requests": "{request}",
+        },
+    ),
+    Profile(
         name="database",
         scopes=(
             "opentelemetry.instrumentation.aiopg",
@@ -198,15 +279,12 @@ PROFILES: Final[tuple[Profile, ...]] = (
         scopes=(
             "opentelemetry.instrumentation.aiohttp_client",
             "opentelemetry.instrumentation.aiohttp_server",
-            "opentelemetry.instrumentation.asgi",
             "opentelemetry.instrumentation.django",
             "opentelemetry.instrumentation.falcon",
-            "opentelemetry.instrumentation.fastapi",
             "opentelemetry.instrumentation.flask",
             "opentelemetry.instrumentation.httpx",
             "opentelemetry.instrumentation.pyramid",
             "opentelemetry.instrumentation.requests",
-            "opentelemetry.instrumentation.starlette",
             "opentelemetry.instrumentation.tornado",
             "opentelemetry.instrumentation.urllib",
             "opentelemetry.instrumentation.urllib3",

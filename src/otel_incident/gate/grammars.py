@@ -1,7 +1,7 @@
 """What a value of a known instrumentation must look like to leave: the rules that profiles name.
 
-Exact types, ASCII, matched in full, bounded. They say what code, the operator or a standard writes; none of
-them lets a sentence through.
+Exact types, ASCII, matched in full, bounded. They say what code, the operator or a standard writes, and bound
+what a host could make of its content there: no blank, nothing but ASCII.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ _FIRST_STATUS, _LAST_STATUS = 100, 599
 
 # Templates of Django (`^api/(?P<pk>[^/.]+)/$`), Flask (`/incident/<int:id>`), Starlette (`/incident/{id}`).
 _ROUTE: Final = re.compile(r"[A-Za-z0-9_\-./<>{}:()\[\]?*+^$|\\,=]{0,200}", re.ASCII)
+_ROUTE_TEMPLATE: Final = re.compile(
+    r"[A-Za-z0-9_\-./{}:]{0,100}\{[A-Za-z_][A-Za-z0-9_]{0,63}(?::[a-z]{1,16})?\}[A-Za-z0-9_\-./{}:]{0,100}",
+    re.ASCII,
+)
 _DOTTED_NAME: Final = re.compile(
     r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,7}", re.ASCII
 )
@@ -33,6 +37,7 @@ GRAMMARS: Final[Mapping[ProfileRule, re.Pattern[str]]] = {
     "dotted_name": _DOTTED_NAME,
     "error_type": _ERROR_TYPE,
     "route": _ROUTE,
+    "route_template": _ROUTE_TEMPLATE,
     "sql_state": _SQL_STATE,
 }
 """What a text must match in full, by the rule that asks for one."""

@@ -41,15 +41,20 @@ class SelfCheck:
 
     Args:
         wrapping: The gate.
+        first: Whether no code of the host's has run yet. Then the last line can wait until the providers have
+            exported the rest; later that would put their end before what the host has registered meanwhile.
     """
 
-    def __init__(self, wrapping: Wrapping) -> None:
+    def __init__(self, wrapping: Wrapping, *, first: bool = False) -> None:
         self._wrapping = wrapping
         self._rules = wrapping.rules
         self._before = self._counts()
         self._active = True
         self._reported = False
-        at_exit_after_providers(self._at_exit)
+        if first:
+            at_exit_after_providers(self._at_exit)
+        else:
+            atexit.register(self._at_exit)
         os.register_at_fork(after_in_child=self._begin_at_zero)
         for agent in AGENTS:
             wrapt.register_post_import_hook(fail_open("gate")(self._on_agent), agent)

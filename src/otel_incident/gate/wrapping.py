@@ -218,8 +218,12 @@ class Wrapping:
         self.rules.count("metrics", [FAILED])
 
     def _known(self, signal: Signal, holder: Any) -> bool:
-        """Whether all that come next have their exporters gated."""
-        return self._stock[signal].issuperset(map(type, pipelines.following(holder, signal)))
+        """Whether all that come next have their exporters gated, and nothing of their own before them."""
+        stock, entries = self._stock[signal], _METHODS[signal]
+        return all(
+            type(each) in stock and not any(entry in vars(each) for entry in entries)
+            for each in pipelines.following(holder, signal)
+        )
 
     def _filters(self, signal: Signal, holder: Any) -> _Filters:
         stock = self._stock[signal]

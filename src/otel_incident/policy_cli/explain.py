@@ -63,7 +63,8 @@ NOT_COVERED: Final = (
     "Numbers, times, counts, lengths and ids pass: that there was an incident, when and for how long.",
     "An id that a person chose so that it looks like a machine's passes as one.",
     "What OTEL_INCIDENT_ALLOWED_ATTRIBUTES lets through, with any text in it.",
-    "What sends without the SDK's processors and exporters: vendor agents, Prometheus endpoints, log files.",
+    "What sends without the SDK's providers: vendor agents, log files, an exporter that the host calls.",
+    "A route or the name of a class that a host makes of its content, where an instrumentation reports it.",
     "Baggage and trace headers of the host's own requests to others, which are no telemetry.",
     "The endpoint sees the address that sends, and the headers configured for it.",
 )
@@ -71,6 +72,7 @@ NOT_COVERED: Final = (
 
 _RULES: Final = {
     "route": "a route template as it stands in code",
+    "route_template": "a route template with a parameter in braces",
     "dotted_name": "a dotted name of code",
     "error_type": "a status code or a dotted name of code",
     "sql_state": "up to five digits and capital letters",

@@ -16,6 +16,48 @@ class Reasons(NamedTuple):
 
 
 REASONS: Final[dict[str, Reasons]] = {
+    "asgi": Reasons(
+        attributes={
+            "http.request.method": (
+                "The conventions close the list; instrumentations write _OTHER for anything else."
+            ),
+            "http.method": "The conventions close the list; instrumentations write _OTHER for anything else.",
+            "http.response.status_code": "A number of HTTP's.",
+            "http.status_code": "A number of HTTP's.",
+            "network.protocol.name": "The conventions close the list.",
+            "network.protocol.version": "The versions that there are.",
+            "http.flavor": "The versions that there are.",
+            "url.scheme": "The schemes that there are.",
+            "http.scheme": "The schemes that there are.",
+            "server.port": "A number of the host's or the operator's configuration.",
+            "client.port": "A number of the host's or the operator's configuration.",
+            "network.peer.port": "A number of the host's or the operator's configuration.",
+            "net.host.port": "A number of the host's or the operator's configuration.",
+            "net.peer.port": "A number of the host's or the operator's configuration.",
+            "network.transport": "The conventions close the list.",
+            "net.transport": "The conventions close the list.",
+            "network.type": "The conventions close the list.",
+            "http.request.resend_count": "How often a client tried again.",
+            "asgi.event.type": "The messages that ASGI defines.",
+            "error.type": "A status code or the name of a class in code; never the message.",
+            "http.route": (
+                "A template shows itself by a parameter in braces; without one it could be the path that was "
+                "asked for."
+            ),
+        },
+        events={
+            "exception": {
+                "exception.type": "The name of a class in code; message and stack trace hold values.",
+            },
+        },
+        metrics={
+            "http.server.request.duration": "How long requests take.",
+            "http.client.request.duration": "How long calls take.",
+            "http.server.duration": "The same, by the older conventions.",
+            "http.client.duration": "The same, by the older conventions.",
+            "http.server.active_requests": "How many requests are being answered.",
+        },
+    ),
     "database": Reasons(
         attributes={
             "db.operation.name": (
