@@ -119,6 +119,17 @@ def test_a_processor_in_the_place_of_the_sdk_s(mode: Mode) -> None:
     assert processor.sent.attributes() == [LEFT[mode]] * 2
 
 
+@EVERY_MODE
+def test_a_stock_processor_that_somebody_has_patched(mode: Mode) -> None:
+    """What stands in a processor's own attributes before its exporter is handed what has been filtered."""
+    seen: list[Any] = []
+    processor = SimpleSpanProcessor(Sent())
+    vars(processor)["on_end"] = seen.append
+    with gated(mode):
+        make_span(provider_of(processor))
+    assert [dict(span.attributes) for span in seen] == [LEFT[mode]]
+
+
 def test_an_unknown_processor_sees_the_live_span_where_the_mode_is_not_strict() -> None:
     """In standard a processor that works on live spans is handed them, as without us."""
     seen: list[Any] = []
