@@ -105,11 +105,11 @@ def rebuilt(span: ReadableSpan) -> ReadableSpan:
 def logfire(span: ReadableSpan) -> Call | None:
     """The scrubber of logfire with its default patterns, from a span to a span; None where not installed."""
     try:
-        from logfire._internal.exporters.wrapper import (  # type: ignore[import-not-found]  # noqa: PLC0415
-            span_to_dict,
-        )
         from logfire._internal.scrubbing import (  # type: ignore[import-not-found]  # noqa: PLC0415  optional
             Scrubber,
+        )
+        from logfire._internal.utils import (  # type: ignore[import-not-found]  # noqa: PLC0415  optional
+            span_to_dict,
         )
     except ImportError:
         return None
