@@ -19,8 +19,9 @@ from otel_incident.spool import sender as sender_module
 from otel_incident.spool.attempts import Attempts
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.memory import Store
-from otel_incident.spool.processor import DurableLogRecordProcessor, Status
+from otel_incident.spool.processor import DurableLogRecordProcessor
 from otel_incident.spool.sender import Sender
+from otel_incident.spool.spool import Status
 from otel_incident.spool.writer import SegmentWriter, SpoolError
 from tests.spool_exporters import FAILURE, SUCCESS, Obedient
 from tests.spool_records import RESOURCE, line, numbered
@@ -71,7 +72,7 @@ def test_what_is_emitted_is_delivered(make: Make, caplog: pytest.LogCaptureFixtu
     assert processor.status() == Status(delivered=100)
     provider.shutdown()
     assert exporter.ended.is_set()
-    assert list((processor._store.directory / "segments").iterdir()) == []  # noqa: SLF001  what is left on disk
+    assert list((processor._spool._store.directory / "segments").iterdir()) == []  # noqa: SLF001  what is left on disk
     assert lines(caplog) == []
 
 
@@ -129,7 +130,7 @@ def test_a_processor_without_anything_to_do_starts_nothing(make: Make) -> None:
 
 def test_an_exit_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exporter that hangs is interrupted after the bound; what it had waits for the next start."""
-    monkeypatch.setattr("otel_incident.spool.processor.EXIT_SECONDS", 0.05)
+    monkeypatch.setattr("otel_incident.spool.spool.EXIT_SECONDS", 0.05)
     exporter = Obedient()
     exporter.answer = lambda: FAILURE if exporter.ended.wait(30) else SUCCESS
     processor = make(exporter)
@@ -162,7 +163,7 @@ def test_after_the_end_records_are_still_kept(make: Make) -> None:
     processor.shutdown()
     processor.take(numbered(1))
     assert processor.force_flush() is False
-    processor._store.close()  # noqa: SLF001  as the end of the process does
+    processor._spool._store.close()  # noqa: SLF001  as the end of the process does
     second = Obedient()
     assert make(second).force_flush() is True
     assert second.taken == [1]

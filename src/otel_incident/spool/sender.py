@@ -130,6 +130,10 @@ class Sender:
         """Whether nothing waits for this exporter."""
         return not self._store.memory.waiting(self.name, 1) and not self.waiting()[1]
 
+    def failing(self) -> bool:
+        """Whether the last attempt of this process failed."""
+        return self._pid == os.getpid() and self._outage()
+
     def waiting(self) -> tuple[int, int]:
         """Of the oldest segment that waits for this exporter when it was begun, ns since the epoch; bytes."""
         cursor = self._cursor(self.name)

@@ -1,0 +1,192 @@
+"""One spool: what keeps records on disk, and a thread for each exporter that delivers them from there.
+
+The public processor is one of these with one exporter; the events' own pipeline is one with as many exporters
+as the operator has named, each of which gets every record and holds up no other.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, final
+
+from otel_incident.guard import say, swallow
+from otel_incident.spool.delivery import Counts
+from otel_incident.spool.lines import LineWriter
+from otel_incident.spool.memory import Store
+from otel_incident.spool.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
+
+    from otel_incident.spool.attempts import Attempts
+    from otel_incident.spool.retention import Bounds, Reason
+
+EXIT_SECONDS: Final = 2.0
+"""At exit at most this long is spent on delivery; the rest waits for the next start."""
+
+_NS: Final = 1e9
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """One exporter of a spool.
+
+    Attributes:
+        name: Names its cursor, lease and quarantine on disk, and is what log lines call it.
+        build: Makes its attempts; called in the thread that delivers, and again after a fork.
+        delay: Seconds from a record until a batch leaves.
+        batch_size: How many records go at once.
+    """
+
+    name: str
+    build: Callable[[], Attempts]
+    delay: float = 1.0
+    batch_size: int = 512
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How it stands with one exporter of a spool, and what this process has done for it.
+
+    Attributes:
+        waiting_bytes: On disk, of all processes.
+        oldest_seconds: Age of the oldest segment of these; 0.0 where there is none.
+        in_memory: Records that the disk had no room for.
+        delivered: Records taken by the endpoint.
+        rejected: Of these, refused by a partial success.
+        retried: Attempts that were not the first.
+        quarantined: Records set aside.
+        dropped: Records that went undelivered, by reason.
+        outage: What the last attempt was answered, "" where it was delivered.
+    """
+
+    waiting_bytes: int = 0
+    oldest_seconds: float = 0.0
+    in_memory: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    retried: int = 0
+    quarantined: int = 0
+    dropped: dict[Reason, int] = field(default_factory=dict)
+    outage: str = ""
+
+
+@final
+class Spool:
+    """Keeps records in a directory and delivers them. Nothing here raises into the host.
+
+    Args:
+        directory: Where they wait; made, and for this user alone, if it is not there.
+        outlets: Where they go; the same for every process that shares the directory.
+        sync: Whether each record is also flushed to the disk (`fdatasync`), to outlive a loss of power.
+        queue_size: How many records wait in memory while the disk fails.
+        bounds: How much may wait on disk, and for how long; the oldest goes first.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        outlets: Sequence[Outlet],
+        *,
+        sync: bool = False,
+        queue_size: int = 2048,
+        bounds: Bounds | None = None,
+    ) -> None:
+        names = [outlet.name for outlet in outlets]
+        self._store = Store(directory.absolute(), names, durable=sync, most=queue_size)
+        self._lines = LineWriter()
+        self._not_encodable = 0
+        self._ended = 0
+        self.gave_up = False
+        """Whether its shutdown left something undelivered, or the last delivery failed."""
+        self._senders = [
+            Sender(
+                self._store,
+                outlet.name,
+                names,
+                outlet.build,
+                delay=outlet.delay,
+                batch_size=outlet.batch_size,
+                bounds=bounds,
+            )
+            for outlet in outlets
+        ]
+
+    def deliver_leftovers(self) -> None:
+        """Deliver what a former process has left, if it has left something."""
+        try:
+            for sender in self._senders:
+                if not sender.is_empty():
+                    sender.notify()
+        except Exception as error:  # noqa: BLE001  the boundary
+            swallow("pipeline", error)
+
+    def take(self, record: ReadableLogRecord | ReadWriteLogRecord) -> None:
+        """Keep a record as it is now."""
+        try:
+            self._store.keep(self._lines.line(record))
+            for sender in self._senders:
+                sender.notify()
+        except Exception as error:  # noqa: BLE001  the boundary: a value that is no value, a thread that cannot start
+            self._not_encodable += 1
+            swallow("pipeline", error)
+
+    def shutdown(self) -> None:
+        """Deliver what waits for a bounded time; the rest stays for the next start."""
+        try:
+            self._store.close()
+            # all of them first, since the bound holds for all together
+            bounds = [sender.end(EXIT_SECONDS) for sender in self._senders]
+            begun = time.monotonic()
+            for sender, bound in zip(self._senders, bounds, strict=True):
+                sender.close(max(0.0, bound - (time.monotonic() - begun)))
+            self.gave_up = any(sender.failing() or not sender.is_empty() for sender in self._senders)
+            self._say_what_is_lost()
+        except Exception as error:  # noqa: BLE001  the boundary
+            swallow("pipeline", error)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Wait until nothing waits; False after `timeout_millis`, or if an attempt failed."""
+        deadline = time.monotonic() + timeout_millis / 1000
+        # not `all` of a generator: a dead exporter must not keep another from its flush
+        flushed = [sender.flush(max(0.0, deadline - time.monotonic())) for sender in self._senders]
+        return all(flushed)
+
+    def status(self) -> dict[str, Status]:
+        """How it stands, by exporter."""
+        return {sender.name: self._status(sender) for sender in self._senders}
+
+    def _status(self, sender: Sender) -> Status:
+        oldest, total = sender.waiting()
+        delivery = sender.delivery
+        counts = Counts() if delivery is None else delivery.counts
+        dropped = sender.dropped.copy()
+        dropped["memory_full"] += self._store.memory.dropped
+        dropped["not_encodable"] += self._not_encodable
+        dropped["ended"] += self._ended
+        return Status(
+            waiting_bytes=total,
+            oldest_seconds=max(0.0, time.time() - oldest / _NS) if oldest else 0.0,
+            in_memory=len(self._store.memory),
+            delivered=counts.delivered,
+            rejected=counts.rejected,
+            retried=counts.retried,
+            quarantined=0 if delivery is None else delivery.backlog.quarantined,
+            dropped=dict(+dropped),
+            outage="" if delivery is None else delivery.outage.reason,
+        )
+
+    def _say_what_is_lost(self) -> None:
+        """What neither the disk nor an endpoint has taken ends with the process."""
+        self._ended = len(self._store.memory)
+        if self._ended:
+            say(
+                "%d log records ended with the process: they could be neither kept on disk nor delivered.",
+                self._ended,
+            )
