@@ -24,10 +24,12 @@ class Certificates:
     server_key: Path
     client_cert: Path
     client_key: Path
+    expired_cert: Path
+    """Of the server, good until yesterday."""
 
 
 def make_certificates(directory: Path) -> Certificates:
-    """An authority and the two certificates it signed, good for a day, in `directory`, which exists."""
+    """An authority and what it signed, good for a day but for one, in `directory`, which exists."""
     ca, ca_key = directory / "ca.pem", directory / "ca.key"
     _openssl(
         *("req", "-x509", *_CURVE, "-subj", "/CN=authority of the tests", "-days", "1"),
@@ -49,12 +51,18 @@ def make_certificates(directory: Path) -> Certificates:
             *("-CA", str(ca), "-CAkey", str(ca_key), "-CAcreateserial"),
             *("-out", str(directory / f"{name}.pem")),
         )
+    _openssl(
+        *("x509", "-req", "-in", str(directory / "server.csr"), "-days", "-1"),
+        *("-extfile", str(directory / "server.ext"), "-CA", str(ca), "-CAkey", str(ca_key)),
+        *("-CAcreateserial", "-out", str(directory / "expired.pem")),
+    )
     return Certificates(
         ca=ca,
         server_cert=directory / "server.pem",
         server_key=directory / "server.key",
         client_cert=directory / "client.pem",
         client_key=directory / "client.key",
+        expired_cert=directory / "expired.pem",
     )
 
 

@@ -176,7 +176,11 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     server: socketserver.BaseServer
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        length = int(self.headers.get("content-length", 0))
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # the client has gone in the middle of it
+            self.close_connection = True
+            return
         signal = PATHS.get(self.path)
         if signal is None:
             self.send_error(HTTPStatus.NOT_FOUND)

@@ -1,9 +1,11 @@
-"""Exporters for the spool's tests that are told what to answer, and hosts in processes of their own."""
+"""Exporters for the spool's tests: one that is told what to answer, and the SDK's own."""
 
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
@@ -46,3 +48,16 @@ class Obedient(LogRecordExporter):
         """Return when something is so."""
         with self.changed:
             assert self.changed.wait_for(look, 30), "not within 30 s"
+
+
+def otlp_exporter(transport: str, endpoint: str, **settings: Any) -> LogRecordExporter:
+    """One of the SDK's own.
+
+    Args:
+        transport: `grpc` or `http`.
+        endpoint: A URL without a path.
+        settings: What it takes besides.
+    """
+    if transport == "grpc":
+        return GrpcExporter(endpoint=endpoint, **settings)
+    return HttpExporter(endpoint=f"{endpoint}/v1/logs", **settings)

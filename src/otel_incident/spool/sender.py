@@ -118,11 +118,11 @@ class Sender:
             return False
         while not self.is_empty():
             self.notify()
-            self._prod.set()
-            left = deadline - time.monotonic()
-            if left <= 0 or self._failed() > failed or self._is_over():
-                return False
             with self._turned:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._failed() > failed or self._is_over():
+                    return False
+                self._prod.set()
                 self._turned.wait(min(left, _GLANCE_SECONDS))
         return True
 
@@ -190,6 +190,8 @@ class Sender:
             self._pause(wait)
             wait = self._safely(self._turn)
             with self._turned:
+                if self._outage():
+                    self._prod.clear()  # whoever waited for this attempt has had it
                 self._turned.notify_all()
         while time.monotonic() < self._deadline and self._safely(self._turn) == 0.0:
             pass
