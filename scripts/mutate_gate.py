@@ -27,11 +27,11 @@ LIST: Final = ROOT / "tests" / "mutation" / "gate.toml"
 PACKAGE: Final = ROOT / "src" / "otel_incident"
 
 TESTS: Final = (
-    ("spans", "logs", "guards"),
+    ("spans", "logs", "guards", "arguments"),
     ("profiles", "metrics", "metrics_merging", "metrics_export"),
     ("surface", "noninterference"),
     ("laws", "metrics_laws"),
-    ("wrapping", "wrapping_logs", "wrapping_metrics", "instrumentor"),
+    ("wrapping", "wrapping_logs", "wrapping_metrics", "instrumentor", "refusal"),
     ("raw_bytes",),
 )
 """The names of the tests, the quick ones first: a run ends with the first that fails."""

@@ -6,6 +6,7 @@ import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.baggage import get_all, set_baggage
 from opentelemetry.context import Context, get_value, set_value
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
@@ -19,6 +20,8 @@ from opentelemetry.trace import (
 from otel_incident.gate import GateRules
 from otel_incident.gate.live import bare_parent
 from otel_incident.gate.logs import LogFilter
+from otel_incident.gate.parts import Resources, Scopes
+from otel_incident.gate.rules import Checks, Standard, Strict
 from otel_incident.gate.spans import SpanFilter
 from tests.hostile_spans import SCHEMA, Agreeing, Disguised, Wavering
 from tests.strategies import CONTENT, Lazy
@@ -188,3 +191,74 @@ def test_of_a_parent_context_the_parent_alone_is_shown() -> None:
     seen = get_current_span(shown).get_span_context()
     assert (seen.trace_id, seen.span_id, dict(seen.trace_state)) == (1, 2, {})
     assert (dict(get_all(shown)), get_value("a key", shown), len(shown)) == ({}, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "leaves"),
+    [
+        ("desk", True),
+        ("Desk 2 (old)", False),
+        ("team-a/desk.web:8000 eu_1", True),
+        ("d" * 128, True),
+        ("d" * 129, False),
+        ("", False),
+        ("desk\n", False),
+        ("desk\tweb", False),
+        ("jane@acme.test", False),
+        ("d\u00e9sk", False),
+        ("\u0661", False),
+        (Agreeing(CONTENT, "desk"), False),
+        (b"desk", False),
+        (1, False),
+    ],
+)
+@pytest.mark.parametrize("key", ["service.name", "service.namespace"])
+def test_what_a_service_may_be_called(key: str, name: Any, leaves: Any) -> None:
+    """A service's name is 128 ASCII letters, digits and `_.:/ -` at most; any other one is left out."""
+    resource = Resource({})
+    resource._attributes = {key: name}  # type: ignore[assignment]  # noqa: SLF001  it would refuse some of these
+    left = dict(Resources(Checks({}, None)).of(resource).attributes)
+    assert left == ({key: name} if leaves else {})
+
+
+def test_a_resource_is_filtered_once_and_only_the_last_is_remembered() -> None:
+    """The same resource again is the same filtered object; another one in between takes its place."""
+    resources = Resources(Checks({}, None))
+    desk, bank = Resource({"service.name": "desk"}), Resource({"service.name": "bank"})
+    first = resources.of(desk)
+    assert resources.of(desk) is first
+    assert dict(resources.of(bank).attributes) == {"service.name": "bank"}
+    again = resources.of(desk)
+    assert again is not first
+    assert dict(again.attributes) == {"service.name": "desk"}
+    assert dict(resources.of(None).attributes) == {}
+    assert resources.of(desk) is again
+
+
+def test_a_record_keeps_no_context() -> None:
+    """A record that leaves strict has the ids of its trace, and no context to find anything else in."""
+    parent = set_span_in_context(NonRecordingSpan(CONTEXT), set_baggage("a", CONTENT))
+    entry = LogFilter(GateRules())(LogRecord(timestamp=AT, context=parent), None, None)
+    assert entry is not None
+    assert (entry.record.trace_id, entry.record.span_id) == (1, 2)
+    assert entry.record.context is not None
+    assert len(entry.record.context) == 0
+
+
+def test_the_memory_of_keys_and_scopes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many keys and scopes a host makes up, a few are remembered, and all are decided."""
+    monkeypatch.setattr("otel_incident.gate.rules._REMEMBERED", 3)
+    monkeypatch.setattr("otel_incident.gate.parts._REMEMBERED", 3)
+    made_up = [f"desk.{number}" for number in range(9)]
+    checks, standard, strict = Checks({}, None), Standard(["desk.8"]), Strict()
+    scopes = Scopes(strict)
+    named = [InstrumentationScope(name) for name in made_up]
+    assert checks.keep(dict.fromkeys(made_up, CONTENT), []) == {}
+    filtered = standard.filter(dict.fromkeys(made_up, CONTENT))
+    assert filtered is not None
+    assert list(filtered.attributes) == made_up[:8]
+    assert [scopes.of(scope)[2] for scope in named] == [InstrumentationScope("other")] * 9
+    assert scopes.of(named[0]) is scopes.of(named[0])
+    assert scopes.of(named[8]) is not scopes.of(named[8])
+    remembered = (checks._shapes, standard._passes, strict._by_scope, scopes._known)  # noqa: SLF001  the point
+    assert [len(each) for each in remembered] == [3] * 4

@@ -1,6 +1,8 @@
 """The gate that `IncidentInstrumentor` puts in place: its mode, what it forbids, and what it says."""
 
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from otel_incident.instrumentor import IncidentInstrumentor
 from tests.gated_pipelines import ATTRIBUTES, CANARY, FREE, KEPT, LEFT, Sent, gated, make_span
 from tests.host_package import desk_package as desk_package  # noqa: PLC0414  a fixture is used by its name
 from tests.host_package import services
+from tests.processes import environment
 
 IN_PLACE: Final = (
     "The gate ({}) is in place: spans, log records and metrics of every provider of the OpenTelemetry SDK in "
@@ -235,7 +238,7 @@ def test_a_mistake_elsewhere(
 def test_a_gate_that_cannot_be_put_in_place(
     mode: Mode, instrumentor: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Strict shuts the global providers down, standard lets pass; both say so, and the host runs."""
+    """Strict lets nothing leave, standard lets pass; both say so, and the host runs."""
 
     def fail(*_: object) -> None:
         raise RuntimeError(CANARY)
@@ -349,3 +352,107 @@ def test_the_summary() -> None:
         "The gate (audit) has taken out 2 of spans, 1 of metrics; strict would have taken out 1 of logs."
     )
     check.stop()
+
+
+FORKED: Final = """
+import os
+import sys
+from otel_incident.gate.rules import UNKNOWN, GateRules
+from otel_incident.gate.self_check import SelfCheck
+from otel_incident.gate.wrapping import Wrapping
+wrapping = Wrapping(GateRules("standard"))
+check = SelfCheck(wrapping)
+wrapping.rules.count("spans", [UNKNOWN, UNKNOWN])
+print(check.summary(), flush=True)
+if os.fork() == 0:
+    print(repr(check.summary()), flush=True)
+    wrapping.rules.count("logs", [UNKNOWN])
+    print(check.summary(), flush=True)
+    os._exit(0)
+os.wait()
+print(check.summary(), flush=True)
+"""
+
+
+def outcome(code: str) -> list[str]:
+    """What a process of its own prints; it ends well, and says nothing else."""
+    # S603: the words are ours.
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_the_summary_of_a_forked_child() -> None:
+    """A child sums up what it took out itself; what its parent had taken out, the parent says."""
+    assert outcome(FORKED) == [
+        "The gate (standard) has taken out 2 of spans.",
+        "''",
+        "The gate (standard) has taken out 1 of logs.",
+        "The gate (standard) has taken out 2 of spans.",
+    ]
+
+
+def test_a_fork_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was registered for forks does nothing more once the self-check has stopped."""
+    registered: list[Any] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **given: registered.append(given["after_in_child"]))
+    wrapping = Wrapping(GateRules("standard"))
+    check = SelfCheck(wrapping)
+    (in_child,) = registered
+    wrapping.rules.count("spans", [UNKNOWN])
+    in_child()
+    assert check.summary() == ""
+    check.stop()
+    wrapping.rules.count("spans", [UNKNOWN])
+    in_child()
+    assert check.summary() == "The gate (standard) has taken out 1 of spans."
+
+
+AT_EXIT: Final = """
+import atexit
+import logging
+import sys
+from opentelemetry import trace, metrics
+from opentelemetry._logs import set_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from otel_incident.gate.rules import UNKNOWN, GateRules
+from otel_incident.gate.self_check import SelfCheck
+from otel_incident.gate.wrapping import Wrapping
+
+wrapping = Wrapping(GateRules("standard"))
+
+def says(kind, name):
+    class Own(kind):
+        def shutdown(self, *args, **kwargs):
+            wrapping.rules.count(name, [UNKNOWN])
+            print(name, flush=True)
+    return Own()
+
+trace.set_tracer_provider(says(TracerProvider, "spans"))
+metrics.set_meter_provider(says(MeterProvider, "metrics"))
+set_logger_provider(says(LoggerProvider, "logs"))
+logging.getLogger("otel_incident").setLevel(logging.INFO)
+logging.getLogger("otel_incident").addHandler(logging.StreamHandler(sys.stdout))
+SelfCheck(wrapping, first={first})
+atexit.register(print, "the host's own", flush=True)
+"""
+
+
+def test_the_last_line_when_no_code_of_the_host_s_has_run() -> None:
+    """At exit the host's handlers come first, then the providers in the SDK's order, then the last line."""
+    assert outcome(AT_EXIT.format(first=True)) == [
+        "the host's own",
+        "logs",
+        "metrics",
+        "spans",
+        "The gate (standard) has taken out 1 of spans, 1 of logs, 1 of metrics.",
+    ]
+
+
+def test_the_last_line_when_the_host_came_first() -> None:
+    """Where the host has registered handlers before us, their order stays, and nothing is counted yet."""
+    assert outcome(AT_EXIT.format(first=False)) == ["the host's own", "logs", "metrics", "spans"]

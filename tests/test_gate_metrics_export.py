@@ -9,11 +9,21 @@ from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    ConsoleMetricExporter,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    PeriodicExportingMetricReader,
+    ResourceMetrics,
+    ScopeMetrics,
+)
 from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.resources import Resource
 
 from otel_incident import ContentGateMetricExporter, Incident, IncidentEmitter, gate
+from otel_incident.ending import ending
+from otel_incident.guard import set_reraise
 from otel_incident.version import __version__
 from otel_incident.vocabulary import METRICS, SCHEMA_URL, SCOPE_NAME
 from tests.backend import Backend
@@ -164,3 +174,26 @@ def test_cumulative_streams_grow_over_several_exports(host: Host, backend: Backe
     assert len({point.start for point in points}) == 1
     assert [point.timestamp for point in points] == sorted({point.timestamp for point in points})
     assert all(point.attributes == REQUEST for point in points)
+
+
+def test_a_scope_that_raises_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A scope that cannot be read when our own metrics are left out costs that collection, not the reader."""
+
+    class Raises:
+        """Of a host's own making."""
+
+        @property
+        def name(self) -> str:
+            raise LookupError(CANARY)
+
+    scope: Any = Raises()
+    resource = Resource.get_empty()
+    data = MetricsData([ResourceMetrics(resource, [ScopeMetrics(scope, [], "")], "")])
+    around = ContentGateMetricExporter(ConsoleMetricExporter(), mode="standard")
+    monkeypatch.setattr(ending, "in_vain", True)
+    set_reraise(reraise=False)
+    assert around.export(data) is MetricExportResult.SUCCESS
+    assert capsys.readouterr().out == ""
+    assert around.drops == {("metrics", "internal_error", "none"): 1}

@@ -37,3 +37,17 @@ def test_what_leaves(mode: str, receiver: OtlpReceiver, environment: HostEnviron
         assert span.attributes["incident.id"] == "42"
     assert len(receiver.wait_for_events(2)) == 2
     assert (receiver.raw_bytes().lower().count(CANARY) == 0) == (mode == "strict")
+
+
+REFUSES = """
+from otel_incident.refusal import Refusal
+refusal = Refusal()
+refusal.install()
+print(len(refusal.reached), refusal.unreached)
+"""
+
+
+def test_what_refuses_where_the_gate_cannot_stand(environment: HostEnvironment, tmp_path: Path) -> None:
+    """With it, too, each of the seven kinds of processors, readers, exporters and queues is reached."""
+    ended = environment.run([environment.tool("python"), "-c", REFUSES], {}, tmp_path)
+    assert (ended.status, ended.stdout) == (0, "7 []\n"), ended.stderr

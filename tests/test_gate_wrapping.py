@@ -45,6 +45,10 @@ from tests.gated_pipelines import (
 MULTI: Final[list[Callable[[], Any]]] = [SynchronousMultiSpanProcessor, ConcurrentMultiSpanProcessor]
 PROCESSORS: Final[list[Callable[[Any], SpanProcessor]]] = [SimpleSpanProcessor, BatchSpanProcessor]
 EVERY_MODE: Final = pytest.mark.parametrize("mode", MODES)
+RAISED: Final = (
+    "A {} processor of the host's (module {}) raised {} when the gate (strict) handed it a copy without what "
+    "may not leave, which it may need. The host is not affected."
+)
 
 
 def provider_of(*processors: SpanProcessor, multi: Any = None) -> TracerProvider:
@@ -217,8 +221,11 @@ def test_the_same_span_where_nothing_has_to_go() -> None:
     assert sent.spans[0] is handed[0]
 
 
-def test_an_unknown_processor_that_cannot_do_without_what_is_missing() -> None:
-    """One that raises over what strict does not show costs the host nothing and is counted."""
+@pytest.mark.parametrize("multi", MULTI)
+def test_an_unknown_processor_that_cannot_do_without_what_is_missing(
+    multi: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that raises over what strict does not show costs the host nothing, and it is said whose it is."""
 
     class Needs(SpanProcessor):
         """It relies on what is not there."""
@@ -232,8 +239,38 @@ def test_an_unknown_processor_that_cannot_do_without_what_is_missing() -> None:
 
     set_reraise(reraise=False)
     with gated("strict"):
-        make_span(provider_of(Needs()))
-    assert swallowed() == {"gate": 2}
+        for _ in range(2):
+            make_span(provider_of(Needs(), multi=multi()))
+    assert swallowed() == {"gate": 4}
+    assert caplog.messages == [RAISED.format("span", __name__, "KeyError")]
+
+
+def test_a_defect_of_ours_behind_a_live_span(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where our own filter fails, a processor that looks at a live span finds nothing, and it is said."""
+
+    class Looks(SpanProcessor):
+        """It can do without."""
+
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            del parent_context
+            assert not hasattr(span, "attributes")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    provider = provider_of(Looks())
+    set_reraise(reraise=False)
+    with gated("strict"):
+        monkeypatch.setattr("otel_incident.gate.rules.Strict.of_scope", fail)
+        provider.get_tracer("desk").start_span(CANARY)
+    (line,) = caplog.messages
+    assert line.startswith("An internal error (RuntimeError at gate/parts.py:")
+    assert line.endswith(
+        ") was swallowed in gate; the host is not affected, the event may be missing. "
+        "Please report this line."
+    )
 
 
 def test_an_unknown_processor_s_own_error_stays_its_own() -> None:

@@ -163,8 +163,10 @@ def test_the_same_record_where_nothing_has_to_go() -> None:
     assert handed[0].log_record is record
 
 
-def test_an_unknown_processor_that_cannot_do_without_what_is_missing() -> None:
-    """One that raises over what strict does not show costs the host nothing and is counted."""
+def test_an_unknown_processor_that_cannot_do_without_what_is_missing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One that raises over what strict does not show costs the host nothing, and it is said whose it is."""
 
     def upper(came: ReadWriteLogRecord) -> None:
         body: Any = came.log_record.body
@@ -174,6 +176,13 @@ def test_an_unknown_processor_that_cannot_do_without_what_is_missing() -> None:
     with gated("strict"):
         emit(provider_of(Emits(upper)))
     assert swallowed() == {"gate": 1}
+    assert caplog.messages == [
+        (
+            "A log record processor of the host's (module tests.gated_pipelines) raised AttributeError when "
+            "the gate (strict) handed it a copy without what may not leave, which it may need. The host is "
+            "not affected."
+        )
+    ]
 
 
 @EVERY_MODE

@@ -239,6 +239,76 @@ def test_a_person_can_read_the_answer(
     )
 
 
+def test_audit_removes_what_standard_does_and_names_what_strict_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In audit `removed` is that of standard, and `removed_in_strict` that of strict, entry by entry."""
+    file = tmp_path / "payload.json"
+    file.write_text(json.dumps(traces(SPAN)))
+    answers: dict[str, Any] = {}
+    for mode in ("standard", "strict", "audit"):
+        assert main(["policy", "check", str(file), "--json", "--mode", mode]) == 1
+        answers[mode] = json.loads(capsys.readouterr().out)
+    assert answers["audit"] == {
+        "mode": "audit",
+        "records": 1,
+        "removed": answers["standard"]["removed"],
+        "removed_in_strict": answers["strict"]["removed"],
+    }
+    assert (len(answers["standard"]["removed"]), len(answers["strict"]["removed"])) == (1, 9)
+    assert [set(answers[mode]) for mode in ("standard", "strict")] == [{"mode", "records", "removed"}] * 2
+
+
+@pytest.mark.parametrize("said", ["by an option", "by the installation"])
+def test_audit_as_a_person_reads_it(
+    said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What only strict would remove stands under a heading, and the status is that of standard: 0."""
+    file = tmp_path / "payload.json"
+    file.write_text(json.dumps(traces({**SPAN, "attributes": [], "events": [], "links": []})))
+    if said == "by the installation":
+        monkeypatch.setenv("OTEL_INCIDENT_GATE", "audit")
+    options = ["--mode", "audit"] if said == "by an option" else []
+    assert main(["policy", "check", str(file), *options]) == 0
+    assert capsys.readouterr().out == (
+        "What strict would remove:\n"
+        "line 1: resourceSpans[0]\n"
+        "    resource.attributes: host.name\n"
+        "line 1: resourceSpans[0].scopeSpans[0].spans[0]\n"
+        "    traceState\n"
+        "    name\n"
+        "    status.message\n"
+        "\n"
+        f"{file}, mode audit: 1 record, nothing would be removed; in strict 4 things would be removed.\n"
+    )
+
+
+def test_audit_of_what_both_modes_remove(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is removed stands first, then what strict would, and the last line counts both."""
+    file = tmp_path / "payload.json"
+    file.write_text(json.dumps(logs({"attributes": LOG["attributes"]})))
+    assert main(["policy", "check", str(file), "--mode", "audit"]) == 1
+    place = "line 1: resourceLogs[0].scopeLogs[0].logRecords[0]\n"
+    lines = f"{place}    attributes: incident.secret\n"
+    assert capsys.readouterr().out == (
+        f"{lines}\nWhat strict would remove:\n{lines}\n"
+        f"{file}, mode audit: 1 record; 1 thing would be removed, the rest leaves; "
+        "in strict 1 thing would be removed.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "end"),
+    [("audit", "nothing would be removed, in strict neither."), ("off", "nothing would be removed.")],
+)
+def test_nothing_goes(mode: str, end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A record without content is clean in audit; anything is where the gate is off."""
+    file = tmp_path / "payload.json"
+    file.write_text(json.dumps(logs(LOG if mode == "off" else {})))
+    assert main(["policy", "check", str(file), "--mode", mode]) == 0
+    assert capsys.readouterr().out == f"{file}, mode {mode}: 1 record, {end}\n"
+
+
 POINT: Final[dict[str, Any]] = {
     "timeUnixNano": "5",
     "startTimeUnixNano": "1",

@@ -181,6 +181,16 @@ def _gate_in(variables: Mapping[str, str]) -> dict[str, Any]:
     return {name: getattr(read, name) for name in names}
 
 
+def strict_is_asked_for(options: Mapping[str, Any]) -> bool:
+    """Whether the gate was to be strict, where the settings as a whole could not be read.
+
+    Args:
+        options: What the instrumentor was given.
+    """
+    said = gate_alone(None, options) or os.environ.get(OTEL_INCIDENT_GATE, "")  # noqa: TID251  as above
+    return said.strip().lower() not in {"", "standard", "audit", "off"}
+
+
 class _Reader:
     """Reads variables one by one and collects a line for each that cannot be used."""
 

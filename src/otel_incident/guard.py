@@ -109,18 +109,25 @@ boundary: Final = _Boundary()
 """That of this process. Its attributes are read and written without a call, which would need a frame."""
 
 
-def swallow(place: Place, error: Exception) -> None:
-    """Take an error of ours out of the host's way: count it, say it once, re-raise it in tests only."""
+def swallow(place: Place, error: Exception, line: str = "") -> None:
+    """Take an error out of the host's way: count it, say it once, re-raise it in tests only.
+
+    Args:
+        place: Where it is swallowed.
+        error: What was raised.
+        line: What is said where it is not an error of ours; nothing in it comes from outside but names of
+            modules and classes.
+    """
     if boundary.reraise:
         raise error
     try:
-        _count_and_say(place, error)
+        _count_and_say(place, error, line)
     except Exception:  # noqa: BLE001  it is about the stack's end, or about the lock; there is nobody to tell
         boundary.unseen += 1
 
 
-def _count_and_say(place: Place, error: Exception) -> None:
-    where = f"{type(error).__name__} at {_our_line(error)}"
+def _count_and_say(place: Place, error: Exception, other: str) -> None:
+    where = other or f"{type(error).__name__} at {_our_line(error)}"
     with boundary.lock:
         boundary.swallowed[place] = boundary.swallowed.get(place, 0) + 1
         first = (place, where) not in boundary.said
@@ -129,7 +136,7 @@ def _count_and_say(place: Place, error: Exception) -> None:
         "An internal error (%s) was swallowed in %s; the host is not affected, the event may be missing. "
         "Please report this line."
     )
-    if first and not _say(line, where, place):
+    if first and not (_say("%s", other) if other else _say(line, where, place)):
         boundary.said.discard((place, where))  # for the next time, when there is more of the stack
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 # upstream hides this module from type checkers, so its class is Any to them
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from otel_incident.config import Config, set_config_of_process
+from otel_incident.config import Config, set_config_of_process, strict_is_asked_for
 from otel_incident.guard import fail_open, say, swallow
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from otel_incident.gate.self_check import SelfCheck
     from otel_incident.gate.wrapping import Wrapping
     from otel_incident.hooks.activation import Activation
+    from otel_incident.refusal import Refusal
 
 # Imported where the command started us: then the self-check waits until all instrumentors have run.
 _COMMAND: Final = "opentelemetry.instrumentation.auto_instrumentation"
@@ -38,16 +39,26 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
     _activation: Activation | None = None
     _wrapping: Wrapping | None = None
     _check: SelfCheck | None = None
+    _refusal: Refusal | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: each hook waits for its own host."""
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        fail_open("instrument")(self._start)(**kwargs)
+        fail_open("instrument")(self._begin)(**kwargs)
 
     def _uninstrument(self, **_: Any) -> None:
         fail_open("instrument")(self._stop)()
+
+    def _begin(self, **kwargs: Any) -> None:
+        try:
+            self._start(**kwargs)
+        except Exception:
+            # it came before the gate, which then holds no more than where it cannot be put in place
+            if self._wrapping is None and self._refusal is None and strict_is_asked_for(kwargs):
+                self._fail_closed("strict")
+            raise
 
     def _start(self, logger_provider: Any = None, meter_provider: Any = None, **options: Any) -> None:
         options.pop("tracer_provider", None)  # what a generic caller hands to every instrumentor
@@ -94,8 +105,12 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             wrapping = Wrapping(rules, (DeferredExporter,))
             wrapping.install()
         except Exception as error:  # noqa: BLE001  whatever it is, in strict nothing may leave ungated
-            fail_closed(config.gate)
+            self._fail_closed(config.gate)
             swallow("gate", error)
+            return
+        if config.gate == "strict" and wrapping.ungated:
+            wrapping.undo()
+            self._fail_closed("strict", f" ({'; '.join(wrapping.ungated)})")
             return
         self._wrapping = wrapping
         fail_open("gate")(self._begin_check)(wrapping)
@@ -112,7 +127,32 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         if self._check is not None:
             fail_open("gate")(self._check.report)()
 
+    def _fail_closed(self, mode: str, why: str = "") -> None:
+        """Say that there is no gate; in strict, let nothing leave."""
+        if mode != "strict":
+            say(
+                "The gate (%s) could not be put in place: the host's own spans, logs and metrics leave as "
+                "they are. Incident events are checked all the same.",
+                mode,
+            )
+            return
+        from otel_incident.refusal import Refusal  # noqa: PLC0415  off loads as little as it can
+
+        self._refusal = Refusal()
+        self._refusal.install()
+        say(
+            "The gate (strict) could not be put in place%s, so the host's own spans, logs and metrics do not "
+            "leave, nor does what waits in a queue. What refuses, of every provider: %s. Not reached, and "
+            "sending as it is: %s. OTEL_INCIDENT_GATE=off starts the host without the gate.",
+            why,
+            ", ".join(self._refusal.reached) or "nothing",
+            ", ".join([*self._refusal.unreached, "what sends without the SDK's classes"]),
+        )
+
     def _stop(self) -> None:
+        if self._refusal is not None:
+            fail_open("gate")(self._refusal.undo)()
+            self._refusal = None
         if self._check is not None:
             self._check.stop()
             self._check = None
@@ -131,27 +171,3 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         from otel_incident.quiet import detach  # noqa: PLC0415  the same
 
         detach()
-
-
-def fail_closed(mode: str) -> None:
-    """Say that there is no gate; in strict, let the global providers send nothing."""
-    if mode != "strict":
-        say(
-            "The gate (%s) could not be put in place: the host's own spans, logs and metrics leave as they "
-            "are. Incident events are checked all the same.",
-            mode,
-        )
-        return
-    from opentelemetry._logs import get_logger_provider  # noqa: PLC0415  the API alone: the SDK may be broken
-    from opentelemetry.metrics import get_meter_provider  # noqa: PLC0415  the same
-    from opentelemetry.trace import get_tracer_provider  # noqa: PLC0415  the same
-
-    for get_provider in (get_tracer_provider, get_meter_provider, get_logger_provider):
-        shutdown = getattr(get_provider(), "shutdown", None)
-        if shutdown is not None:
-            fail_open("gate")(shutdown)()
-    say(
-        "The gate (strict) could not be put in place, so the global providers of spans, logs and metrics "
-        "were shut down. What waited in their queues has left as it was, and what other providers send is "
-        "not gated. OTEL_INCIDENT_GATE=off starts the host without the gate."
-    )

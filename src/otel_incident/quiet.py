@@ -85,6 +85,11 @@ def detach() -> None:
             logger.removeFilter(_own_failures)
 
 
+def delivering() -> bool:
+    """Whether this thread is delivering events of ours."""
+    return _sending.delivery is not None
+
+
 _own_failures: Final = _OwnFailures()
 _sending: Final = _Sending()
 

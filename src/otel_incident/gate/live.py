@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, get_current_span, set_span_in_context
 
 from otel_incident.gate.parts import bare
+from otel_incident.guard import swallow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
     from opentelemetry.trace.status import Status, StatusCode
     from opentelemetry.util.types import Attributes, AttributeValue
+
+# What calls a processor, or is called by one: the SDK, and ourselves.
+_BETWEEN: Final = ("opentelemetry.", "otel_incident.", "concurrent.futures")
 
 
 @final
@@ -40,7 +44,12 @@ class LiveSpan(Span):
         """Whatever else a span shows, as the copy shows it."""
         if name in LiveSpan.__slots__:  # before it has them: a copy in the making
             raise AttributeError(name)
-        return getattr(self._filtered(self._span), name)
+        try:
+            copy = self._filtered(self._span)
+        except Exception as error:  # noqa: BLE001  ours, and not to be taken for the processor's that asked
+            swallow("gate", error)
+            raise AttributeError(name) from None
+        return getattr(copy, name)
 
     def get_span_context(self) -> SpanContext:
         """Its context without foreign trace state."""
@@ -95,3 +104,14 @@ def bare_parent(context: Context | None) -> Context | None:
         return None
     parent = get_current_span(context).get_span_context()
     return set_span_in_context(NonRecordingSpan(bare(parent)), Context())
+
+
+def raised_in(error: Exception) -> str:
+    """The module of the processor through which an error came; of the SDK's own where there is no other."""
+    frame, module = error.__traceback__, "unknown"
+    while frame is not None:
+        module = str(frame.tb_frame.f_globals.get("__name__", "unknown"))
+        if not module.startswith(_BETWEEN):
+            break
+        frame = frame.tb_next
+    return module

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, final
 
+from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics.export import (
     MetricExporter,
     MetricExportResult,
     MetricsData,
     ResourceMetrics,
 )
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from otel_incident.ending import ending
+from otel_incident.gate.arguments import expect_next
 from otel_incident.gate.metrics import MetricFilter
 from otel_incident.gate.rules import FAILED, GateRules
 from otel_incident.guard import swallow
@@ -38,6 +41,7 @@ class ContentGateMetricExporter(MetricExporter):
         rules: The rules of another gate, in place of the three above.
 
     Raises:
+        TypeError: The next is no exporter of metrics.
         ValueError: The mode is none of these.
     """
 
@@ -50,6 +54,13 @@ class ContentGateMetricExporter(MetricExporter):
         forbidden: Iterable[str] = (),
         rules: GateRules | None = None,
     ) -> None:
+        expect_next(
+            next,
+            "export",
+            "ContentGateMetricExporter takes an exporter of metrics",
+            "PeriodicExportingMetricReader(ContentGateMetricExporter(OTLPMetricExporter()))",
+            but=(SpanExporter, LogRecordExporter),
+        )
         # What a reader asks an exporter for, under these names alone.
         super().__init__(
             getattr(next, "_preferred_temporality", None), getattr(next, "_preferred_aggregation", None)
@@ -69,12 +80,12 @@ class ContentGateMetricExporter(MetricExporter):
         """Export what may leave; a metric that cannot be filtered is dropped."""
         try:
             passed = self._filter(metrics_data)
+            if passed is not None and ending.in_vain:
+                passed = without_ours(passed)
         except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
             self._rules.count("metrics", [FAILED])
             swallow("gate", error)
             return MetricExportResult.SUCCESS
-        if passed is not None and ending.in_vain:
-            passed = without_ours(passed)
         if passed is None:
             return MetricExportResult.SUCCESS
         return self.next.export(passed, timeout_millis=timeout_millis, **kwargs)

@@ -8,6 +8,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_incident.gate.arguments import expect_next
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.rules import FAILED, GateRules
 from otel_incident.gate.spans import SpanFilter
@@ -37,6 +38,7 @@ class ContentGateSpanProcessor(SpanProcessor):
         rules: The rules of another gate, in place of the three above.
 
     Raises:
+        TypeError: The next is not a span processor.
         ValueError: The mode is none of these.
     """
 
@@ -49,6 +51,12 @@ class ContentGateSpanProcessor(SpanProcessor):
         forbidden: Iterable[str] = (),
         rules: GateRules | None = None,
     ) -> None:
+        expect_next(
+            next,
+            "on_end",
+            "ContentGateSpanProcessor takes a span processor",
+            "ContentGateSpanProcessor(BatchSpanProcessor(OTLPSpanExporter()))",
+        )
         self._next = next
         self._rules = rules or GateRules(mode, allowed=allowed, forbidden=forbidden)
         self._filter = SpanFilter(self._rules)
@@ -92,6 +100,7 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
         rules: The rules of another gate, in place of the three above.
 
     Raises:
+        TypeError: The next is not a processor of log records.
         ValueError: The mode is none of these.
     """
 
@@ -104,6 +113,12 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
         forbidden: Iterable[str] = (),
         rules: GateRules | None = None,
     ) -> None:
+        expect_next(
+            next,
+            "on_emit",
+            "ContentGateLogRecordProcessor takes a processor of log records",
+            "ContentGateLogRecordProcessor(BatchLogRecordProcessor(OTLPLogExporter()))",
+        )
         self._next = next
         self._rules = rules or GateRules(mode, allowed=allowed, forbidden=forbidden)
         self._filter = LogFilter(self._rules)

@@ -113,7 +113,8 @@ class SelfCheck:
         return found
 
     def _begin_at_zero(self) -> None:
-        self._before = self._counts()
+        if self._active:  # what is registered for forks cannot be taken back
+            self._before = self._counts()
 
     def _on_agent(self, module: Any) -> None:
         if self._active and self._reported:  # else the report names it

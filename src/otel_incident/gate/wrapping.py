@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from otel_incident.ending import ending
 from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
-from otel_incident.gate.live import LiveSpan, bare_parent
+from otel_incident.gate.live import LiveSpan, bare_parent, raised_in
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.pipelines import Field, Method, has_field, has_method
 from otel_incident.gate.processors import filtered_record
@@ -76,6 +76,8 @@ class Wrapping:
         self.rules = rules
         self.missing: list[str] = []
         """What this release of the SDK does not have, and what therefore does not pass the gate."""
+        self.ungated: list[str] = []
+        """What of that leaves as it is in strict, too."""
 
         self._own_exporters = own_exporters
         self._uncounted = SpanFilter(_without_counts(rules))
@@ -152,7 +154,7 @@ class Wrapping:
         for owner in owners:
             *live, last = _METHODS[signal]
             if not has_method(owner, last):
-                self.missing.append(f"{signal} ({owner.__name__} has no {last})")
+                self._miss(f"{signal} ({owner.__name__} has no {last})")
                 continue
             wanted = [*live, last] if self.rules.mode == "strict" else [last]
             self._places += [Method(owner, name, instead[name]) for name in wanted if has_method(owner, name)]
@@ -163,7 +165,7 @@ class Wrapping:
         carrier: Any = complete[0]
         owner, name = keeps
         if not has_field(owner, name):
-            self.missing.append(f"{signal} of a provider's own processor ({owner.__name__} has no {name})")
+            self._miss(f"{signal} of a provider's own processor ({owner.__name__} has no {name})")
             return
 
         def gate(_holder: Any, processor: Any) -> Any:
@@ -188,9 +190,15 @@ class Wrapping:
         except Exception as error:  # noqa: BLE001  it is said, and in strict nothing is collected
             swallow("gate", error)
             why = "an internal error"
-        self.missing.append(f"metrics ({why})")
-        if self.rules.mode == "strict" and has_method(reader, "collect"):
+        refused = self.rules.mode == "strict" and has_method(reader, "collect")
+        self._miss(f"metrics ({why})", leaves=not refused)
+        if refused:
             self._places.append(Method(reader, "collect", self._refuse_metrics))
+
+    def _miss(self, what: str, *, leaves: bool = True) -> None:
+        self.missing.append(what)
+        if leaves:
+            self.ungated.append(what)
 
     def _reader_gate(self) -> Callable[[Any, Any], Any]:
         from otel_incident.gate.metric_exporter import without_ours  # noqa: PLC0415  they need the metrics
@@ -238,8 +246,8 @@ class Wrapping:
             return
         try:
             before(holder, LiveSpan(span, self._uncounted), parent_context=bare_parent(parent_context))
-        except Exception as error:  # noqa: BLE001  it expected another span, and that is our doing
-            swallow("gate", error)
+        except Exception as error:  # noqa: BLE001  it may have expected another span, which is our doing
+            self._missed("span processor", error)
 
     def _on_ending(self, before: Callable[..., None], holder: Any, span: Any) -> None:
         if self._known("spans", holder):
@@ -248,7 +256,7 @@ class Wrapping:
         try:
             before(holder, LiveSpan(span, self._uncounted))
         except Exception as error:  # noqa: BLE001  the same
-            swallow("gate", error)
+            self._missed("span processor", error)
 
     def _on_end(self, before: Callable[..., None], holder: Any, span: Any) -> None:
         if self._known("spans", holder):
@@ -259,7 +267,7 @@ class Wrapping:
         except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
             self._failed("spans", error)
             return
-        self._hand_over(before, holder, passed, as_it_came=passed is span)
+        self._hand_over(before, holder, passed, "" if passed is span else "span processor")
 
     def _on_emit(self, before: Callable[..., None], holder: Any, log_record: Any) -> None:
         if self._known("logs", holder):
@@ -270,16 +278,26 @@ class Wrapping:
         except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
             self._failed("logs", error)
             return
-        self._hand_over(before, holder, passed, as_it_came=passed is log_record)
+        self._hand_over(before, holder, passed, "" if passed is log_record else "log record processor")
 
-    def _hand_over(self, before: Callable[..., None], holder: Any, passed: Any, *, as_it_came: bool) -> None:
-        if as_it_came:
+    def _hand_over(self, before: Callable[..., None], holder: Any, passed: Any, copied_for: str) -> None:
+        if not copied_for:  # it is what came: an error is the host's own, as without us
             before(holder, passed)
             return
         try:
             before(holder, passed)
-        except Exception as error:  # noqa: BLE001  a processor that misses what was taken out, which is our doing
-            swallow("gate", error)
+        except Exception as error:  # noqa: BLE001  it may miss what was taken out, which is our doing
+            self._missed(copied_for, error)
+
+    def _missed(self, what: str, error: Exception) -> None:
+        """Say whose error it is that came of a copy: who raised it may need what is missing, or may not."""
+        swallow(
+            "gate",
+            error,
+            f"A {what} of the host's (module {raised_in(error)}) raised {type(error).__name__} when the gate "
+            f"({self.rules.mode}) handed it a copy without what may not leave, which it may need. The host "
+            "is not affected.",
+        )
 
     def _failed(self, signal: Signal, error: Exception) -> None:
         self.rules.count(signal, [FAILED])

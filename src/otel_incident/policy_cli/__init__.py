@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otel_incident.config import GATES
 from otel_incident.errors import PayloadError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from otel_incident.config import Config
     from otel_incident.gate.rules import Mode
-    from otel_incident.policy_cli.check import Checked
+    from otel_incident.policy_cli.check import Checked, Taken
 
 BAD_INPUT = 2
 
@@ -30,7 +31,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         "payload", metavar="PAYLOAD.json", help="OTLP/JSON: a request, or one a line; - is standard input"
     )
     checking.add_argument(
-        "--mode", choices=("strict", "standard"), help="of the gate (default: this installation's)"
+        "--mode",
+        choices=GATES,
+        help="of the gate (default: this installation's); audit also says what strict would remove",
     )
     checking.add_argument("--json", action="store_true", help="the same as JSON")
     commands.add_parser("collector", help="the strict allowlist as a configuration of the collector")
@@ -60,22 +63,28 @@ def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) 
 
 
 def _check(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) -> int:
-    from otel_incident.policy_cli.check import Checked, check  # noqa: PLC0415
+    from otel_incident.policy_cli.check import check  # noqa: PLC0415
     from otel_incident.policy_cli.installation import rules_of  # noqa: PLC0415
     from otel_incident.policy_cli.payload import requests_in  # noqa: PLC0415
 
     source = "standard input" if chosen.payload == "-" else chosen.payload
     mode = chosen.mode or config.gate
     filtering: Mode = "strict" if mode == "strict" else "standard"  # audit removes what standard does
+    audited: list[Taken] | None = None
     try:
         requests = list(requests_in(_read(chosen.payload), source))
         checked = check(requests, rules_of(config, filtering), source)
         if mode == "off":
-            checked = Checked(checked.records, [])
+            checked = checked._replace(taken=[])
+        if mode == "audit":
+            audited = check(requests, rules_of(config, "strict"), source).taken
     except PayloadError as error:
         sys.stderr.write(f"otel-incident: {error}\n")
         return BAD_INPUT
-    say(json.dumps(_as_data(mode, checked), indent=2) if chosen.json else _as_text(mode, source, checked))
+    if chosen.json:
+        say(json.dumps(_as_data(mode, checked, audited), indent=2))
+    else:
+        say(_as_text(mode, source, checked, audited))
     return 1 if checked.taken else 0
 
 
@@ -93,18 +102,35 @@ def _read(payload: str) -> str:
         ) from None
 
 
-def _as_data(mode: str, checked: Checked) -> dict[str, Any]:
-    return {
+def _as_data(mode: str, checked: Checked, audited: list[Taken] | None) -> dict[str, Any]:
+    """The answer; of audit, `removed_in_strict` besides."""
+    data = {
         "mode": mode,
         "records": checked.records,
         "removed": [taken._asdict() for taken in checked.taken],
     }
+    if audited is not None:
+        data["removed_in_strict"] = [taken._asdict() for taken in audited]
+    return data
 
 
-def _as_text(mode: str, source: str, checked: Checked) -> str:
+def _as_text(mode: str, source: str, checked: Checked, audited: list[Taken] | None) -> str:
+    records = f"{checked.records} record{'' if checked.records == 1 else 's'}"
+    lines = _listed(checked.taken)
+    end = f"{source}, mode {mode}: {records}"
+    end += f"; {_removed(len(checked.taken))}, the rest leaves" if lines else ", nothing would be removed"
+    if audited:
+        lines += [*([""] if lines else []), "What strict would remove:", *_listed(audited)]
+        end += f"; in strict {_removed(len(audited))}"
+    elif audited is not None:
+        end += ", in strict neither"
+    return "\n".join([*lines, "", f"{end}."] if lines else [f"{end}."])
+
+
+def _listed(found: list[Taken]) -> list[str]:
     lines: list[str] = []
     fields: dict[tuple[int, str], dict[str, list[str]]] = {}
-    for taken in checked.taken:
+    for taken in found:
         keys = fields.setdefault((taken.line, taken.place), {}).setdefault(taken.field, [])
         keys += [_printable(taken.key)] if taken.key else []
     for where, by_field in fields.items():
@@ -112,11 +138,7 @@ def _as_text(mode: str, source: str, checked: Checked) -> str:
         lines += [
             f"    {field}" + (f": {', '.join(keys)}" if keys else "") for field, keys in by_field.items()
         ]
-    records = f"{checked.records} record{'' if checked.records == 1 else 's'}"
-    if not lines:
-        return f"{source}, mode {mode}: {records}, nothing would be removed."
-    count = len(checked.taken)
-    return "\n".join([*lines, "", f"{source}, mode {mode}: {records}; {_removed(count)}, the rest leaves."])
+    return lines
 
 
 def _removed(count: int) -> str:

@@ -1,0 +1,104 @@
+"""What the public gates may be built around: anything else is refused at once, with what to write instead."""
+
+from typing import Any, Final
+
+import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    InMemoryLogRecordExporter,
+    SimpleLogRecordProcessor,
+)
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_incident import (
+    ContentGateLogRecordProcessor,
+    ContentGateMetricExporter,
+    ContentGateSpanProcessor,
+)
+
+SPANS: Final = (
+    "ContentGateSpanProcessor takes a span processor, not {}; write "
+    "ContentGateSpanProcessor(BatchSpanProcessor(OTLPSpanExporter()))"
+)
+LOGS: Final = (
+    "ContentGateLogRecordProcessor takes a processor of log records, not {}; write "
+    "ContentGateLogRecordProcessor(BatchLogRecordProcessor(OTLPLogExporter()))"
+)
+METRICS: Final = (
+    "ContentGateMetricExporter takes an exporter of metrics, not {}; write "
+    "PeriodicExportingMetricReader(ContentGateMetricExporter(OTLPMetricExporter()))"
+)
+GATES: Final[dict[str, Any]] = {
+    SPANS: ContentGateSpanProcessor,
+    LOGS: ContentGateLogRecordProcessor,
+    METRICS: ContentGateMetricExporter,
+}
+LOG_EXPORTER: Final[Any] = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # untyped upstream
+
+
+def processor(signal: str) -> Any:
+    """One that waits for spans, or for log records."""
+    if signal == "spans":
+        return SimpleSpanProcessor(InMemorySpanExporter())
+    return SimpleLogRecordProcessor(LOG_EXPORTER)
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [
+        (SPANS, InMemorySpanExporter()),
+        (SPANS, processor("logs")),
+        (SPANS, TracerProvider(shutdown_on_exit=False)),
+        (SPANS, None),
+        (SPANS, "kanarie"),
+        (LOGS, LOG_EXPORTER),
+        (LOGS, processor("spans")),
+        (LOGS, LoggerProvider(shutdown_on_exit=False)),
+        (METRICS, InMemoryMetricReader()),
+        (METRICS, InMemorySpanExporter()),
+        (METRICS, LOG_EXPORTER),
+        (METRICS, processor("spans")),
+        (METRICS, None),
+    ],
+    ids=lambda each: each.partition(" ")[0] if isinstance(each, str) else type(each).__name__,
+)
+def test_what_is_of_another_kind(line: str, given: Any) -> None:
+    """An exporter, a reader, a provider or another signal's processor is a TypeError that names its class."""
+    with pytest.raises(TypeError) as caught:
+        GATES[line](given)
+    assert str(caught.value) == line.format(f"an object of the class {type(given).__name__}")
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [(SPANS, BatchSpanProcessor), (LOGS, BatchLogRecordProcessor), (METRICS, ConsoleMetricExporter)],
+    ids=["spans", "logs", "metrics"],
+)
+def test_a_class_in_the_place_of_an_object(line: str, given: type) -> None:
+    """A class that nobody has called is a TypeError."""
+    with pytest.raises(TypeError) as caught:
+        GATES[line](given)
+    assert str(caught.value) == line.format(f"the class {given.__name__}")
+
+
+class Duck:
+    """A host's own, which inherits from nobody."""
+
+    def on_end(self, span: Any) -> None:
+        """Spans."""
+
+    def on_emit(self, log_record: Any) -> None:
+        """Log records."""
+
+    def export(self, metrics_data: Any, **kwargs: Any) -> None:
+        """Metrics."""
+
+
+@pytest.mark.parametrize("gate", GATES.values())
+def test_what_inherits_from_nobody(gate: Any) -> None:
+    """An object that has the method is taken, whatever it is, as the SDK does; so is a gate in a gate."""
+    assert isinstance(gate(gate(Duck())), gate)
