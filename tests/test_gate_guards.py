@@ -1,5 +1,6 @@
 """What single guards of strict hold, where only a host that lies or an operator gets near them."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -26,6 +27,16 @@ from otel_incident.gate.spans import SpanFilter
 from tests.hostile_spans import SCHEMA, Agreeing, Disguised, Wavering
 from tests.strategies import CONTENT, Lazy
 from tests.surface_injectors import AT
+
+
+class Stated(SpanContext):
+    """A span context that shows another trace state than it was made with."""
+
+    @property
+    def trace_state(self) -> TraceState:
+        """One of its own."""
+        return TraceState([("vendor", "of-its-own")])
+
 
 DJANGO = "opentelemetry.instrumentation.django"
 CONTEXT = SpanContext(1, 2, is_remote=False)
@@ -260,5 +271,93 @@ def test_the_memory_of_keys_and_scopes_is_bounded(monkeypatch: pytest.MonkeyPatc
     assert [scopes.of(scope)[2] for scope in named] == [InstrumentationScope("other")] * 9
     assert scopes.of(named[0]) is scopes.of(named[0])
     assert scopes.of(named[8]) is not scopes.of(named[8])
-    remembered = (checks._shapes, standard._passes, strict._by_scope, scopes._known)  # noqa: SLF001  the point
+    remembered = (checks._checks, standard._passes, strict._by_scope, scopes._known)  # noqa: SLF001  the point
     assert [len(each) for each in remembered] == [3] * 4
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "other"),
+    [
+        ("incident.checklist.count", 1, True),
+        ("incident.checklist.count", 1, 1.0),
+        ("incident.active", True, 1),
+        ("incident.duration", 1.0, 1),
+        ("incident.duration", 1.0, True),
+        ("http.response.status_code", 200, 200.0),
+        ("incident.id", "42", Agreeing(CONTENT, "42")),
+        ("http.route", "/incident/", Agreeing(CONTENT, "/incident/")),
+        ("http.route", "/incident/", CONTENT),
+    ],
+)
+def test_a_value_is_no_other_that_is_equal_to_it(key: str, good: Any, other: Any) -> None:
+    """What passed before lets nothing pass that is equal to it and of another type, nor anything else."""
+    filtered = SpanFilter(GateRules())
+    left = [
+        dict(filtered(span).attributes or {})
+        for span in (
+            ReadableSpan(
+                "x", CONTEXT, attributes={key: value}, instrumentation_scope=InstrumentationScope(DJANGO)
+            )
+            for value in (good, good, other, good)
+        )
+    ]
+    assert left == [{key: good}, {key: good}, {}, {key: good}]
+    assert [type(each[key]) for each in left if each] == [type(good)] * 3
+
+
+@pytest.mark.parametrize("kind", [Agreeing, Disguised])
+def test_a_key_is_no_other_that_passed_before(kind: type[str]) -> None:
+    """A key that is equal to one of ours stays here, also with the value that ours has just had."""
+    filtered = SpanFilter(GateRules())
+    for key in ("incident.id", "incident.id", kind("incident.id")):
+        passed = filtered(ReadableSpan("x", CONTEXT, attributes={key: "42", "incident.active": True}))
+    assert dict(passed.attributes or {}) == {"incident.active": True}
+    assert filtered(ReadableSpan("x", CONTEXT, attributes={"incident.id": "42"})).attributes == {
+        "incident.id": "42"
+    }
+
+
+def test_the_memory_of_good_values_is_bounded() -> None:
+    """Of the values of one key 128 are remembered, and the others pass all the same."""
+    filtered = SpanFilter(GateRules())
+    scope = InstrumentationScope(DJANGO)
+    routes = [f"/incident/{number}/" for number in range(200)]
+    for route in routes * 2:
+        span = ReadableSpan("x", CONTEXT, attributes={"http.route": route}, instrumentation_scope=scope)
+        assert dict(filtered(span).attributes or {}) == {"http.route": route}
+    assert [len(each) for each in gc.get_referrers(*routes) if type(each) is set] == [128]
+
+
+def test_what_was_looked_at_is_what_leaves() -> None:
+    """Attributes that change after the gate has looked at them leave as they were, and stay whole here."""
+    filtered = SpanFilter(GateRules())
+    for _ in range(2):
+        attributes: dict[str, Any] = {"incident.id": "42", "incident.title": CONTENT}
+        clean: dict[str, Any] = {"incident.id": "42"}
+        passed = [filtered(ReadableSpan("x", CONTEXT, attributes=each)) for each in (attributes, clean)]
+        assert attributes == {"incident.id": "42", "incident.title": CONTENT}
+        attributes["incident.id"] = clean["incident.id"] = clean["incident.title"] = CONTENT
+        assert [dict(each.attributes or {}) for each in passed] == [{"incident.id": "42"}] * 2
+
+
+def test_a_context_is_read_as_it_is_encoded() -> None:
+    """A subclass's trace state is what it shows, wherever it keeps it."""
+    context = Stated(1, 2, is_remote=True)
+    passed = SpanFilter(GateRules())(ReadableSpan("x", context, parent=context))
+    for each in (passed.context, passed.parent):
+        assert type(each) is SpanContext
+        assert (each.span_id, each.is_remote, dict(each.trace_state)) == (2, True, {})
+
+
+def test_a_key_that_is_forbidden_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that began before a key was forbidden is not remembered after it."""
+
+    def forbidding(_: str) -> None:
+        rules.standard.forbid(["title"])
+
+    monkeypatch.setattr("otel_incident.gate.rules.matcher", lambda _: forbidding)
+    rules = GateRules("standard")
+    assert rules.standard.filter({"session.title": CONTENT}) is None
+    filtered = rules.standard.filter({"session.title": CONTENT})
+    assert filtered is not None
+    assert filtered.attributes == {}

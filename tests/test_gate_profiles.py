@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
 from otel_incident.drops import Drops
-from otel_incident.gate import GateRules, fields
+from otel_incident.gate import GateRules, Mode, fields
 from otel_incident.gate.parts import Scopes
 from otel_incident.gate.spans import SpanFilter
 from otel_incident.policy import Drop
@@ -209,15 +210,54 @@ def test_audit_counts_what_strict_would_remove() -> None:
     assert audit.dropped.counts() == {("spans", "unknown_key", "none"): 1}
 
 
-def test_the_sdks_public_way_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("attributes", [REQUEST, {**REQUEST, "url.path": CONTENT, "incident.title": CONTENT}])
+@pytest.mark.parametrize("mode", ["strict", "standard", "audit"])
+def test_the_sdks_public_way_gives_the_same(
+    mode: Mode, attributes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a release of the SDK has other fields, what leaves is the same."""
-    span = ended(DJANGO, {**REQUEST, "url.path": CONTENT, "incident.title": CONTENT})
-    by_fields = [SpanFilter(GateRules(mode))(span).to_json() for mode in ("strict", "standard")]
+    stated = SpanContext(7, 8, is_remote=True, trace_state=TraceState([("ot", "th:8"), ("vendor", "text")]))
+    came = ended(DJANGO, attributes)
+    spans = [
+        came,
+        ReadableSpan(
+            "GET",
+            stated,
+            parent=SpanContext(7, 9, is_remote=True),
+            resource=came.resource,
+            attributes=dict(attributes),
+            links=[Link(stated, attributes)],
+            status=Status(StatusCode.ERROR, CONTENT),
+        ),
+        ReadableSpan("GET", came.context, resource=came.resource),
+    ]
+    by_fields = encode_spans([SpanFilter(GateRules(mode))(span) for span in spans])
     monkeypatch.setattr(fields, "_BY_FIELDS", False)
     monkeypatch.setattr(fields, "_EMPTY", None)
-    in_public = [SpanFilter(GateRules(mode))(span) for mode in ("strict", "standard")]
-    assert [each.to_json() for each in in_public] == by_fields
-    assert [each.dropped_attributes for each in in_public] == [2, 1]
+    assert encode_spans([SpanFilter(GateRules(mode))(span) for span in spans]) == by_fields
+
+
+class Slotted:
+    """A class of a release that keeps no dictionary, or another one."""
+
+    __slots__ = ()
+
+    def __init__(self, *_: object) -> None:
+        """Of anything."""
+
+
+@pytest.mark.parametrize("name", ["Status", "_STATE", "_BOUNDED_LIST", "_EMPTY"])
+def test_a_release_with_other_fields_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each class of which a private field is read is looked at first; this release has them all."""
+    assert fields.has_fields() is True
+    monkeypatch.setattr(fields, name, Slotted if name in {"Status", "_BOUNDED_LIST"} else Slotted())
+    assert fields.has_fields() is False
+
+
+def test_a_release_whose_spans_have_another_field_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans are rebuilt by their fields where those are known to be all."""
+    monkeypatch.setattr(fields, "_FIELDS", fields._FIELDS - {"_links"})  # noqa: SLF001  no other way to it
+    assert fields.has_fields() is False
 
 
 def test_another_scope_in_the_place_of_one_that_is_gone_has_its_own_rules() -> None:

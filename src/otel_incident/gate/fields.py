@@ -5,28 +5,34 @@ the gate. The dictionary behind it is as good once the span has ended. Where a r
 field, the public way gives the same, slower.
 """
 
+# ruff: noqa: SLF001  see above
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util import BoundedList
+from opentelemetry.trace import SpanContext, TraceState
+from opentelemetry.trace.status import Status, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.trace import Event
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-    from opentelemetry.trace import Link, SpanContext
-    from opentelemetry.trace.status import Status
+    from opentelemetry.trace import Link
 
 T = TypeVar("T")
 
 _EMPTY: Final = BoundedAttributes()
-# Whether a span of this release has the fields that `rebuilt` sets, these and no others.
-_BY_FIELDS: Final = set(vars(ReadableSpan("", resource=Resource.get_empty()))) == {
+_BOUNDED_LIST: Final[Any] = BoundedList  # what one has inside stands in no type of upstream's
+_STATE: Final = TraceState()
+_PLACE_OF_STATE: Final = 4
+_FIELDS: Final = {
     "_name",
     "_context",
     "_kind",
@@ -43,9 +49,94 @@ _BY_FIELDS: Final = set(vars(ReadableSpan("", resource=Resource.get_empty()))) =
 }
 
 
-def span_attributes(span: ReadableSpan) -> Mapping[str, Any]:
-    """The attributes of a span that has ended."""
-    return mapping(getattr(span, "_attributes", None)) or span.attributes or {}
+def has_fields() -> bool:
+    """Whether a span of this release has the fields that `rebuilt` sets, and its parts those read below."""
+    context = SpanContext(1, 1, is_remote=False, trace_state=_STATE)
+    try:
+        return (
+            vars(ReadableSpan("", resource=Resource.get_empty())).keys() == _FIELDS
+            and vars(Status(StatusCode.ERROR, "d")) == {"_status_code": StatusCode.ERROR, "_description": "d"}
+            and type(getattr(_EMPTY, "_dict", None)) is dict
+            and type(getattr(_BOUNDED_LIST(None), "_dq", None)) is deque
+            and vars(_STATE) == {"_dict": {}}
+            and tuple(context)[_PLACE_OF_STATE] is _STATE
+        )
+    except (TypeError, IndexError):  # a class without a dictionary, or a shorter tuple
+        return False
+
+
+_BY_FIELDS: Final = has_fields()
+
+# Scope, context, parent, resource, status code and description; attributes, events and links, each with how
+# many the SDK's limits had taken. A plain tuple: the interpreter takes those apart faster than a named one.
+_Parts: TypeAlias = (
+    "tuple[InstrumentationScope | None, SpanContext | None, SpanContext | None, Resource, StatusCode,"
+    " str | None, Mapping[str, Any], int, Sequence[Any], int, Sequence[Link], int]"
+)
+
+
+def parts_of(span: ReadableSpan) -> _Parts:
+    """What of a span strict looks at: all but its name, its kind and its times."""
+    if _BY_FIELDS and type(span) is ReadableSpan:
+        attributes, status = span._attributes, span._status
+        events: Any = span._events
+        links: Any = span._links
+        lists = type(events) is _BOUNDED_LIST and type(links) is _BOUNDED_LIST
+        if type(attributes) is BoundedAttributes and type(status) is Status and lists:
+            return (
+                span._instrumentation_scope,
+                span._context,
+                span._parent,
+                span._resource,
+                status._status_code,
+                status._description,
+                attributes._dict,
+                attributes.dropped,
+                events if events._dq else (),
+                events.dropped,
+                links if links._dq else (),
+                links.dropped,
+            )
+    return (
+        span.instrumentation_scope,
+        span.context,
+        span.parent,
+        span.resource,
+        span.status.status_code,
+        span.status.description,
+        span_attributes(span),
+        span.dropped_attributes,
+        span_events(span),
+        span.dropped_events,
+        span_links(span),
+        span.dropped_links,
+    )
+
+
+def contents_of(span: ReadableSpan) -> tuple[Mapping[str, Any], Sequence[Any], Sequence[Link]]:
+    """What of a span standard looks at: its attributes, its events and its links."""
+    if _BY_FIELDS and type(span) is ReadableSpan:
+        attributes = span._attributes
+        events: Any = span._events
+        links: Any = span._links
+        if type(attributes) is BoundedAttributes:
+            return (
+                attributes._dict,
+                () if type(events) is _BOUNDED_LIST and not events._dq else events,
+                () if type(links) is _BOUNDED_LIST and not links._dq else links,
+            )
+    return span_attributes(span), span_events(span), span_links(span)
+
+
+def is_stateless(context: SpanContext | None) -> bool:
+    """Whether a span context is missing, or is exactly one of the SDK's, without any trace state."""
+    if context is None:
+        return True
+    if type(context) is not SpanContext:
+        return False
+    state = context[_PLACE_OF_STATE] if _BY_FIELDS else context.trace_state
+    # a subclass may say that it is empty, and be none the less encoded
+    return type(state) is TraceState and not (state._dict if _BY_FIELDS else state)
 
 
 def rebuilt(  # noqa: PLR0913  a span has that many parts
@@ -62,7 +153,7 @@ def rebuilt(  # noqa: PLR0913  a span has that many parts
     scope: InstrumentationScope | None,
 ) -> ReadableSpan:
     """A span with these parts, and the kind and the times of another one."""
-    if not _BY_FIELDS:
+    if not _BY_FIELDS or type(span) is not ReadableSpan:
         return ReadableSpan(
             name=name,
             context=context,
@@ -78,22 +169,26 @@ def rebuilt(  # noqa: PLR0913  a span has that many parts
             instrumentation_scope=scope,
         )
     made = object.__new__(ReadableSpan)
-    made.__dict__ = {
-        "_name": name,
-        "_context": context,
-        "_kind": span.kind,
-        "_instrumentation_info": None,
-        "_instrumentation_scope": scope,
-        "_parent": parent,
-        "_start_time": span.start_time,
-        "_end_time": span.end_time,
-        "_attributes": attributes,
-        "_events": events,
-        "_links": links,
-        "_resource": resource,
-        "_status": status,
-    }
+    # one after the other: in the layout of the class they take less room and time than in a dictionary
+    made._name = name
+    made._context = context
+    made._kind = span._kind
+    made._instrumentation_info = None
+    made._instrumentation_scope = scope
+    made._parent = parent
+    made._start_time = span._start_time
+    made._end_time = span._end_time
+    made._attributes = attributes
+    made._events = events
+    made._links = links
+    made._resource = resource
+    made._status = status
     return made
+
+
+def span_attributes(span: ReadableSpan) -> Mapping[str, Any]:
+    """The attributes of a span that has ended."""
+    return mapping(getattr(span, "_attributes", None)) or span.attributes or {}
 
 
 def span_events(span: ReadableSpan) -> Sequence[Any]:
@@ -129,7 +224,7 @@ def lacking(attributes: dict[str, Any], dropped: int) -> Mapping[str, Any]:
         counted = BoundedAttributes(attributes=attributes, immutable=False)
     else:  # not cleaned and copied again: every value has just been checked
         counted = BoundedAttributes(immutable=False)
-        counted._dict = attributes  # noqa: SLF001  see above
+        counted._dict = attributes
     counted.dropped = dropped
     return counted
 

@@ -9,7 +9,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceState
 
-from otel_incident.gate.fields import mapping
+from otel_incident.gate.fields import is_stateless, mapping
 from otel_incident.policy import keep_registered
 from otel_incident.version import __version__
 from otel_incident.vocabulary import RESOURCE, SCHEMA_URL, SCOPE_NAME
@@ -41,7 +41,6 @@ CONVENTIONS: Final = re.compile(
     r"https://opentelemetry\.io/schemas/[0-9]{1,2}\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII
 )
 _REMEMBERED: Final = 1024
-_NO_STATE: Final = TraceState.get_default()
 _OWN_SCOPE: Final = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
 OTHER_SCOPE: Final = InstrumentationScope("other")
 
@@ -60,9 +59,11 @@ class Resources:
 
     def of(self, resource: Resource | None) -> Resource:
         """The resource without what may not leave, and without its schema URL."""
+        if resource is None:
+            return Resource.get_empty()
         known, filtered = self._last
-        if resource is None or resource is known:
-            return filtered if resource is not None else Resource.get_empty()
+        if resource is known:
+            return filtered
         attributes = mapping(resource.attributes)
         identity = keep_registered(attributes, RESOURCE).attributes
         described = {
@@ -120,13 +121,10 @@ def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
 
 def bare(context: SpanContext | None) -> SpanContext:
     """A span context without foreign trace state; sampling probabilities survive: counts need them."""
-    if context is None:
+    if context is None or is_stateless(context):
         return context  # type: ignore[return-value]  # a root span has no parent, which upstream's types allow
     state = context.trace_state
-    exact = type(state) is TraceState  # a subclass may say that it is empty, and be none the less encoded
-    if type(context) is SpanContext and (state is _NO_STATE or (exact and not state)):
-        return context
-    sampling = state.get("ot") if exact else None
+    sampling = state.get("ot") if type(state) is TraceState else None  # a subclass may say anything
     keep = type(sampling) is str and SAMPLING.fullmatch(sampling) is not None
     return SpanContext(
         context.trace_id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, final
 
 from otel_incident.drops import Drops
 from otel_incident.gate.grammars import shape_of
@@ -19,7 +19,7 @@ from otel_incident.profiles import PROFILES, Profile
 from otel_incident.vocabulary import EVENTS, METRIC_OTEL_INCIDENT_POLICY_AUDITED, SCOPE_NAME, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -34,6 +34,8 @@ _PROFILE: Final = Drop("", "bad_value", "profile")
 
 _REMEMBERED: Final = 4096
 """How many keys or scopes from outside are remembered; a host could make up any number of them."""
+_GOOD: Final = 128
+"""How many values are remembered for each key."""
 
 EVENT_ATTRIBUTES: Final = frozenset(name for event in EVENTS.values() for name in event.attributes)
 _OWN_SHAPES: Final = {name: SHAPES[name] for name in sorted(EVENT_ATTRIBUTES)}
@@ -54,51 +56,91 @@ def matcher(globs: Iterable[str]) -> Callable[[str], object] | None:
     return re.compile("|".join(patterns)).match if patterns else None
 
 
+# What is asked of one key's value: the exact type of the values that are known to be good (None: none are),
+# those values, and the rule (None: the key may not stand). A plain tuple, since the interpreter takes that
+# apart faster than a named one.
+_Check: TypeAlias = "tuple[type | None, Container[object], Shape | None]"
+_MAY_NOT_STAND: Final[_Check] = (None, frozenset(), None)
+
+
+def _check_of(shape: Shape) -> _Check:
+    if shape.kind not in _PLAIN:
+        return (None, frozenset(), shape)
+    asked = getattr(shape.keeps, "__self__", None)
+    # a rule that asks a list or a range has all the good values there; of any other they are collected
+    good: Container[object] = asked if isinstance(asked, (frozenset, range)) else set()
+    return (shape.kind, good, shape)
+
+
 class Checks:
-    """What is asked of each key's value; keys that come and may not stand are remembered as None.
+    """What is asked of each key's value; keys that come and may not stand are remembered as such.
+
+    Values that kept their rule are remembered, too, since few of them are ever new: text, numbers and flags
+    alone, of the exact type (`True` is 1 to a set), which are small by their rule and whose equality and hash
+    are nobody's own.
 
     Args:
         known: By key, as far as the registry or a profile names it.
         allowed: What says whether the operator allows a key beyond these.
     """
 
-    __slots__ = ("_allowed", "_shapes")
+    __slots__ = ("_allowed", "_checks")
 
     def __init__(self, known: Mapping[str, Shape], allowed: Callable[[str], object] | None) -> None:
-        # plain tuples: the interpreter takes those apart faster than named ones
-        self._shapes: dict[str, tuple[type, Callable[[Any], object]] | None] = {
-            key: (shape.kind, shape.keeps) for key, shape in known.items()
-        }
+        self._checks = {key: _check_of(shape) for key, shape in known.items()}
         self._allowed = allowed
 
     def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
         """What of these attributes may stand; what may not is noted in `drops`."""
-        kept: dict[str, Any] = {}
-        shapes = self._shapes
-        for key, value in attributes.items():
-            if type(key) is not str:
-                drops.append(UNKNOWN)
-                continue
-            shape = shapes[key] if key in shapes else self._decide(key)
+        # what is looked at is what is returned, whoever else changes the original meanwhile
+        kept = attributes.copy() if type(attributes) is dict else dict(attributes)
+        checks = self._checks
+        others: list[tuple[Any, Any]] | None = None
+        for key, value in kept.items():
+            if type(key) is str:
+                try:
+                    kind, good, _ = checks[key]
+                except KeyError:
+                    pass
+                else:
+                    if type(value) is kind and value in good:
+                        continue
+            if others is None:
+                others = [(key, value)]
+            else:
+                others.append((key, value))
+        return kept if others is None else self._sift(kept, others, drops)
+
+    def _sift(self, kept: dict[str, Any], others: list[tuple[Any, Any]], drops: list[Drop]) -> dict[str, Any]:
+        """Look at those that are not remembered as good."""
+        texts = [(key, value) for key, value in others if type(key) is str]
+        if len(texts) != len(others):  # found by type: such a key may have any equality and hash
+            drops.extend([UNKNOWN] * (len(others) - len(texts)))
+            kept = {key: value for key, value in kept.items() if type(key) is str}
+        for key, value in texts:
+            _, good, shape = self._checks.get(key) or self._decide(key)
             if shape is None:
                 drops.append(UNKNOWN)
+                del kept[key]
                 continue
             kind, keeps = shape
             if (type(value) is kind or kind is object) and keeps(value):
-                kept[key] = value
+                if type(good) is set and len(good) < _GOOD:
+                    good.add(value)
             elif kind is tuple and type(value) is list and keeps(value):
                 kept[key] = tuple(value)
             else:
                 drops.append(refusal(key, value) if key in SHAPES else _PROFILE)
+                del kept[key]
         return kept
 
-    def _decide(self, key: str) -> tuple[type, Callable[[Any], object]] | None:
+    def _decide(self, key: str) -> _Check:
         """About a key that nobody names."""
         allowed = self._allowed is not None and not is_ours(key) and self._allowed(key) is not None
-        shape = (object, _is_plain) if allowed else None
-        if len(self._shapes) < _REMEMBERED:
-            self._shapes[key] = shape
-        return shape
+        check = (None, frozenset[object](), Shape(object, _is_plain)) if allowed else _MAY_NOT_STAND
+        if len(self._checks) < _REMEMBERED:
+            self._checks[key] = check
+        return check
 
 
 class ScopeRules(NamedTuple):
@@ -108,7 +150,7 @@ class ScopeRules(NamedTuple):
         name: What the scope is called; "" where no profile and not ourselves.
         attributes: The checks of its attributes.
         events: The checks by name of a span event, as far as the profile names events.
-        span_name: The attributes that a span's name is made of.
+        span_name: The attributes that a span's name is made of: the first one, and those after it.
         first_words: What the first word of a span's name may be where those attributes are missing.
         metrics: The units of its metrics by name.
     """
@@ -116,7 +158,7 @@ class ScopeRules(NamedTuple):
     name: str
     attributes: Checks
     events: Mapping[str, Checks]
-    span_name: tuple[tuple[str, ...], ...]
+    span_name: tuple[tuple[str, tuple[str, ...]], ...]
     first_words: frozenset[str]
     metrics: Mapping[str, str]
 
@@ -179,7 +221,7 @@ class Strict:
                 event: Checks({key: shape_of(rule) for key, rule in keys.items()}, self._allowed)
                 for event, keys in profile.events.items()
             },
-            span_name=profile.span_name,
+            span_name=tuple((first, tuple(others)) for first, *others in profile.span_name),
             first_words=frozenset(
                 value for keys in profile.span_name for value in profile.attributes[keys[0]].values
             ),
@@ -198,21 +240,29 @@ class Standard:
     def __init__(self, forbidden: Iterable[str] = ()) -> None:
         self._forbidden = matcher(forbidden)
         self._content: frozenset[str] = frozenset()
-        self._passes: dict[str, bool] = {}  # whether a key may stand whatever its value
+        self._passes: set[str] = set()  # keys that may stand whatever their value
 
     def forbid(self, names: Iterable[str]) -> None:
         """Forbid what a host calls its content: these keys, and those whose last part is one of them."""
         self._content |= frozenset(names)
-        self._passes = {}
+        self._passes = set()
 
     def filter(self, attributes: Mapping[str, Any]) -> Filtered | None:
         """What stays and what goes; None where nothing has to go."""
+        passes = self._passes
+        for key in attributes:
+            if type(key) is not str or key not in passes:
+                return self._sift(attributes)
+        return None
+
+    def _sift(self, attributes: Mapping[str, Any]) -> Filtered | None:
+        """The same, where not every key is known to pass."""
         passes = self._passes
         drops: dict[int, Drop] = {}  # by the key's id: equality and hash are the key's own to tell
         for key, value in attributes.items():
             # a subclass may say anything of itself: its text decides, not what its methods make of it
             name = key if type(key) is str else str.__str__(key)
-            if passes.get(name) or (passes.get(name) is None and self._look_at(name)):
+            if name in passes or self._look_at(name, passes):
                 continue
             drop = self._judge(name, value)
             if drop is not None:
@@ -222,10 +272,11 @@ class Standard:
         kept = {key: value for key, value in attributes.items() if id(key) not in drops}
         return Filtered(kept, tuple(drops.values()))
 
-    def _look_at(self, key: str) -> bool:
+    def _look_at(self, key: str, remembered: set[str]) -> bool:
         passes = not is_ours(key) and not self._is_forbidden(key)
-        if len(self._passes) < _REMEMBERED:
-            self._passes[key] = passes
+        # in the set that was there before the look: by now another thread may have forbidden this key
+        if passes and len(remembered) < _REMEMBERED:
+            remembered.add(key)
         return passes
 
     def _judge(self, key: str, value: object) -> Drop | None:

@@ -9,13 +9,13 @@ from opentelemetry.trace import Link, SpanKind
 from opentelemetry.trace.status import Status, StatusCode
 
 from otel_incident.gate.fields import (
+    contents_of,
+    is_stateless,
     lacking,
     lacking_items,
     mapping,
+    parts_of,
     rebuilt,
-    span_attributes,
-    span_events,
-    span_links,
 )
 from otel_incident.gate.parts import Resources, Scopes, bare
 from otel_incident.gate.rules import FIELD
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 _OTHER_EVENT: Final = "event"
 _EXCEPTION: Final = "exception"
 _KIND_NAMES: Final = {kind: kind.name.lower() for kind in SpanKind}
+_UNSET: Final = StatusCode.UNSET  # members of an enumeration take long to look up and to hash
 _BARE_STATUS: Final = {code: Status(code) for code in StatusCode}
+_BARE_UNSET: Final = _BARE_STATUS[_UNSET]
 
 
 @final
@@ -51,7 +53,8 @@ class SpanFilter:
         if self._rules.mode == "strict":
             drops: list[Drop] = []
             passed = self._strict(span, drops)
-            self._rules.count("spans", drops)
+            if drops:
+                self._rules.count("spans", drops)
             return passed
         if self._rules.mode == "audit":
             would: list[Drop] = []
@@ -60,27 +63,29 @@ class SpanFilter:
         return self._standard(span)
 
     def _strict(self, span: ReadableSpan, drops: list[Drop]) -> ReadableSpan:
-        _, rules, scope = self._scopes.of(span.instrumentation_scope)
-        kept = rules.attributes.keep(span_attributes(span), drops)
-        dropped = span.dropped_attributes + len(drops)
-        events, links = span_events(span), span_links(span)
-        status = span.status
-        if status.description:
+        (
+            scope, context, parent, resource, code, description,
+            attributes, lost, events, lost_events, links, lost_links,
+        ) = parts_of(span)  # fmt: skip
+        _, rules, scope = self._scopes.of(scope)
+        kept = rules.attributes.keep(attributes, drops)
+        lost += len(drops)
+        if description:
             drops.append(FIELD)
         return rebuilt(
             span,
             name=_name(span, kept, rules),
-            context=bare(span.context),
-            parent=bare(span.parent),
-            resource=self._resources.of(span.resource),
-            attributes=lacking(kept, dropped),
-            events=lacking_items([self._event(event, rules, drops) for event in events], span.dropped_events)
-            if events or span.dropped_events
+            context=context if is_stateless(context) else bare(context),
+            parent=parent if is_stateless(parent) else bare(parent),
+            resource=self._resources.of(resource),
+            attributes=lacking(kept, lost) if lost else kept,
+            events=lacking_items([self._event(event, rules, drops) for event in events], lost_events)
+            if events or lost_events
             else (),
-            links=lacking_items([_link(link, rules, drops) for link in links], span.dropped_links)
-            if links or span.dropped_links
+            links=lacking_items([_link(link, rules, drops) for link in links], lost_links)
+            if links or lost_links
             else (),
-            status=_BARE_STATUS[status.status_code],
+            status=_BARE_UNSET if code is _UNSET else _BARE_STATUS[code],
             scope=scope,
         )
 
@@ -97,8 +102,10 @@ class SpanFilter:
 
     def _standard(self, span: ReadableSpan) -> ReadableSpan:
         forbidden = self._rules.standard.filter
-        attributes = forbidden(span_attributes(span))
-        events, links = span_events(span), span_links(span)
+        looked_at, events, links = contents_of(span)
+        attributes = forbidden(looked_at)
+        if attributes is None and not events and not links:
+            return span
         of_events = [forbidden(mapping(event.attributes)) for event in events]
         of_links = [forbidden(mapping(link.attributes)) for link in links]
         found = (attributes, *of_events, *of_links)
@@ -112,7 +119,7 @@ class SpanFilter:
             context=span.context,
             parent=span.parent,
             resource=span.resource,
-            attributes=span_attributes(span)
+            attributes=looked_at
             if attributes is None
             else lacking(attributes.attributes, span.dropped_attributes + len(attributes.drops)),
             events=lacking_items(
@@ -157,10 +164,15 @@ def _link(link: Link, rules: ScopeRules, drops: list[Drop]) -> Link:
 
 def _name(span: ReadableSpan, kept: dict[str, Any], rules: ScopeRules) -> str:
     """A span's name made of what its profile lets it say, else its kind."""
-    for keys in rules.span_name:
-        parts = [kept[key] for key in keys if key in kept]
-        if len(parts) == len(keys):
-            return " ".join(parts)
+    for first, others in rules.span_name:
+        if first in kept:
+            made: str = kept[first]
+            for key in others:
+                if key not in kept:
+                    break
+                made = f"{made} {kept[key]}"
+            else:
+                return made
     name = span.name
     if rules.first_words and type(name) is str:
         word = name.partition(" ")[0]
