@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -121,17 +122,129 @@ def test_undo_puts_everything_back() -> None:
     """After `undo()` the class and its readers are what they were, and metrics come as they are."""
     reader = Pulls()
     provider = MeterProvider([reader], shutdown_on_exit=False)
-    before = dict(vars(MetricReader)), dict(vars(reader))
+    storage, _ = pipelines.reader_storage()
+    before = dict(vars(MetricReader)), dict(vars(reader)), dict(vars(storage))
     with gated("strict"):
         count(provider)
         reader.collect()
     data, reader.data = reader.data, before[1]["data"]
     assert dict(vars(MetricReader)) == before[0]
     assert dict(vars(reader)) == before[1]
+    assert dict(vars(storage)) == before[2]
     reader.data = []
     reader.collect()
     assert points(data[:1]) == expected("strict")
     assert [attributes[KEPT] for _, attributes, _ in points(reader.data)] == ["42", "42"]
+
+
+class Elsewhere(Pulls):
+    """A reader that keeps what it collects by where the SDK does not look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.callback: Any = None
+
+    def _set_collect_callback(self, func: Any) -> None:  # type: ignore[misc]  # final, and overridden all the same
+        self.callback = func
+
+    def collect(self, timeout_millis: float = 10_000) -> None:  # type: ignore[misc]  # the same
+        """Send."""
+        data = self.callback(self, timeout_millis=timeout_millis)
+        if data is not None:
+            self._receive_metrics(data, timeout_millis=timeout_millis)
+
+
+class Hides(Elsewhere):
+    """One whose class has something of its own under the name of the SDK's field."""
+
+    _collect = None
+
+
+class Duck:
+    """A reader that inherits from nobody."""
+
+    def __init__(self) -> None:
+        vars(self).update(
+            {key: value for key, value in vars(Pulls()).items() if key.startswith("_instrument")}
+        )
+        self.data: list[Any] = []
+        self.callback: Any = None
+
+    def _set_collect_callback(self, func: Any) -> None:
+        self.callback = func
+
+    def collect(self) -> None:
+        """Send."""
+        data = self.callback(self)
+        if data is not None:
+            self.data.append(data)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the SDK calls."""
+        return lambda *_, **__: None
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("kind", [Elsewhere, Hides, Duck])
+@pytest.mark.parametrize("early", [True, False], ids=["made before us", "made after us"])
+def test_a_reader_that_collects_its_own_way(kind: Callable[[], Any], early: object, mode: Mode) -> None:
+    """What the SDK gives a reader is filtered, and counted as for any other, by whatever way it asks."""
+
+    def made() -> tuple[Any, MeterProvider]:
+        reader = kind()
+        return reader, MeterProvider([reader], shutdown_on_exit=False)
+
+    before = made() if early else None
+    with gated(mode) as wrapping:
+        reader, provider = before or made()
+        count(provider)
+        reader.collect()
+        assert wrapping.missing == []
+        counted = wrapping.rules.dropped.counts(), wrapping.rules.audited.counts()
+    assert points(reader.data) == expected(mode)
+    field = Pulls()
+    with gated(mode) as wrapping:
+        count(MeterProvider([field], shutdown_on_exit=False))
+        field.collect()
+        assert (wrapping.rules.dropped.counts(), wrapping.rules.audited.counts()) == counted
+
+
+def test_one_reader_asks_while_another_does() -> None:
+    """A reader of that kind that is asked while an ordinary one is, by a callback, is filtered."""
+    other = Elsewhere()
+    count(MeterProvider([other], shutdown_on_exit=False))
+    memory = InMemoryMetricReader()
+    provider = MeterProvider([memory], shutdown_on_exit=False)
+
+    def asks(_: Any) -> list[Any]:
+        other.collect()
+        return []
+
+    provider.get_meter("desk").create_observable_counter("desk.asks", [asks])
+    with gated("strict"):
+        memory.get_metrics_data()
+    assert points(other.data) == expected("strict")
+
+
+@EVERY_MODE
+def test_an_sdk_that_keeps_metrics_otherwise(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cannot be seen what a reader is given, such readers are named, and the others are gated."""
+    monkeypatch.setattr(pipelines, "reader_storage", lambda: (object, "collect"))
+    reader = Pulls()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    count(provider)
+    with gated(mode) as wrapping:
+        reader.collect()
+    gap = ["metrics that a reader does not collect by its _collect"]
+    assert (wrapping.missing, wrapping.ungated) == (gap, gap)
+    assert points(reader.data) == expected(mode)
+
+
+def test_an_sdk_without_what_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the module is not there, a class of nobody's is found, which has no such method."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.metrics._internal.metric_reader_storage", None)
+    assert pipelines.reader_storage() == (object, "collect")
+    assert not pipelines.has_method(*pipelines.reader_storage())
 
 
 def test_a_reader_without_a_provider(caplog: pytest.LogCaptureFixture) -> None:
@@ -191,7 +304,7 @@ def test_an_sdk_that_calls_it_otherwise(mode: Mode, monkeypatch: pytest.MonkeyPa
 
 def test_a_defect_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where our part for metrics cannot be loaded, strict collects nothing and says what is missing."""
-    monkeypatch.setitem(sys.modules, "otel_incident.gate.metric_exporter", None)
+    monkeypatch.setitem(sys.modules, "otel_incident.gate.readers", None)
     reader = Pulls()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     count(provider)

@@ -57,6 +57,27 @@ def metric_reader() -> type:
     return MetricReader
 
 
+def reader_storage() -> tuple[type, str]:
+    """The class of what the SDK keeps for each reader, and its method that makes the metrics of it.
+
+    A class without it where this release of the SDK has none; only for who knows that metrics are imported.
+    """
+    try:
+        from opentelemetry.sdk.metrics._internal.metric_reader_storage import (  # noqa: PLC0415  see above
+            MetricReaderStorage,
+        )
+    except ImportError:
+        return object, "collect"
+    return MetricReaderStorage, "collect"
+
+
+def is_for(storage: Any, reader: Any) -> bool:
+    """Whether this is what the SDK keeps for this reader: they share an object, and nothing else."""
+    shared = "_instrument_class_temporality"
+    held = vars(storage).get(shared)
+    return reader is not None and held is not None and getattr(reader, shared, None) is held
+
+
 def _made_by_nobody() -> None:
     """In the place of a constructor that a class does not have."""
 

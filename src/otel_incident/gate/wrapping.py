@@ -19,7 +19,6 @@ from opentelemetry.sdk._logs.export import (
 )
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-from otel_incident.ending import ending
 from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
 from otel_incident.gate.live import LiveSpan, bare_parent, raised_in
@@ -184,7 +183,15 @@ class Wrapping:
         reader = pipelines.metric_reader()
         try:
             if has_field(reader, pipelines.READER_FIELD):
-                self._places.append(Field(reader, pipelines.READER_FIELD, self._reader_gate()))
+                from otel_incident.gate.readers import ReaderGate  # noqa: PLC0415  it needs the metrics
+
+                gate = ReaderGate(self.rules)
+                self._places.append(Field(reader, pipelines.READER_FIELD, gate.of_reader))
+                storage, name = pipelines.reader_storage()
+                if has_method(storage, name):
+                    self._places.append(Method(storage, name, gate.of_storage))
+                else:
+                    self._miss(f"metrics that a reader does not collect by its {pipelines.READER_FIELD}")
                 return
             why = f"{reader.__name__} has no {pipelines.READER_FIELD}"
         except Exception as error:  # noqa: BLE001  it is said, and in strict nothing is collected
@@ -199,28 +206,6 @@ class Wrapping:
         self.missing.append(what)
         if leaves:
             self.ungated.append(what)
-
-    def _reader_gate(self) -> Callable[[Any, Any], Any]:
-        from otel_incident.gate.metric_exporter import without_ours  # noqa: PLC0415  they need the metrics
-        from otel_incident.gate.metrics import MetricFilter  # noqa: PLC0415  the same
-
-        def gate(_holder: Any, collect: Any) -> Any:
-            if collect is None:
-                return None
-            filtered = MetricFilter(self.rules)
-
-            def collected(*args: Any, **kwargs: Any) -> Any:
-                data = collect(*args, **kwargs)
-                try:
-                    passed = None if data is None else filtered(data)
-                    return without_ours(passed) if passed is not None and ending.in_vain else passed
-                except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
-                    self._failed("metrics", error)
-                    return None
-
-            return collected
-
-        return gate
 
     def _refuse_metrics(self, _collect: Callable[..., None], *_: Any, **__: Any) -> None:
         self.rules.count("metrics", [FAILED])

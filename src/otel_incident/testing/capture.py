@@ -32,6 +32,7 @@ from otel_incident.exporters import DeferredExporter
 from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
 from otel_incident.gate.metrics import MetricFilter
+from otel_incident.gate.readers import filtered_elsewhere
 from otel_incident.pipeline import default_pipeline
 
 if TYPE_CHECKING:
@@ -243,7 +244,8 @@ class Capture:
             if self._as_set_up:
                 data = reader.get_metrics_data()
             else:  # past the gate of the process, which stands on the class
-                data = vars(reader)[pipelines.READER_FIELD](reader)
+                with filtered_elsewhere(reader):
+                    data = vars(reader)[pipelines.READER_FIELD](reader)
                 data = data if data is None or self._rules is None else MetricFilter(self._rules)(data)
             if data is not None:
                 self._keep("entry", "metrics", data)
