@@ -45,6 +45,7 @@ class EmittingHost:
             "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
             "OTEL_INCIDENT_SERVER_VERSION": "1",
             "GRPC_VERBOSITY": "NONE",
+            "OTEL_INCIDENT_SPOOL": "false",
         }
         self._process = start(program, {**quiet, **variables})
         self._stdout: queue.Queue[str] = queue.Queue()

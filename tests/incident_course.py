@@ -18,6 +18,7 @@ DESCRIBED: Final = {
     "OTEL_SERVICE_NAME": "incident desk",
     "OTEL_INCIDENT_SERVER_VERSION": "5.4.0",
     "OTEL_INCIDENT_DIAGNOSTIC_ID": DIAGNOSTIC_ID,
+    "OTEL_INCIDENT_SPOOL": "false",  # such a process may have no home directory
 }
 """Who is speaking; with it a process has nothing to say on stderr."""
 

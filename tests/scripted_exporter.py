@@ -9,7 +9,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 
-from otel_incident.exporters import BoundedBatchProcessor
+from otel_incident.processors import Processor
 
 SUCCESS = LogRecordExportResult.SUCCESS
 FAILURE = LogRecordExportResult.FAILURE
@@ -68,7 +68,7 @@ def records(count: int) -> list[ReadableLogRecord]:
     ]
 
 
-def take(processor: BoundedBatchProcessor, count: int) -> None:
+def take(processor: Processor, count: int) -> None:
     """Events into a processor."""
     for record in records(count):
         processor.take(record)

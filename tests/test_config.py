@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_incident import environment_variables
-from otel_incident.config import GATES, Batch, Config
+from otel_incident.config import GATES, Config
+from otel_incident.config_exporters import Batch
+from otel_incident.config_spool import Spooling
 
 HOME: Final = {"HOME": "/home/desk"}
 STATE: Final = Path("/home/desk/.local/state/otel-incident")
@@ -47,6 +49,19 @@ def test_defaults() -> None:
             max_export_batch_size=512,
             export_timeout_millis=30_000,
         ),
+        endpoints={
+            "otlp_proto_grpc": "http://localhost:4317",
+            "otlp_proto_http": "http://localhost:4318/v1/logs",
+            "otlp_json_http": "http://localhost:4318/v1/logs",
+        },
+        spooling=Spooling(
+            on=True,
+            directory=STATE,
+            folder="spool",
+            sync=False,
+            max_bytes=1_073_741_824,
+            max_age_millis=2_592_000_000,
+        ),
         config_file=None,
         problems=(),
     )
@@ -72,6 +87,11 @@ def test_every_variable_is_read() -> None:
         "OTEL_INCIDENT_LICENSE_ID": "2",
         "OTEL_INCIDENT_SERVER_VERSION": "3",
         "OTEL_INCIDENT_SPAN_EVENTS": "true",
+        "OTEL_INCIDENT_SPOOL": "false",
+        "OTEL_INCIDENT_SPOOL_DIR": "/spool",
+        "OTEL_INCIDENT_SPOOL_SYNC": "full",
+        "OTEL_INCIDENT_SPOOL_MAX_BYTES": "1",
+        "OTEL_INCIDENT_SPOOL_MAX_AGE": "1",
     }
     documented = {name for name in vars(environment_variables) if name.startswith("OTEL_INCIDENT_")}
     assert documented == set(values)

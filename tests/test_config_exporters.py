@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 from opentelemetry.sdk._configuration import _get_exporter_entry_point, _get_exporter_names
 
-from otel_incident.config import Batch, Config
+from otel_incident.config import Config
+from otel_incident.config_exporters import Batch
 
 PROTOCOLS: Final = (None, "", "grpc", "http/protobuf", " grpc ")
 GENERAL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"

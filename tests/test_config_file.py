@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from otel_incident import Incident, IncidentEmitter
-from otel_incident.config import Batch, Config
+from otel_incident.config import Config
+from otel_incident.config_exporters import Batch
 from otel_incident.config_file import described_processors
 from otel_incident.pipeline import default_pipeline
 from tests.otlp_receiver import OtlpReceiver

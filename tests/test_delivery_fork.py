@@ -1,5 +1,6 @@
 """Forks: a child reports its own events, once, and none of its parent's; the parent goes on."""
 
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -40,11 +41,19 @@ PREFORK: Final = """
 """
 
 
+@pytest.fixture(params=["on disk", "in memory"])
+def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Where events wait, as the operator says it."""
+    if request.param == "in memory":
+        return {"OTEL_INCIDENT_SPOOL": "false"}
+    return {"OTEL_INCIDENT_SPOOL_DIR": str(tmp_path / "spool")}
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("when", ["before the first event", "with an event queued", "after a delivery"])
-def test_forked_workers(receiver: OtlpReceiver, transport: str, when: str) -> None:
+def test_forked_workers(receiver: OtlpReceiver, transport: str, when: str, keeping: dict[str, str]) -> None:
     """Whenever a server forks its workers, each event of parent and children arrives exactly once."""
-    variables = endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint)
+    variables = {**endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint), **keeping}
     ended = run(PREFORK, {**QUIET, **variables, "WHEN": when, "OTEL_BLRP_SCHEDULE_DELAY": "60000"})
     assert (ended.status, ended.stdout, ended.stderr) == (0, "[0, 0]\n", "")
     expected = ["2", "3", "4"] if when == "before the first event" else ["1", "2", "3", "4"]
@@ -74,9 +83,9 @@ POOL: Final = """
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_pool_of_processes(receiver: OtlpReceiver, transport: str) -> None:
+def test_a_pool_of_processes(receiver: OtlpReceiver, transport: str, keeping: dict[str, str]) -> None:
     """Workers of a pool, which end without a farewell, deliver what they flush."""
-    variables = endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint)
+    variables = {**endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint), **keeping}
     ended = run(POOL, {**QUIET, **variables})
     assert (ended.status, ended.stdout, ended.stderr) == (0, "True\n", "")
     events = receiver.wait_for_events(11)

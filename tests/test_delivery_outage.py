@@ -79,6 +79,7 @@ def test_the_host_s_own_exporter_still_speaks(receiver: OtlpReceiver, transport:
             **endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint),
             "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
             "OTEL_INCIDENT_SERVER_VERSION": "1",
+            "OTEL_INCIDENT_SPOOL": "false",
         },
     )
     ours, theirs = ended.stderr.splitlines()

@@ -81,7 +81,7 @@ def test_without_a_certificate_nothing_leaves(
     report(secured, transport, monkeypatch, **variables)
     assert secured.requests == ()
     (line,) = [record for record in caplog.records if record.name == "otel_incident"]
-    assert line.getMessage().startswith("Incident events cannot be delivered by the exporter otlp_proto_")
+    assert line.getMessage().startswith("Log records wait in the spool: the exporter otlp_proto_")
     assert [record for record in caplog.records if record.name != "otel_incident"] == []
 
 

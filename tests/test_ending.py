@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 
-from otel_incident.config import Batch
+from otel_incident.config_exporters import Batch
 from otel_incident.ending import ending
 from otel_incident.exporters import BoundedBatchProcessor, DeferredExporter
 from otel_incident.gate import ContentGateMetricExporter

@@ -28,6 +28,11 @@ OPTIONS: Final = (
     "--incident_license_id",
     "--incident_server_version",
     "--incident_span_events",
+    "--incident_spool",
+    "--incident_spool_dir",
+    "--incident_spool_max_age",
+    "--incident_spool_max_bytes",
+    "--incident_spool_sync",
     "--incident_state_dir",
 )
 

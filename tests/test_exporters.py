@@ -12,10 +12,11 @@ import pytest
 from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk._shared_internal import DuplicateFilter
 
-from otel_incident import exporters
+from otel_incident import destinations
 from otel_incident.config import Config
 from otel_incident.errors import ConfigurationError
-from otel_incident.exporters import DeferredExporter, batch_processors
+from otel_incident.exporters import DeferredExporter
+from otel_incident.processors import processors_of
 from tests import strategies
 from tests.scripted_exporter import FAILURE, SUCCESS, Answer, Scripted, records, take
 
@@ -134,17 +135,17 @@ def test_a_host_whose_log_handler_raises_has_its_exporter(
         return SUCCESS
 
     entry_point = SimpleNamespace(load=lambda: build, module="vendor.exporter.grpc")
-    monkeypatch.setattr(exporters, "entry_points", lambda **_: [entry_point])
+    monkeypatch.setattr(destinations, "entry_points", lambda **_: [entry_point])
     logging.getLogger(logger)
     scripted, made, failing = Scripted(answer), list[int](), list[bool]()
-    exporter = DeferredExporter("x", exporters._from_entry_point("x"))  # noqa: SLF001  the one way to a vendor's
+    exporter = DeferredExporter("x", destinations._from_entry_point("x"))  # noqa: SLF001  the one way to a vendor's
     assert exporter.export(records(1)) is SUCCESS
     assert (made, scripted.batches, failing) == ([1], [["0"]], [False])
 
 
 def test_an_exporter_that_is_not_installed(caplog: pytest.LogCaptureFixture) -> None:
     """A name that no package knows is one line that says what was looked for."""
-    (processor,) = batch_processors(Config(exporters=("no_such_exporter",)))
+    (processor,) = processors_of(Config(exporters=("no_such_exporter",)), "desk")
     take(processor, 1)
     processor.shutdown()
     assert lines(caplog) == [

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import pytest
 
-from otel_incident.config import Batch, Config
-from otel_incident.exporters import BoundedBatchProcessor, DeferredExporter, batch_processors
+from otel_incident.config import Config
+from otel_incident.config_exporters import Batch
+from otel_incident.exporters import BoundedBatchProcessor, DeferredExporter
 from otel_incident.guard import set_reraise, swallowed
+from otel_incident.processors import Processor, processors_of
 from tests import strategies
 from tests.scripted_exporter import FAILURE, SUCCESS, Answer, Scripted, records, take
 
@@ -32,9 +34,7 @@ def deferred(*answers: Answer) -> tuple[DeferredExporter, Scripted]:
     return DeferredExporter("x", lambda: scripted), scripted
 
 
-def used(
-    processor: BoundedBatchProcessor, use: Callable[[BoundedBatchProcessor], object] = lambda _: None
-) -> float:
+def used(processor: Processor, use: Callable[[Any], object] = lambda _: None) -> float:
     """Use a processor and shut it down; how many seconds the shutdown took."""
     use(processor)
     started = time.monotonic()
@@ -213,7 +213,7 @@ def test_a_full_queue_alone_is_no_refusal(batch: Batch) -> None:
 
 def test_the_bound_holds_for_all_exporters_together() -> None:
     """Exporters are shut down one after the other: each has its share of the two seconds."""
-    processors = batch_processors(Config(exporters=("a", "b", "c", "d")))
+    processors: list[Any] = list(processors_of(Config(exporters=("a", "b", "c", "d")), "desk"))
     assert [processor._exit_seconds for processor in processors] == [0.5] * 4  # noqa: SLF001  not to wait for it
     for processor in processors:
         used(processor)

@@ -166,7 +166,8 @@ def test_a_directory_that_does_not_last_is_mentioned_once(
     (line,) = lines(caplog)
     assert line == (
         f"The state directory {directory} is on {kind} and ends with its container or machine: the "
-        "installation's identity will change. Mount a volume there, or set OTEL_INCIDENT_STATE_DIR."
+        "installation's identity will change, and events that wait there are lost. Mount a volume there, or "
+        "set OTEL_INCIDENT_STATE_DIR."
     )
 
 

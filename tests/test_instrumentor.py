@@ -40,7 +40,8 @@ incident.id = "result.id"
 UNKNOWN: Final = (
     "The option 'titel' of the incident instrumentation is not known; known are enabled, gate, "
     "allowed_attributes, forbidden_attributes, hooks, id_mode, state_dir, diagnostic_id, license_id, "
-    "server_version, span_events. Correct or remove it. Incident telemetry stays off."
+    "server_version, span_events, spool, spool_dir, spool_sync, spool_max_bytes, spool_max_age. Correct "
+    "or remove it. Incident telemetry stays off."
 )
 
 
@@ -98,7 +99,7 @@ def ids(receiver: OtlpReceiver, count: int) -> list[object]:
 
 def batching() -> list[threading.Thread]:
     """The threads that send."""
-    return [each for each in threading.enumerate() if each.name == "OtelBatchLogRecordProcessor"]
+    return [each for each in threading.enumerate() if each.name.startswith("otel-incident-")]
 
 
 def test_uninstrument_puts_every_callable_back(hooks: Path, instrumentor: Any, host: Emitting) -> None:

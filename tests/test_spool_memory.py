@@ -18,7 +18,7 @@ from tests.processes import succeed
 LINES: Final = [b"%d\n" % number for number in range(8)]
 FULL: Final = (
     "Log records cannot be kept on disk (No space left on device): until that works again they wait in "
-    "memory, of which a kill of the process leaves nothing. This is said once."
+    "memory, of which a kill of the process leaves nothing. This is said once. The spool is {}."
 )
 AGAIN: Final = "Log records are kept on disk again."
 
@@ -83,7 +83,7 @@ def test_a_full_disk_and_its_end(
     assert (on_disk(store), in_memory(store)) == (LINES[:6], [])
     store.keep(LINES[6])
     assert on_disk(store) == LINES[:7]
-    assert [record.getMessage() for record in caplog.records] == [FULL, AGAIN]
+    assert [record.getMessage() for record in caplog.records] == [FULL.format(store.directory), AGAIN]
 
 
 def test_the_sender_puts_on_disk_what_waits(

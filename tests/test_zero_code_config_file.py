@@ -24,7 +24,7 @@ FROM_SDK: Final = (
 INCIDENT: Final = "instrumentation/development:\n  python:\n    incident: "
 KNOWN: Final = (
     "enabled, gate, allowed_attributes, forbidden_attributes, hooks, id_mode, state_dir, diagnostic_id, "
-    "license_id, server_version, span_events"
+    "license_id, server_version, span_events, spool, spool_dir, spool_sync, spool_max_bytes, spool_max_age"
 )
 
 
@@ -173,7 +173,7 @@ def test_called_twice(described: Described) -> None:
     assert "Attempting to instrument while already instrumented" in day.stderr
     assert said(day) == []
     assert [event.event_name for event in described.receiver.wait_for_events(5)] == NAMES
-    assert day.threads == ("OtelBatchLogRecordProcessor",) * 2  # the host's own and ours
+    assert day.threads == ("OtelBatchLogRecordProcessor", "otel-incident-otlp_proto_http")  # the host's, ours
 
 
 def test_gate_off(described: Described) -> None:

@@ -105,9 +105,9 @@ def test_an_unknown_exporter_in_a_host_that_instruments_itself(receiver: OtlpRec
     day = app.run_in_code(BY_HAND, to(receiver, "nonesuch,otlp"))
     assert (day.status, day.stdout) == (0, PRINTED)
     assert day.stderr == (
-        "Incident events cannot be delivered by the exporter nonesuch (no installed package has an exporter "
-        "of that name in the group opentelemetry_logs_exporter); they are dropped until its endpoint takes "
-        "them again. This is said once for an outage.\n"
+        "Log records wait in the spool: the exporter nonesuch cannot deliver them (no installed package has "
+        "an exporter of that name in the group opentelemetry_logs_exporter). This is said once for an "
+        "outage.\n"
     )
     assert [event.event_name for event in receiver.wait_for_events(5)] == NAMES
 

@@ -10,7 +10,6 @@ from tests.otlp_receiver import OtlpReceiver
 from tests.zero_code import App, Day, Neighbour, distribution
 from tests.zero_code import app as app  # noqa: PLC0414  a fixture is used by its name
 
-OUTAGE: Final = "they are dropped until its endpoint takes them again. This is said once for an outage."
 NO_GATE: Final = (
     "The gate (standard) could not be put in place: the host's own spans, logs and metrics leave as they "
     "are. Incident events are checked all the same."
@@ -115,7 +114,9 @@ def test_a_state_directory_that_cannot_be_used(started: Started, tmp_path: Path)
     (tmp_path / "file").write_text("a file")
     state = tmp_path / "file" / "state"
     day = started.run(OTEL_INCIDENT_STATE_DIR=str(state), OTEL_INCIDENT_DIAGNOSTIC_ID="")
-    (line,) = day.stderr.splitlines()
+    line, kept = day.stderr.splitlines()
+    assert kept.startswith("Log records cannot be kept on disk (Not a directory): until that works again ")
+    assert f" The spool is {state / 'spool'}/" in kept
     assert line.startswith(f"The state directory {state} cannot be used (Not a directory): ")
     assert line.endswith(" Until then its diagnostic id is another one at each start.")
     assert started.names(5) == NAMES
@@ -157,8 +158,8 @@ def test_an_exporter_that_raises_when_we_make_it(started: Started) -> None:
     started.add("acme_exporter", entry_point, SECOND_RAISES)
     day = started.run(OTEL_LOGS_EXPORTER="acme,otlp")
     assert day.stderr == (
-        "Incident events cannot be delivered by the exporter acme (it cannot be made of its settings: "
-        f"LookupError); {OUTAGE}\n"
+        "Log records wait in the spool: the exporter acme cannot deliver them (it cannot be made of its "
+        "settings: LookupError). This is said once for an outage.\n"
     )
     assert started.names(5) == NAMES
 

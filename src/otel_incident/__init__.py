@@ -18,12 +18,14 @@ if TYPE_CHECKING:
         ContentGateSpanProcessor,
     )
     from otel_incident.instrumentor import IncidentInstrumentor
+    from otel_incident.spool.processor import DurableLogRecordProcessor
 
 __all__ = [
     "Actor",
     "ContentGateLogRecordProcessor",
     "ContentGateMetricExporter",
     "ContentGateSpanProcessor",
+    "DurableLogRecordProcessor",
     "Incident",
     "IncidentEmitter",
     "IncidentEvent",
@@ -36,6 +38,7 @@ _ROOMS = {
     "ContentGateLogRecordProcessor": "gate",
     "ContentGateMetricExporter": "gate",
     "ContentGateSpanProcessor": "gate",
+    "DurableLogRecordProcessor": "spool.processor",
     "Incident": "events",
     "IncidentEmitter": "emitter",
     "IncidentEvent": "events",

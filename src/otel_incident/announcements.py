@@ -18,9 +18,7 @@ _said: Final[set[str]] = set()
 def announce(config: Config) -> None:
     """Say the problems of a configuration as warnings, and that telemetry is off as information."""
     for line in config.problems:
-        if line not in _said:
-            _said.add(line)
-            say("%s", line)
+        say_once(line)
     if config.off and config.off not in _said:
         _said.add(config.off)
         with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
@@ -32,6 +30,13 @@ def announce(config: Config) -> None:
                 config.gate,
                 config.off,
             )
+
+
+def say_once(line: str) -> None:
+    """Log one warning, unless this process has."""
+    if line not in _said:
+        _said.add(line)
+        say("%s", line)
 
 
 def forget() -> None:

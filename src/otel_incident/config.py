@@ -13,8 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
+from otel_incident.config_exporters import (
+    DEFAULT_ENDPOINT,
+    Batch,
+    read_batch,
+    read_endpoints,
+    read_exporters,
+)
 from otel_incident.config_file import (
-    OPTION_OF,
     REPLACED_BY_FILE,
     as_variables,
     described_processors,
@@ -22,6 +28,8 @@ from otel_incident.config_file import (
     load_file,
     options_in,
 )
+from otel_incident.config_spool import Spooling, read_spooling
+from otel_incident.config_values import Values
 from otel_incident.environment_variables import (
     OTEL_INCIDENT_ALLOWED_ATTRIBUTES,
     OTEL_INCIDENT_DIAGNOSTIC_ID,
@@ -48,49 +56,6 @@ _ID_MODES: Final = ("plain", "hmac", "drop")
 _EVENT_IDS: Final = frozenset(
     name for event in EVENTS.values() for name in event.attributes if ATTRIBUTES[name].rule == "id"
 )
-# More would overflow a timer or a queue in the thread that sends.
-_MAX_SETTING: Final = 2**31 - 1
-_SHOWN: Final = 100  # of a value that cannot be used, in its one line
-_TRUE: Final = frozenset({"true", "1", "yes", "on"})
-_FALSE: Final = frozenset({"false", "0", "no", "off"})
-# The protocol names of the OTLP specification, and the exporters that speak them. The SDK's own
-# resolution is private; a test compares the two.
-_OTLP_EXPORTERS: Final[Mapping[str, str]] = {
-    "grpc": "otlp_proto_grpc",
-    "http/protobuf": "otlp_proto_http",
-    "http/json": "otlp_json_http",
-}
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """How a batch processor is set up: by `OTEL_BLRP_*`, or by the configuration file for each exporter."""
-
-    schedule_delay_millis: int = 1000
-    max_queue_size: int = 2048
-    max_export_batch_size: int = 512
-    export_timeout_millis: int = 30_000
-
-    @classmethod
-    def described_by(cls, processor: Any) -> Batch:
-        """The settings of a processor in the configuration file; those that cannot be used are default."""
-        described, default = processor.batch, cls()
-
-        def usable(value: object, otherwise: int) -> int:
-            return value if type(value) is int and 0 < value <= _MAX_SETTING else otherwise
-
-        if described is None:  # a simple processor: an event never waits for a network here
-            return default
-        queue = usable(described.max_queue_size, default.max_queue_size)
-        return cls(
-            schedule_delay_millis=usable(described.schedule_delay, default.schedule_delay_millis),
-            max_queue_size=queue,
-            max_export_batch_size=min(
-                queue, usable(described.max_export_batch_size, default.max_export_batch_size)
-            ),
-            export_timeout_millis=usable(described.export_timeout, default.export_timeout_millis),
-        )
 
 
 @final
@@ -110,7 +75,9 @@ class Config:
         diagnostic_id, license_id, server_version: As set, unchecked; "" when not set.
         span_events: Whether events are also put on the current span.
         exporters: Entry point names of the log exporters, resolved by protocol; empty sends none.
+        endpoints: Where each OTLP exporter sends, by that name; a configuration file says its own.
         batch: The batch processor's settings; those of a configuration file stand in the file.
+        spooling: How events are kept until they are delivered.
         config_file: The parsed `OTEL_CONFIG_FILE` (an `OpenTelemetryConfiguration`), None without one.
         problems: One line for each value that could not be used.
     """
@@ -129,7 +96,9 @@ class Config:
     server_version: str = ""
     span_events: bool = False
     exporters: tuple[str, ...] = ("otlp_proto_grpc",)
-    batch: Batch = Batch()
+    endpoints: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ENDPOINT))
+    batch: Batch = field(default_factory=Batch)
+    spooling: Spooling = field(default_factory=Spooling)
     config_file: Any = None
     problems: tuple[str, ...] = ()
 
@@ -192,79 +161,59 @@ def strict_is_asked_for(options: Mapping[str, Any]) -> bool:
 
 
 class _Reader:
-    """Reads variables one by one and collects a line for each that cannot be used."""
+    """Reads what only this module needs, and puts it all together."""
 
     def __init__(self, variables: Mapping[str, str], given: Mapping[str, str]) -> None:
-        self._variables = variables
-        self._given = given  # as options, so that a line about one names what was written
-        self._problems: list[str] = []
+        self._values = Values(variables, given)
 
     def config(self) -> Config:
-        enabled = self._boolean(OTEL_INCIDENT_ENABLED, default=True, when_bad=False)
+        values = self._values
+        enabled = values.boolean(OTEL_INCIDENT_ENABLED, default=True, when_bad=False)
         gate = self._gate()
+        state_dir = self._state_dir()
         read = Config(
             off="" if enabled else f"{OTEL_INCIDENT_ENABLED} is not true",
             gate=gate,
-            gate_is_set=bool(self._text(OTEL_INCIDENT_GATE)),
-            allowed_attributes=self._list(OTEL_INCIDENT_ALLOWED_ATTRIBUTES),
-            forbidden_attributes=self._list(OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES),
+            gate_is_set=bool(values.text(OTEL_INCIDENT_GATE)),
+            allowed_attributes=values.list(OTEL_INCIDENT_ALLOWED_ATTRIBUTES),
+            forbidden_attributes=values.list(OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES),
             hook_files=tuple(
                 Path(part.strip())
-                for part in self._text(OTEL_INCIDENT_HOOKS).split(os.pathsep)
+                for part in values.text(OTEL_INCIDENT_HOOKS).split(os.pathsep)
                 if part.strip()
             ),
             id_modes=self._id_modes(),
-            state_dir=self._state_dir(),
-            diagnostic_id=self._text(OTEL_INCIDENT_DIAGNOSTIC_ID),
-            license_id=self._text(OTEL_INCIDENT_LICENSE_ID),
-            server_version=self._text(OTEL_INCIDENT_SERVER_VERSION),
-            span_events=self._boolean(OTEL_INCIDENT_SPAN_EVENTS, default=False, when_bad=False),
-            exporters=self._exporters(),
-            batch=self._batch(),
+            state_dir=state_dir,
+            diagnostic_id=values.text(OTEL_INCIDENT_DIAGNOSTIC_ID),
+            license_id=values.text(OTEL_INCIDENT_LICENSE_ID),
+            server_version=values.text(OTEL_INCIDENT_SERVER_VERSION),
+            span_events=values.boolean(OTEL_INCIDENT_SPAN_EVENTS, default=False, when_bad=False),
+            exporters=read_exporters(values),
+            endpoints=read_endpoints(values),
+            batch=read_batch(values),
+            spooling=read_spooling(values, state_dir),
         )
-        return replace(read, problems=tuple(self._problems))
-
-    def _text(self, name: str) -> str:
-        return self._variables.get(name, "").strip()
-
-    def _list(self, name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self._text(name).split(",") if part.strip())
-
-    def _problem(self, name: str, value: str, expected: str, holds: str) -> None:
-        value = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
-        name = f"The option {OPTION_OF[name]}" if name in self._given else name
-        self._problems.append(f"{name}={value!r} cannot be used: expected {expected}; {holds}.")
-
-    def _boolean(self, name: str, *, default: bool, when_bad: bool) -> bool:
-        value = self._text(name)
-        if not value:
-            return default
-        if value.lower() in _TRUE:
-            return True
-        if value.lower() not in _FALSE:
-            self._problem(name, value, "true or false", f"{str(when_bad).lower()} holds")
-            return when_bad
-        return False
+        return replace(read, problems=tuple(values.problems))
 
     def _gate(self) -> Gate:
-        value = self._text(OTEL_INCIDENT_GATE)
+        value = self._values.text(OTEL_INCIDENT_GATE)
         if not value:
             return "standard"
         for gate in GATES:
             if value.lower() == gate:
                 return gate
-        self._problem(OTEL_INCIDENT_GATE, value, f"one of {', '.join(GATES)}", "strict holds")
+        self._values.problem(OTEL_INCIDENT_GATE, value, f"one of {', '.join(GATES)}", "strict holds")
         return "strict"
 
     def _id_modes(self) -> dict[str, Literal["plain", "hmac", "drop"]]:
         modes: dict[str, Literal["plain", "hmac", "drop"]] = {}
-        value = self._text(OTEL_INCIDENT_ID_MODE)
+        value = self._values.text(OTEL_INCIDENT_ID_MODE)
         for part in filter(None, (part.strip() for part in value.split(","))):
             name, _, mode = (piece.strip() for piece in part.rpartition("="))
             mode = mode.lower()
             if mode not in _ID_MODES or (name and name not in _EVENT_IDS):
                 expected = "plain, hmac or drop, alone or as <id attribute>=<mode>, separated by commas"
-                self._problem(
+                self._values.problem(
                     OTEL_INCIDENT_ID_MODE, part, expected, "it is passed over, plain being the default"
                 )
                 continue
@@ -272,71 +221,17 @@ class _Reader:
         return modes
 
     def _state_dir(self) -> Path | None:
-        explicit = self._text(OTEL_INCIDENT_STATE_DIR)
+        explicit = self._values.text(OTEL_INCIDENT_STATE_DIR)
         if explicit:
             return Path(explicit).absolute()  # a host may change its directory before the first event
-        by_systemd = self._text("STATE_DIRECTORY").split(":")[0]
+        by_systemd = self._values.text("STATE_DIRECTORY").split(":")[0]
         if by_systemd:
             return Path(by_systemd)
-        xdg = self._text("XDG_STATE_HOME")
+        xdg = self._values.text("XDG_STATE_HOME")
         if xdg and Path(xdg).is_absolute():  # a relative one is invalid, says the XDG specification
             return Path(xdg) / "otel-incident"
-        home = self._text("HOME")
+        home = self._values.text("HOME")
         return Path(home) / ".local" / "state" / "otel-incident" if home else None
-
-    def _exporters(self) -> tuple[str, ...]:
-        names = [name.strip() for name in self._text("OTEL_LOGS_EXPORTER").split(",") if name.strip()]
-        if not names:
-            names = ["otlp"]
-        if any(name.lower() == "none" for name in names):
-            if len(names) > 1:
-                value = self._text("OTEL_LOGS_EXPORTER")
-                self._problem(
-                    "OTEL_LOGS_EXPORTER", value, "`none` alone or a list of exporters", "none holds"
-                )
-            return ()
-        resolved = (self._otlp() if name == "otlp" else name for name in names)
-        return tuple(
-            dict.fromkeys(resolved)
-        )  # each once: the same exporter twice would send each event twice
-
-    def _otlp(self) -> str:
-        for name in ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-            value = self._text(name)
-            if value in _OTLP_EXPORTERS:
-                return _OTLP_EXPORTERS[value]
-            if value:
-                self._problem(name, value, f"one of {', '.join(_OTLP_EXPORTERS)}", "grpc holds")
-                break
-        return _OTLP_EXPORTERS["grpc"]
-
-    def _batch(self) -> Batch:
-        default = Batch()
-        read = Batch(
-            schedule_delay_millis=self._positive("OTEL_BLRP_SCHEDULE_DELAY", default.schedule_delay_millis),
-            max_queue_size=self._positive("OTEL_BLRP_MAX_QUEUE_SIZE", default.max_queue_size),
-            max_export_batch_size=self._positive(
-                "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", default.max_export_batch_size
-            ),
-            export_timeout_millis=self._positive("OTEL_BLRP_EXPORT_TIMEOUT", default.export_timeout_millis),
-        )
-        if read.max_export_batch_size <= read.max_queue_size:
-            return read
-        name = "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"
-        value = str(read.max_export_batch_size)
-        if self._text(name) == value:  # else the queue alone was set, or the size has had its line already
-            self._problem(name, value, f"at most the queue's {read.max_queue_size}", "the queue's size holds")
-        return replace(read, max_export_batch_size=read.max_queue_size)
-
-    def _positive(self, name: str, default: int) -> int:
-        value = self._text(name)
-        if not value:
-            return default
-        # by length first: Python refuses to read a number of thousands of digits
-        if value.isascii() and value.isdigit() and len(value) <= 20 and 0 < int(value) <= _MAX_SETTING:  # noqa: PLR2004  any length that int() takes
-            return int(value)
-        self._problem(name, value, f"an integer from 1 to {_MAX_SETTING}", f"{default} holds")
-        return default
 
 
 class _Process:

@@ -21,6 +21,11 @@ from otel_incident.environment_variables import (
     OTEL_INCIDENT_LICENSE_ID,
     OTEL_INCIDENT_SERVER_VERSION,
     OTEL_INCIDENT_SPAN_EVENTS,
+    OTEL_INCIDENT_SPOOL,
+    OTEL_INCIDENT_SPOOL_DIR,
+    OTEL_INCIDENT_SPOOL_MAX_AGE,
+    OTEL_INCIDENT_SPOOL_MAX_BYTES,
+    OTEL_INCIDENT_SPOOL_SYNC,
     OTEL_INCIDENT_STATE_DIR,
 )
 from otel_incident.errors import ConfigurationError
@@ -45,6 +50,11 @@ _FILE_OPTIONS: Final[Mapping[str, str]] = {
     "license_id": OTEL_INCIDENT_LICENSE_ID,
     "server_version": OTEL_INCIDENT_SERVER_VERSION,
     "span_events": OTEL_INCIDENT_SPAN_EVENTS,
+    "spool": OTEL_INCIDENT_SPOOL,
+    "spool_dir": OTEL_INCIDENT_SPOOL_DIR,
+    "spool_sync": OTEL_INCIDENT_SPOOL_SYNC,
+    "spool_max_bytes": OTEL_INCIDENT_SPOOL_MAX_BYTES,
+    "spool_max_age": OTEL_INCIDENT_SPOOL_MAX_AGE,
 }
 OPTION_OF: Final[Mapping[str, str]] = {variable: name for name, variable in _FILE_OPTIONS.items()}
 """The option of a file or a call that sets a variable."""

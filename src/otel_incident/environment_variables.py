@@ -57,7 +57,7 @@ OTEL_INCIDENT_STATE_DIR = "OTEL_INCIDENT_STATE_DIR"
 """
 .. envvar:: OTEL_INCIDENT_STATE_DIR
 
-Directory that holds the diagnostic id and the key of the id hashes.
+Directory that holds the diagnostic id, the key of the id hashes and, by default, the spool.
 Default: `$STATE_DIRECTORY` (as systemd sets it), else `$XDG_STATE_HOME/otel-incident`,
 else `~/.local/state/otel-incident`.
 """
@@ -92,4 +92,44 @@ OTEL_INCIDENT_SPAN_EVENTS = "OTEL_INCIDENT_SPAN_EVENTS"
 
 `true` also puts each event on the span in which the change was made, so that backends which know
 traces alone show it. Default: `false`.
+"""
+
+OTEL_INCIDENT_SPOOL = "OTEL_INCIDENT_SPOOL"
+"""
+.. envvar:: OTEL_INCIDENT_SPOOL
+
+`true` keeps each event on disk until it is delivered, over outages, restarts and kills of the process;
+`false` keeps it in memory only. A value that is neither means `true`. Default: `true`.
+"""
+
+OTEL_INCIDENT_SPOOL_DIR = "OTEL_INCIDENT_SPOOL_DIR"
+"""
+.. envvar:: OTEL_INCIDENT_SPOOL_DIR
+
+Directory in which events wait, in a folder for each service and endpoint.
+Default: `spool` in the state directory.
+"""
+
+OTEL_INCIDENT_SPOOL_SYNC = "OTEL_INCIDENT_SPOOL_SYNC"
+"""
+.. envvar:: OTEL_INCIDENT_SPOOL_SYNC
+
+`normal`: an event outlives a kill of the process; `full`: each is flushed to the disk (`fdatasync`) and
+outlives a loss of power, too. A value that is neither means `full`. Default: `normal`.
+"""
+
+OTEL_INCIDENT_SPOOL_MAX_BYTES = "OTEL_INCIDENT_SPOOL_MAX_BYTES"
+"""
+.. envvar:: OTEL_INCIDENT_SPOOL_MAX_BYTES
+
+How many bytes may wait for one service and endpoint; the oldest go first, and are counted.
+Default: `1073741824` (1 GiB).
+"""
+
+OTEL_INCIDENT_SPOOL_MAX_AGE = "OTEL_INCIDENT_SPOOL_MAX_AGE"
+"""
+.. envvar:: OTEL_INCIDENT_SPOOL_MAX_AGE
+
+For how many milliseconds events may wait; the oldest go first, and are counted.
+Default: `2592000000` (30 days).
 """

@@ -9,13 +9,10 @@ for our own batches and say one line for an outage and one for its end.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
-from opentelemetry.util._importlib_metadata import entry_points
 
-from otel_incident.config import Batch
-from otel_incident.config_file import described_processors
 from otel_incident.errors import ConfigurationError
 from otel_incident.guard import HostLock, say, swallow
 from otel_incident.quiet import attach, quiet
@@ -25,14 +22,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk._logs import ReadableLogRecord
 
-    from otel_incident.config import Config
+    from otel_incident.config_exporters import Batch
 
 EXIT_SECONDS: Final = 2.0
 """At exit at most this long is spent on delivery, none if the endpoint refused last."""
-
-_GROUP: Final = "opentelemetry_logs_exporter"
-# One that a protocol of the specification leads to, though none of our dependencies brings it.
-_PACKAGES: Final = {"otlp_json_http": "opentelemetry-exporter-otlp-json-http"}
 
 
 @final
@@ -225,46 +218,3 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         """The SDK shows its queue to nobody, and tells only its log when it drops something."""
         queue: Sized = self._batch_processor._queue  # noqa: SLF001  the same
         return queue
-
-
-def batch_processors(config: Config) -> list[BoundedBatchProcessor]:
-    """A processor with its exporter for each that the environment or the configuration file names."""
-    if config.config_file is None:
-        made = [(DeferredExporter(name, _from_entry_point(name)), config.batch) for name in config.exporters]
-    else:
-        made = [
-            (DeferredExporter("of OTEL_CONFIG_FILE", _from_file(described)), Batch.described_by(described))
-            for described in described_processors(config.config_file)
-        ]
-    # they are shut down one after the other, and the bound holds for all of them
-    return [BoundedBatchProcessor(exporter, batch, EXIT_SECONDS / len(made)) for exporter, batch in made]
-
-
-def _from_entry_point(name: str) -> Callable[[], LogRecordExporter]:
-    def build() -> LogRecordExporter:
-        for entry_point in entry_points(group=_GROUP, name=name):
-            made_by = entry_point.load()
-            attach(entry_point.module.partition(".")[0])
-            exporter = made_by()
-            if isinstance(exporter, LogRecordExporter):
-                return exporter
-        hint = f": install {_PACKAGES[name]}" if name in _PACKAGES else ""
-        raise ConfigurationError(
-            f"no installed package has an exporter of that name in the group {_GROUP}{hint}"
-        )
-
-    return build
-
-
-def _from_file(processor: Any) -> Callable[[], LogRecordExporter]:
-    def build() -> LogRecordExporter:
-        # The one way to the file's exporters without its processors, whose shutdown has no bound.
-        from opentelemetry.configuration._logger_provider import (  # noqa: PLC0415  optional dependency
-            _create_log_record_exporter,
-        )
-
-        described = processor.batch or processor.simple
-        exporter: LogRecordExporter = _create_log_record_exporter(described.exporter)
-        return exporter
-
-    return build

@@ -132,6 +132,10 @@ class Identity:
         # no schema url: merging two different ones would discard the attributes
         return Resource({**kept, **own})
 
+    def service_name(self) -> str:
+        """`service.name` of that resource."""
+        return str(self._base_resource().attributes["service.name"])
+
     def attributes(
         self, base: Mapping[str, Any], host_distribution: str = "", *, may_be_unknown: bool = False
     ) -> dict[str, str]:
@@ -239,7 +243,8 @@ class Identity:
         if kind:
             _process.say_once(
                 "The state directory %s is on %s and ends with its container or machine: the installation's "
-                "identity will change. Mount a volume there, or set OTEL_INCIDENT_STATE_DIR.",
+                "identity will change, and events that wait there are lost. Mount a volume there, or set "
+                "OTEL_INCIDENT_STATE_DIR.",
                 state.configured,
                 kind,
             )

@@ -90,6 +90,7 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         set_default_pipeline(pipeline)
         self._activation = activation
         activation.install()
+        pipeline.deliver_leftovers()
 
     def _gate(self, config: Config) -> None:
         if config.gate == "off":

@@ -26,10 +26,10 @@ from otel_incident.config import config_of_process
 from otel_incident.drops import Drops
 from otel_incident.emitter import Route, new_ulid
 from otel_incident.ending import ending
-from otel_incident.exporters import batch_processors
 from otel_incident.guard import HostLock, fail_open
 from otel_incident.identity import HASH_TO_COME, Identity
 from otel_incident.policy import Policy
+from otel_incident.state import places_of
 from otel_incident.version import __version__
 from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from otel_incident.config import Config
     from otel_incident.emitter import Write
-    from otel_incident.exporters import BoundedBatchProcessor
+    from otel_incident.processors import Processor
 
 _logger: Final = logging.getLogger("otel_incident")
 
@@ -81,7 +81,7 @@ class Pipeline:
         self._strict = strict
         self._now = now
         self._new_uid = new_uid
-        self._processors: list[BoundedBatchProcessor] = []
+        self._processors: list[Processor] = []
         self._given_write = write
         self._own_write: Write | None = None
         self._route: Route | None = None
@@ -122,6 +122,29 @@ class Pipeline:
             self._beside.clear()
         for each in routes:
             each.closed = True
+
+    @fail_open("pipeline")
+    def deliver_leftovers(self) -> None:
+        """Deliver what a former process has left, before an event of this one comes."""
+        if self._config.off or self._given_write is not None or self._logger_provider is not None:
+            return
+        spooling = self._config.spooling
+        if not self._config.exporters or spooling.directory is None:
+            return
+        places = places_of(spooling.directory)
+        if not any(any((place / spooling.folder).glob("*/segments/*")) for place in places):
+            return
+        from otel_incident.processors import has_leftovers, spool_of  # noqa: PLC0415  only where something is left
+
+        identity = Identity(self._config)
+        if not has_leftovers(self._config, identity.service_name()):
+            return
+        with self._lock:
+            if not self._closed:
+                self._open(identity)
+        spool = spool_of(self._processors)
+        if spool is not None:
+            spool.deliver_leftovers()
 
     def force_flush(self) -> bool:
         """Deliver what is queued, in the caller's thread."""
@@ -188,10 +211,17 @@ class Pipeline:
             return records.through_api(NoOpLogger(SCOPE_NAME))
         if self._own_write is None:  # else its own, since this is not its first route
             resource = identity.resource(self._host_distribution())
-            self._processors = batch_processors(self._config)
+            self._open(identity)
             self._own_write = records.through_processors(resource, self._processors)
-            atexit.register(self._at_exit)
         return self._own_write
+
+    def _open(self, identity: Identity) -> None:
+        """Make what delivers, unless it was made for what a former process had left."""
+        if not self._processors:
+            from otel_incident.processors import processors_of  # noqa: PLC0415  not before the first event
+
+            self._processors = processors_of(self._config, identity.service_name())
+            atexit.register(self._at_exit)
 
 
 _default_lock: Final = HostLock()

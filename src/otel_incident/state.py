@@ -107,7 +107,7 @@ class StateDirectory:
 
         Root sees another user's: what a service of that user would read there.
         """
-        for folder in (self._configured / _OWN_FOLDER, self._configured):
+        for folder in reversed(places_of(self._configured)):
             with contextlib.suppress(OSError):
                 owner = folder.stat().st_uid if os.geteuid() == 0 else os.geteuid()
                 content = _read(folder / name) if _is_private(folder, owner) else None
@@ -142,6 +142,11 @@ def own_directory(configured: Path) -> Path:
     if stat.S_IMODE(status.st_mode) & 0o077:
         folder.chmod(0o700)
     return folder
+
+
+def places_of(configured: Path) -> tuple[Path, Path]:
+    """Where what is kept in a configured directory can be found: in itself, or in our own folder in it."""
+    return configured, configured / _OWN_FOLDER
 
 
 def _is_private(path: Path, owner: int) -> bool:

@@ -48,11 +48,13 @@ class SessionListener:
 
     Args:
         session: The exporter's own, with whatever its owner has put into it.
+        timeout: Seconds for one request at most; an exporter may ask for less.
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, timeout: float | None = None) -> None:
         self.answer: Answer | None = None
         self._session = session
+        self._timeout = timeout
 
     def __getattr__(self, name: str) -> Any:
         """All else is the session's."""
@@ -65,6 +67,7 @@ class SessionListener:
             NotDeliveredError: It was not taken; an exporter does not answer this one by trying again.
         """
         named["allow_redirects"] = False  # a redirected POST becomes a GET, whose success means nothing
+        named["timeout"] = _least(named.get("timeout"), self._timeout)
         try:
             response = self._session.request(method, url, **named)
             headers = {name.lower(): value for name, value in response.headers.items()}
@@ -91,11 +94,13 @@ class StubListener:
 
     Args:
         exporter: The one whose stub it is.
+        timeout: Seconds for one call at most; the exporter may ask for less.
     """
 
-    def __init__(self, exporter: Any) -> None:
+    def __init__(self, exporter: Any, timeout: float | None = None) -> None:
         self.answer: Answer | None = None
         self._exporter = exporter
+        self._timeout = timeout
         self._stub = exporter._client  # noqa: SLF001  it has no public place
         self._before: list[Any] = []
         exporter._client = self  # noqa: SLF001  the same
@@ -108,6 +113,7 @@ class StubListener:
         """
         from grpc import RpcError  # type: ignore[import-untyped]  # noqa: PLC0415  ships no types; dear
 
+        named["timeout"] = _least(named.get("timeout"), self._timeout)
         try:
             response = self._stub.Export(**named)
         except RpcError as error:
@@ -137,18 +143,25 @@ class StubListener:
             self._stub, exporter._client = exporter._client, self  # noqa: SLF001  the same
 
 
-def listener_of(exporter: LogRecordExporter) -> Listener | None:
+def _least(asked: Any, bound: float | None) -> Any:
+    """The shorter of two times; a pair (to connect, to read) of `requests` is left as it is."""
+    if asked is None or bound is None:
+        return bound if asked is None else asked
+    return min(asked, bound) if isinstance(asked, int | float) else asked
+
+
+def listener_of(exporter: LogRecordExporter, timeout: float | None = None) -> Listener | None:
     """Put a listener into an exporter; None where nothing is known of the way its requests go."""
     place: Any = exporter
     if hasattr(place, "_initialize_channel_and_stub") and hasattr(place, "_client"):
         client = place._client  # noqa: SLF001  it has no public place
-        return client if isinstance(client, StubListener) else StubListener(exporter)
+        return client if isinstance(client, StubListener) else StubListener(exporter, timeout)
     if hasattr(place, "_client") and hasattr(place._client, "_transport"):  # noqa: SLF001  the same
         place = place._client._transport  # noqa: SLF001  the same
     session = getattr(place, "_session", None)
     if session is None or not hasattr(session, "request"):
         return None
-    listener = session if isinstance(session, SessionListener) else SessionListener(session)
+    listener = session if isinstance(session, SessionListener) else SessionListener(session, timeout)
     place._session = listener  # noqa: SLF001  the same
     return listener
 
@@ -159,15 +172,16 @@ class Attempts:
 
     Args:
         exporter: The SDK's, or anybody's: of those nothing is known but success and failure.
+        timeout: Seconds for one attempt at most, where the way of its requests is known.
 
     Raises:
         ConfigurationError: It would freeze the host.
     """
 
-    def __init__(self, exporter: LogRecordExporter) -> None:
+    def __init__(self, exporter: LogRecordExporter, timeout: float | None = None) -> None:
         self.reason = ""  # what the exporter has told its log
         self._exporter = exporter
-        self._listener = listener_of(exporter)
+        self._listener = listener_of(exporter, timeout)
         if isinstance(self._listener, StubListener) and _greenlets():
             raise ConfigurationError(
                 "gRPC freezes a process that gevent has patched for as long as a request takes: set "

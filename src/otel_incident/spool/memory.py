@@ -161,8 +161,9 @@ class Store:
             self._failing = True
             say(
                 "Log records cannot be kept on disk (%s): until that works again they wait in memory, of "
-                "which a kill of the process leaves nothing. This is said once.",
+                "which a kill of the process leaves nothing. This is said once. The spool is %s.",
                 os.strerror(error.errno) if error.errno else type(error).__name__,
+                self.directory,
             )
 
     def _forget_parents(self) -> None:

@@ -16,14 +16,13 @@ from opentelemetry.sdk._logs import LogRecordProcessor
 from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from otel_incident.spool.attempts import Attempts
+from otel_incident.spool.retention import Bounds
 from otel_incident.spool.spool import Outlet, Spool, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
-
-    from otel_incident.spool.retention import Bounds
 
 _NAME: Final = "exporter"
 
@@ -40,7 +39,8 @@ class DurableLogRecordProcessor(LogRecordProcessor):
         delay: Seconds from a record until a batch leaves.
         batch_size: How many records go at once.
         queue_size: How many records wait in memory while the disk fails.
-        bounds: How much may wait on disk, and for how long; the oldest goes first.
+        max_bytes: How much may wait on disk; the oldest goes first.
+        max_age: For how long, seconds.
     """
 
     def __init__(
@@ -52,9 +52,11 @@ class DurableLogRecordProcessor(LogRecordProcessor):
         delay: float = 1.0,
         batch_size: int = 512,
         queue_size: int = 2048,
-        bounds: Bounds | None = None,
+        max_bytes: int = 2**30,
+        max_age: float = 30 * 86400.0,
     ) -> None:
         outlet = Outlet(_NAME, _attempts_of(exporter), delay=delay, batch_size=batch_size)
+        bounds = Bounds(max_bytes, max_age)
         self._spool = Spool(Path(directory), [outlet], sync=sync, queue_size=queue_size, bounds=bounds)
         self._spool.deliver_leftovers()
 

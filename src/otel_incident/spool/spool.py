@@ -87,6 +87,7 @@ class Spool:
         sync: Whether each record is also flushed to the disk (`fdatasync`), to outlive a loss of power.
         queue_size: How many records wait in memory while the disk fails.
         bounds: How much may wait on disk, and for how long; the oldest goes first.
+        exit_seconds: How long its shutdown may take; by default `EXIT_SECONDS`.
     """
 
     def __init__(
@@ -97,12 +98,14 @@ class Spool:
         sync: bool = False,
         queue_size: int = 2048,
         bounds: Bounds | None = None,
+        exit_seconds: float | None = None,
     ) -> None:
         names = [outlet.name for outlet in outlets]
         self._store = Store(directory.absolute(), names, durable=sync, most=queue_size)
         self._lines = LineWriter()
         self._not_encodable = 0
         self._ended = 0
+        self._exit_seconds = EXIT_SECONDS if exit_seconds is None else exit_seconds
         self.gave_up = False
         """Whether its shutdown left something undelivered, or the last delivery failed."""
         self._senders = [
@@ -117,6 +120,11 @@ class Spool:
             )
             for outlet in outlets
         ]
+
+    @property
+    def directory(self) -> Path:
+        """Where records wait: the directory asked for, or one of this user's own in it."""
+        return self._store.directory
 
     def deliver_leftovers(self) -> None:
         """Deliver what a former process has left, if it has left something."""
@@ -142,7 +150,7 @@ class Spool:
         try:
             self._store.close()
             # all of them first, since the bound holds for all together
-            bounds = [sender.end(EXIT_SECONDS) for sender in self._senders]
+            bounds = [sender.end(self._exit_seconds) for sender in self._senders]
             begun = time.monotonic()
             for sender, bound in zip(self._senders, bounds, strict=True):
                 sender.close(max(0.0, bound - (time.monotonic() - begun)))
