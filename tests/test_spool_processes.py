@@ -1,6 +1,5 @@
 """The spool over processes: killed, forked, stopped, several at once; what was emitted arrives, in order."""
 
-import os
 import random
 import signal
 import subprocess
@@ -13,10 +12,9 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from otel_incident.spool.processor import DurableLogRecordProcessor
 from tests.otlp_receiver import HANG, OK, OtlpReceiver, Status
 from tests.processes import run, start, succeed
+from tests.reduction import reduced
 
 FULL_KILLS: Final = 200
-# TID251: about the size of the test, not the package's configuration.
-FACTOR: Final = int(os.environ.get("OTEL_INCIDENT_TEST_FACTOR", "25"))  # noqa: TID251
 QUIET: Final = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}  # Python of forks beside threads
 
 EMITTER: Final = """
@@ -80,9 +78,8 @@ def acknowledged(process: subprocess.Popen[str], count: int) -> list[int]:
 
 def test_kills(receiver: OtlpReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whenever a process is killed, every record whose emit had returned arrives, in the process's order."""
-    kills = max(1, FULL_KILLS // FACTOR)
     with capsys.disabled():
-        print(f"\n{kills} kills; all {FULL_KILLS} of them with OTEL_INCIDENT_TEST_FACTOR=1")  # noqa: T201  for a person
+        kills = reduced(FULL_KILLS, "kills")
     chance = random.Random(5)  # noqa: S311  a test's
     said: list[int] = []
     for number in range(kills):

@@ -7,6 +7,7 @@ what that means for its events, and the exporters deliver from here.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections import deque
@@ -139,7 +140,7 @@ class Store:
             self._forget_parents()
             self.memory.put(line)
             if error is not None:
-                self._fail(error)
+                self._fail(self._reason(error))
             self._settle()
 
     def _settle(self) -> None:
@@ -147,13 +148,25 @@ class Store:
         if not self._failing or self._now() < self._again:
             return
         try:
-            (self.directory / SEGMENTS).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
             self.memory.move(self._writer.append)
         except OSError as error:
             self._fail(error)
             return
         self._failing = False
         say("Log records are kept on disk again.")
+
+    def _reason(self, error: OSError) -> OSError:
+        """Why there is no directory, where that is what it is."""
+        if error.errno == errno.ENOENT:
+            try:
+                self._make()
+            except OSError as reason:
+                return reason
+        return error
+
+    def _make(self) -> None:
+        (self.directory / SEGMENTS).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _fail(self, error: OSError) -> None:
         self._again = self._now() + AGAIN_SECONDS
