@@ -15,7 +15,6 @@ from otel_incident.spool import delivery as delivery_module
 from otel_incident.spool import writer as writer_module
 from otel_incident.spool.memory import Store
 from otel_incident.spool.processor import DurableLogRecordProcessor
-from otel_incident.spool.retention import Bounds
 from otel_incident.spool.spool import Status
 from tests.certificates import Certificates, make_certificates
 from tests.faulty_network import Cut, CutLine, silent_listener
@@ -343,7 +342,7 @@ def test_an_outage_longer_than_there_is_room(
     monkeypatch.setattr(writer_module, "SEGMENT_BYTES", 4 * len(line(1)))
     monkeypatch.setattr("otel_incident.spool.sender.LOOK_SECONDS", 0.01)
     receiver.answer_with(Refusal(503))
-    processor = make(to(receiver, transport), bounds=Bounds(max_bytes=12 * len(line(1))))
+    processor = make(to(receiver, transport), max_bytes=12 * len(line(1)))
     take(processor, list(range(1, 41)))
     fail(processor)
     fail(processor)

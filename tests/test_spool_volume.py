@@ -34,11 +34,10 @@ HOST: Final = """
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.resources import Resource
     from otel_incident.spool.processor import DurableLogRecordProcessor
-    from otel_incident.spool.retention import Bounds
 
     TOTAL = int(os.environ["EVENTS"])
     exporter = OTLPLogExporter(os.environ["ENDPOINT"] + "/v1/logs")
-    processor = DurableLogRecordProcessor(exporter, os.environ["DIRECTORY"], bounds=Bounds(max_bytes=2**34))
+    processor = DurableLogRecordProcessor(exporter, os.environ["DIRECTORY"], max_bytes=2**34)
     provider = LoggerProvider(
         Resource({"service.name": "desk", "incident.diagnostic.id": "5f0c7c1e-2f7a-4a55-9d3e-7c1f5f6b8a90"}),
         shutdown_on_exit=False,
@@ -130,11 +129,18 @@ class Collector:
         return Reply(200, ExportLogsServiceResponse().SerializeToString())
 
 
-def go_on(process: subprocess.Popen[str]) -> None:
-    """Let the host do what comes next."""
+def spool(process: subprocess.Popen[str], tenths: Tenths) -> int:
+    """See the host through its events; how many bytes wait then."""
     assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
+    assert process.stdout is not None
+    said = ""
+    for _ in range(10):
+        said = process.stdout.readline()
+        tenths.note()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        tenths.begin()
+    return int(said.split()[1])
 
 
 def test_a_day_s_worth_in_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,15 +156,13 @@ def test_a_day_s_worth_in_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture
             "DIRECTORY": str(tmp_path),
         }
         process = start(HOST, variables)
-        assert process.stdout is not None
         spooling, draining = Tenths(process.pid, total), Tenths(process.pid, total)
-        said = ""
-        for _ in range(10):
-            said = process.stdout.readline()
-            spooling.note()
-            go_on(process)
-            spooling.begin()
-    waiting = int(said.split()[1])
+        try:
+            waiting = spool(process, spooling)
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
     collector = Collector(total, draining)
     server = HttpServer(collector, port)
     try:
@@ -166,6 +170,7 @@ def test_a_day_s_worth_in_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture
         stdout, stderr = process.communicate("\n", timeout=1800)
     finally:
         process.kill()
+        process.communicate()
         server.close()
     with capsys.disabled():
         print(f"{waiting / total:.0f} bytes an event, {waiting / 2**20:.0f} MiB wait")  # noqa: T201  for a person
