@@ -266,6 +266,28 @@ gevent.joinall([gevent.spawn(use, providers) for _ in range(3)], raise_error=Tru
     assert (host.leaks() == 0) == (mode == "strict")
 
 
+WITHOUT: Final[dict[str, str]] = {
+    "its profiles": "otel_incident.profiles",
+    "its place in the SDK": "otel_incident.gate.pipelines",
+}
+"""Modules of ours that cannot be loaded."""
+
+
+@pytest.mark.parametrize("what", WITHOUT)
+def test_a_gate_that_cannot_be_loaded(what: str, host: Host, app: App) -> None:
+    """In strict nothing leaves by any provider; the host runs, and one line says so."""
+    code = f"import sys\ndef start(): sys.modules[{WITHOUT[what]!r}] = None\n"
+    entry_point = "[opentelemetry_pre_instrument]\nacme = acme_first:start\n"
+    first = distribution(app.directory / "first", "acme-first", entry_point, {"acme_first": code})
+    variables = {"OTEL_INCIDENT_GATE": "strict", **ON_STDERR}
+    ended = host.run(f"{GLOBAL}{OWN}\nuse(own())\nprint('end')", variables, before=[first])
+    assert host.receiver.requests == ()
+    assert ended.stdout == "end\n"
+    line, error = (each for each in ended.stderr.splitlines() if each != "Kanarie is down")
+    assert line.startswith("The gate (strict) could not be put in place, so the host's own spans, logs and ")
+    assert error.startswith("An internal error (ModuleNotFoundError at ")
+
+
 SAYS: Final = """
 import sys
 ours = logging.getLogger("otel_incident")

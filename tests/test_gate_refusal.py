@@ -318,6 +318,81 @@ def test_a_class_that_cannot_be_changed() -> None:
     gc.collect()  # else the next tests find them
 
 
+def test_a_later_class_that_cannot_be_changed(caplog: pytest.LogCaptureFixture) -> None:
+    """It is made as ever, and named in one line."""
+
+    class Fixed(type):
+        """Of a host's own making."""
+
+        def __setattr__(cls, name: str, value: object) -> None:
+            raise LookupError(name)
+
+    set_reraise(reraise=False)
+    with refused():
+
+        class Own(SpanExporter, metaclass=Fixed):
+            """It exports."""
+
+            def export(self, spans: Any) -> SpanExportResult:
+                del spans
+                return SpanExportResult.SUCCESS
+
+    assert caplog.messages == [
+        f"There is no gate, and the class {__name__}.{Own.__qualname__} cannot be kept from sending as it is."
+    ]
+    del Fixed, Own
+    gc.collect()  # else the next tests find them
+
+
+def test_a_hook_of_somebody_else_s_for_classes_that_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another tool that looks at each new exporter's class still does, and afterwards too."""
+    told: list[str] = []
+    monkeypatch.setattr(
+        SpanExporter, "__init_subclass__", classmethod(lambda cls: told.append(cls.__name__)), raising=False
+    )
+    with refused():
+        during = type("During", (SpanExporter,), {"export": Mixin.export})
+        assert during().export([1]) is SpanExportResult.FAILURE
+    type("After", (SpanExporter,), {})
+    assert told == ["During", "After"]
+
+
+def test_an_export_that_is_under_way() -> None:
+    """It ends with the batch that it has begun; what waits behind that goes nowhere, afterwards neither."""
+    refusal = Refusal()
+
+    class Stops(Duck):
+        """The process turns to refusing while this sends."""
+
+        def export(self, batch: Any, **_: Any) -> None:
+            super().export(batch)
+            refusal.install()
+
+    sent: Any = Stops()
+    processor = BatchSpanProcessor(sent, max_queue_size=9, max_export_batch_size=1, schedule_delay_millis=1e9)
+    provider = TracerProvider(shutdown_on_exit=False)
+    queue = processor._batch_processor._queue  # noqa: SLF001  each span that is made would wake its thread
+    queue.extend([ReadableSpan(str(number)) for number in range(3)])
+    provider.add_span_processor(processor)
+    try:
+        assert provider.force_flush()
+        assert (len(sent.got), len(queue)) == (1, 2)
+    finally:
+        refusal.undo()
+    provider.shutdown()
+    assert (len(sent.got), len(queue)) == (1, 0)
+
+
+def test_a_batch_processor_that_is_not_made_yet() -> None:
+    """One that has no queue when the process turns to refusing is no obstacle."""
+    bare: Any = object.__new__(BatchProcessor)
+    with refused() as refusal:
+        assert refusal.unreached == []
+    vars(bare)["_queue"] = [1]
+    with refused():
+        assert bare._queue == []  # noqa: SLF001  an SDK without the lock
+
+
 def test_undo_puts_everything_back() -> None:
     """After `undo()` the classes are what they were; what waited is gone, and what comes leaves as it is."""
     classes: list[Any] = [

@@ -33,15 +33,19 @@ def _done(_: object) -> bool:
 
 
 def _never(_: object) -> bool:
-    """Whether to export what waits."""
+    """Whether an export that is under way is to go on with what waits."""
     return False
 
 
 def _thrown_away(holder: Any) -> None:
     """The answer of a batch processor that was to export what waits."""
-    queue = getattr(holder, "_queue", None)
-    if queue is not None:
-        queue.clear()
+    queue, lock = (getattr(holder, name, None) for name in ("_queue", "_export_lock"))
+    # under an export, which counts what it takes, nothing is taken from it; it takes one batch and no more
+    if queue is None or (lock is not None and not lock.acquire(blocking=False)):
+        return
+    queue.clear()
+    if lock is not None:
+        lock.release()
 
 
 class _Kind(NamedTuple):
@@ -115,6 +119,7 @@ class Refusal:
         self.reached: list[str] = []
         self.unreached: list[str] = []
         self._stands = False
+        self._queues: list[type] = []
         self._undo: list[Callable[[], None]] = []
 
     def install(self) -> None:
@@ -131,6 +136,7 @@ class Refusal:
                 self._on_later(base, answers)
                 self._on_all(kind.name, base, answers)
                 if "_export" in answers:
+                    self._queues.append(base)
                     _throw_away(base)
             except Exception as error:  # noqa: BLE001  an SDK of any kind; what is not reached is said
                 self.unreached.append(f"{kind.name} ({type(error).__name__})")
@@ -139,6 +145,8 @@ class Refusal:
 
     def undo(self) -> None:
         """Leave every class as it was; what was refused is gone."""
+        while self._queues:
+            _throw_away(self._queues.pop())  # again, for those of which something was being exported
         self._stands = False
         while self._undo:
             self._undo.pop()()
@@ -188,10 +196,11 @@ class Refusal:
             else:
                 own.__get__(None, cls)(**kwargs)
             try:
-                if self._stands:
-                    self._on(cls, base, answers)
+                self._on(cls, base, answers)
             except Exception as error:  # noqa: BLE001  the host is making a class of its own
-                swallow("gate", error)
+                name = f"{cls.__module__}.{cls.__qualname__}"
+                line = f"There is no gate, and the class {name} cannot be kept from sending as it is."
+                swallow("gate", error, line)
 
         base.__init_subclass__ = classmethod(made)
         if own is None:
