@@ -11,6 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
+    Link,
     NonRecordingSpan,
     SpanContext,
     TraceState,
@@ -24,7 +25,7 @@ from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import Checks, Standard, Strict
 from otel_incident.gate.spans import SpanFilter
-from tests.hostile_spans import SCHEMA, Agreeing, Disguised, Wavering
+from tests.hostile_spans import SCHEMA, Agreeing, Disguised, EmptyState, Wavering
 from tests.strategies import CONTENT, Lazy
 from tests.surface_injectors import AT
 
@@ -287,6 +288,7 @@ def test_the_memory_of_keys_and_scopes_is_bounded(monkeypatch: pytest.MonkeyPatc
         ("incident.id", "42", Agreeing(CONTENT, "42")),
         ("http.route", "/incident/", Agreeing(CONTENT, "/incident/")),
         ("http.route", "/incident/", CONTENT),
+        ("user.roles", ("end_user",), (Agreeing(CONTENT, "end_user"),)),
     ],
 )
 def test_a_value_is_no_other_that_is_equal_to_it(key: str, good: Any, other: Any) -> None:
@@ -347,6 +349,31 @@ def test_a_context_is_read_as_it_is_encoded() -> None:
     for each in (passed.context, passed.parent):
         assert type(each) is SpanContext
         assert (each.span_id, each.is_remote, dict(each.trace_state)) == (2, True, {})
+
+
+def test_nothing_is_read_of_a_trace_state_of_another_type() -> None:
+    """A subclass of the trace state may say anything of itself: its sampling entry goes, too."""
+    context = SpanContext(1, 2, is_remote=True, trace_state=EmptyState([("ot", "th:8")]))
+    passed = SpanFilter(GateRules())(ReadableSpan("x", context))
+    assert passed.context is not None
+    assert type(passed.context.trace_state) is TraceState
+    assert dict(passed.context.trace_state) == {}
+
+
+@pytest.mark.parametrize("place", ["attributes", "events", "links"])
+def test_standard_looks_at_each_place_where_the_others_are_empty(place: str) -> None:
+    """What is forbidden goes from attributes, events and links, each alone on its span."""
+    forbidden = {"incident.title": CONTENT}
+    parts: dict[str, Any] = {
+        "attributes": forbidden,
+        "events": [Event("x", forbidden, AT)],
+        "links": [Link(CONTEXT, forbidden)],
+    }
+    span = ReadableSpan("x", CONTEXT, **{place: parts[place]})
+    passed = SpanFilter(GateRules("standard"))(span)
+    of_items = [each.attributes for each in passed.events] + [each.attributes for each in passed.links]
+    assert [dict(each or {}) for each in (passed.attributes, *of_items)] == [{}] * (1 + len(of_items))
+    assert (len(passed.events), len(passed.links)) == (place == "events", place == "links")
 
 
 def test_a_key_that_is_forbidden_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
