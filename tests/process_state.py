@@ -34,6 +34,7 @@ def forget_everything() -> None:
     guard.boundary.swallowed.clear()
     guard.boundary.said.clear()
     guard.boundary.unseen = 0
+    guard.boundary.ending = False
     guard.set_reraise(reraise=False)
     identity._process.forget()  # noqa: SLF001  no process ever wants to
     announcements.forget()

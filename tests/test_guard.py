@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from otel_incident import guard
-from otel_incident.guard import HostLock, fail_open, say, set_reraise, swallow, swallowed
+from otel_incident.guard import HostLock, boundary, fail_open, say, set_reraise, swallow, swallowed
 from tests import strategies
 
 # Python warns of forks beside threads, of which these tests make one on purpose.
@@ -240,3 +240,27 @@ def test_a_line_is_seen_where_opentelemetry_alone_listens(
     logging.getLogger().addHandler(logging.NullHandler())
     say("The gate is %s.", "shut")
     assert capsys.readouterr().err == ""
+
+
+def test_at_the_end_of_the_process_nothing_is_given_to_opentelemetry(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is said then reaches the host's handlers; sending it might take as long as it tells of."""
+    sent: list[logging.LogRecord] = []
+    kind = type(
+        "LoggingHandler",
+        (logging.Handler,),
+        {"__module__": "opentelemetry.sdk", "emit": lambda _, record: sent.append(record)},
+    )
+    logger = logging.getLogger("otel_incident")
+    monkeypatch.setattr(logger, "handlers", [kind()])
+    monkeypatch.setattr(boundary, "ending", True)
+    say("three of %d", 4)
+    assert [record.getMessage() for record in caplog.records] == ["three of 4"]
+    monkeypatch.setattr(logger, "propagate", False)
+    say("once %s", "more")
+    assert capsys.readouterr().err == "once more\n"
+    monkeypatch.setattr(logger, "level", logging.ERROR)
+    say("not at all")
+    assert capsys.readouterr().err == ""
+    assert sent == []

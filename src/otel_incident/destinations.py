@@ -116,6 +116,7 @@ def describe(folder: Path, service: str, found: Sequence[Destination]) -> None:
     draft = folder / f".{DESCRIPTION}.{os.getpid()}"
     text = json.dumps({"service": service, "exporters": where}, indent=2)
     try:
+        draft.touch(0o600)
         draft.write_text(f"{text}\n", "utf-8")
         draft.replace(path)
     finally:

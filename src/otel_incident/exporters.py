@@ -45,6 +45,7 @@ class DeferredExporter(LogRecordExporter):
         self._exporter: LogRecordExporter | None = None
         self._parents: LogRecordExporter | None = None
         self._closed = False
+        self._late = False
         self._begin()
 
     def _begin(self) -> None:
@@ -94,6 +95,17 @@ class DeferredExporter(LogRecordExporter):
                 "endpoint takes them again. This is said once for an outage.",
                 self._name,
                 reason,
+            )
+
+    def lose_late(self) -> None:
+        """Count an event that came when delivery had ended; the first one is said."""
+        with self._lock:
+            first, self._late = not self._late, True
+        if first:
+            say(
+                "Incident events that came after the end of delivery are lost to the exporter %s: the "
+                "process is ending. This is said once.",
+                self._name,
             )
 
     def shutdown(self) -> None:
@@ -195,10 +207,14 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         self._deferred = exporter
         self._exit_seconds = exit_seconds
         self.gave_up = False  # whether its shutdown left something undelivered
+        self._ended = False
         attach()
 
     def take(self, record: ReadableLogRecord) -> None:
         """Queue a record; where the queue is full, the oldest goes, which belongs to the outage's line."""
+        if self._ended:
+            self._deferred.lose_late()
+            return
         sdk = self._batch_processor
         if len(self._queue()) < sdk._max_queue_size:  # noqa: SLF001  see _queue
             sdk.emit(record)
@@ -213,6 +229,7 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         # The public shutdown takes no time limit and waits 30 s; the object behind it does take one.
         self._batch_processor.shutdown(timeout_millis=int(seconds * 1000))
         self.gave_up = self._deferred.give_up(len(self._queue()))
+        self._ended = True
 
     def _queue(self) -> Sized:
         """The SDK shows its queue to nobody, and tells only its log when it drops something."""

@@ -90,11 +90,13 @@ class _Boundary:
         unseen: Errors for which there was no frame left; their place is not known.
         no_frame_left: What to catch around `swallow`; nothing where tests want errors raised.
         said: What was said.
+        ending: Whether the process is: then no line of ours is given to OpenTelemetry's handlers, which would
+            have the SDK send it, and wait for an endpoint that may be the reason for the line.
         reraise: Whether tests want errors raised.
         lock: For the two collections.
     """
 
-    __slots__ = ("lock", "no_frame_left", "reraise", "said", "swallowed", "unseen")
+    __slots__ = ("ending", "lock", "no_frame_left", "reraise", "said", "swallowed", "unseen")
 
     def __init__(self) -> None:
         self.lock = HostLock()
@@ -102,6 +104,7 @@ class _Boundary:
         self.unseen = 0
         self.no_frame_left: tuple[type[RecursionError], ...] = (RecursionError,)
         self.said: set[tuple[Place, str]] = set()
+        self.ending = False
         self.reraise = False
 
 
@@ -145,32 +148,44 @@ def say(message: str, *arguments: object) -> None:
     _say(message, *arguments)
 
 
-def _sends_alone() -> bool:
-    """Whether every handler is OpenTelemetry's: a line is then sent, and seen by nobody on the machine."""
-    found = False
+def _handlers() -> tuple[list[logging.Handler], bool]:
+    """The handlers that a line of ours reaches without OpenTelemetry's, and whether there is one of these."""
+    others: list[logging.Handler] = []
+    sends = False
     logger: logging.Logger | None = _logger
     while logger is not None:
         for handler in logger.handlers:
-            if not type(handler).__module__.startswith("opentelemetry."):
-                return False
-            found = True
+            if type(handler).__module__.startswith("opentelemetry."):
+                sends = True
+            else:
+                others.append(handler)
         logger = logger.parent if logger.propagate else None
-    return found
+    return others, sends
 
 
 def _say(message: str, *arguments: object) -> bool:
     """Whether the stack was deep enough for it."""
     try:
-        _logger.warning(message, *arguments, stacklevel=3)
-        if logging.lastResort is not None and _sends_alone():
-            logging.lastResort.handle(
-                _logger.makeRecord(_logger.name, logging.WARNING, __file__, 0, message, arguments, None)
-            )
+        others, sends = _handlers()
+        if not boundary.ending:
+            _logger.warning(message, *arguments, stacklevel=3)
+        if boundary.ending or (sends and not others):  # a line that is sent alone, nobody on the machine sees
+            _say_here(others, message, arguments)
     except RecursionError:
         return False
     except Exception:  # noqa: BLE001, S110  a handler of anybody's; to say that would be to ask it again
         pass
     return True
+
+
+def _say_here(handlers: list[logging.Handler], message: str, arguments: tuple[object, ...]) -> None:
+    """Give a line to handlers, or to that of last resort, as the logger would."""
+    record = _logger.makeRecord(_logger.name, logging.WARNING, __file__, 0, message, arguments, None)
+    if not _logger.isEnabledFor(logging.WARNING) or not _logger.filter(record):
+        return
+    for handler in handlers or ([] if logging.lastResort is None else [logging.lastResort]):
+        if record.levelno >= handler.level:
+            handler.handle(record)
 
 
 def fail_open(place: Place) -> Callable[[Callable[P, R]], Callable[P, R | None]]:

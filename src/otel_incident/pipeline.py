@@ -26,7 +26,7 @@ from otel_incident.config import config_of_process
 from otel_incident.drops import Drops
 from otel_incident.emitter import Route, new_ulid
 from otel_incident.ending import ending
-from otel_incident.guard import HostLock, fail_open
+from otel_incident.guard import HostLock, boundary, fail_open
 from otel_incident.identity import HASH_TO_COME, Identity
 from otel_incident.policy import Policy
 from otel_incident.state import places_of
@@ -164,10 +164,13 @@ class Pipeline:
         for processor in processors:
             processor.shutdown()
 
+    @fail_open("pipeline")
     def _at_exit(self) -> None:
-        processors = self._processors
-        self.shutdown()
-        ending.in_vain = any(processor.gave_up for processor in processors)
+        """Deliver within the bound; what other handlers report after this one is taken all the same."""
+        boundary.ending = True
+        for processor in self._processors:
+            processor.shutdown()
+        ending.in_vain = any(processor.gave_up for processor in self._processors)
 
     def _build(self) -> Route:
         identity = Identity(self._config, makes=self._given_write is None)

@@ -100,6 +100,7 @@ def _spool(config: Config, service: str, found: list[Destination], exit_seconds:
     directory: Path = config.spooling.directory  # type: ignore[assignment]  # else nothing is spooled
     with contextlib.suppress(OSError):  # the first event says what is wrong with the directory
         directory = own_directory(directory)
+        (directory / config.spooling.folder).mkdir(mode=0o700, exist_ok=True)
     spool = Spool(
         directory / config.spooling.folder / folder_of(service, found),
         [

@@ -49,6 +49,7 @@ class Quarantine:
                 return
             draft = self._reserve.with_name(f"{_RESERVE}.{secrets.token_hex(4)}")
             try:
+                draft.touch(0o600)
                 draft.write_bytes(bytes(RESERVE_BYTES))
                 draft.replace(self._reserve)
             finally:
