@@ -260,7 +260,7 @@ def test_at_the_end_of_the_process_nothing_is_given_to_opentelemetry(
     monkeypatch.setattr(logger, "propagate", False)
     say("once %s", "more")
     assert capsys.readouterr().err == "once more\n"
-    monkeypatch.setattr(logger, "level", logging.ERROR)
+    caplog.set_level(logging.ERROR, logger="otel_incident")
     say("not at all")
     assert capsys.readouterr().err == ""
     assert sent == []
