@@ -188,12 +188,12 @@ class Sender(threading.Thread):
     def wait_for(self, count: int) -> None:
         """Return as soon as so many events are acknowledged."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self.acknowledged >= count, 20), self.acknowledged
+            assert self._changed.wait_for(lambda: self.acknowledged >= count, WITHIN), self.acknowledged
 
     def end(self) -> int:
         """End; how many events were acknowledged: all up to this number."""
         self._ending.set()
-        self.join(20)
+        self.join(WITHIN)
         assert not self.is_alive()
         return self.acknowledged
 
