@@ -7,36 +7,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
-from otel_incident.spool.processor import DurableLogRecordProcessor
 from tests.otlp_receiver import HANG, OK, OtlpReceiver, Status
 from tests.processes import run, start, succeed
 from tests.reduction import reduced
+from tests.spool_hosts import EMITTER, QUIET, deliver_all, variables
 
 FULL_KILLS: Final = 200
-QUIET: Final = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}  # Python of forks beside threads
-
-EMITTER: Final = """
-    import os, sys
-    from opentelemetry._logs import LogRecord
-    from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk.resources import Resource
-    from otel_incident.spool.processor import DurableLogRecordProcessor
-
-    def exporter():
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-        return OTLPLogExporter(os.environ["ENDPOINT"] + "/v1/logs", timeout=10)
-
-    processor = DurableLogRecordProcessor(exporter, os.environ["DIRECTORY"], delay=0.01)
-    provider = LoggerProvider(Resource({}), shutdown_on_exit=False)
-    provider.add_log_record_processor(processor)
-    logger = provider.get_logger("tests")
-
-    def emit(number):
-        logger.emit(LogRecord(timestamp=number, observed_timestamp=1))
-"""
-
 FOREVER: Final = (
     EMITTER
     + """
@@ -47,24 +24,6 @@ FOREVER: Final = (
         number += 1
 """
 )
-
-
-def variables(directory: Path, receiver: OtlpReceiver, **more: str) -> dict[str, str]:
-    """What an emitter needs to know."""
-    return {"DIRECTORY": str(directory), "ENDPOINT": receiver.http_endpoint, **QUIET, **more}
-
-
-def deliver_all(directory: Path, receiver: OtlpReceiver) -> list[int]:
-    """What has arrived when nothing waits any more, in order of arrival."""
-    receiver.answer_with(OK)
-    exporter = OTLPLogExporter(f"{receiver.http_endpoint}/v1/logs")
-    processor = DurableLogRecordProcessor(exporter, directory, delay=0.0)
-    try:
-        assert processor.force_flush() is True
-        assert processor.status().quarantined == 0
-    finally:
-        processor.shutdown()
-    return [event.timestamp for event in receiver.telemetry().events]
 
 
 def acknowledged(process: subprocess.Popen[str], count: int) -> list[int]:
@@ -87,7 +46,7 @@ def test_kills(receiver: OtlpReceiver, tmp_path: Path, capsys: pytest.CaptureFix
         first = str((number + 1) * 10**6)
         process = start(FOREVER, variables(tmp_path / "spool", receiver, FIRST=first))
         said += acknowledged(process, chance.randrange(1, 3000))
-    arrived = deliver_all(tmp_path / "spool", receiver)
+    arrived = deliver_all(tmp_path / "spool", receiver, kills=kills)
     assert set(said) <= set(arrived)
     for number in range(1, kills + 1):
         mine = list(dict.fromkeys(each for each in arrived if each // 10**6 == number))
