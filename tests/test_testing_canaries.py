@@ -36,6 +36,7 @@ from otel_incident import (
     IncidentEmitter,
 )
 from otel_incident.instrumentor import IncidentInstrumentor
+from otel_incident.pipeline import default_pipeline
 from otel_incident.testing import Leak, Search, canaries, canary
 from otel_incident.testing.search import ENCODINGS
 from tests.otlp_receiver import OtlpReceiver
@@ -356,6 +357,21 @@ def test_incident_events_are_searched_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert [leak.field for leak in search.leaks] == [
         "resource_logs.resource.attributes[service.name].value.string_value"
     ]
+
+
+@pytest.mark.parametrize("spool", ["true", "false"])
+def test_incident_events_are_not_sent(
+    spool: str, receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they wait on disk or in memory, a block's events are seen, and never arrive."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.grpc_endpoint)
+    monkeypatch.setenv("OTEL_INCIDENT_SPOOL", spool)
+    with canaries(canary("service")) as search:
+        IncidentEmitter().create(Incident(id=7))
+    assert search.exported["logs"] == 1
+    IncidentEmitter().create(Incident(id=8))
+    default_pipeline().force_flush()
+    assert [event.attributes["incident.id"] for event in receiver.telemetry().events] == ["8"]
 
 
 def test_incident_events_do_not_stand_for_the_hosts_own_logs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,8 @@ from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExport
 from otel_incident.gate.metrics import MetricFilter
 from otel_incident.gate.readers import filtered_elsewhere
 from otel_incident.pipeline import default_pipeline
+from otel_incident.spool.answers import Answer
+from otel_incident.spool.attempts import Attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -126,6 +128,8 @@ class Capture:
                 for owner in _subclasses(base):
                     if pipelines.has_method(owner, "export") and owner.__module__ != __name__:
                         self._methods.append(self._on_export(signal, owner, success))
+            # the spool's way to its exporters, whose classes may not be there yet
+            self._methods.append(pipelines.Method(Attempts, "__call__", self._on_attempt))
             for owner in pipelines.SPAN_MULTI:
                 self._methods.append(pipelines.Method(owner, "on_end", self._on_end))
             for owner in pipelines.LOG_MULTI:
@@ -226,6 +230,10 @@ class Capture:
                     self._keep("events" if events else "exporters", signal, batch)
 
         return pipelines.Method(owner, "export", export)
+
+    def _on_attempt(self, _before: Callable[..., Answer], _attempts: Attempts, batch: Any) -> Answer:
+        self._keep("events", "logs", batch)
+        return Answer("delivered")
 
     def _on_end(self, before: Callable[..., None], holder: Any, span: Any) -> None:
         self._used.add(holder)
