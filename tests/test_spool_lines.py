@@ -12,6 +12,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from otel_incident.spool.line_reader import LineError, LineReader
 from otel_incident.spool.lines import LineWriter
@@ -135,9 +136,12 @@ def test_the_current_span_of_the_reader_is_not_taken() -> None:
 def test_what_repeats_is_one_object() -> None:
     """Resources and scopes of one reader are shared, so that an encoder groups by identity."""
     reader = LineReader()
-    first, second = reader.record(line(1)), reader.record(line(2))
-    assert first.resource is second.resource
-    assert first.instrumentation_scope is second.instrumentation_scope
+    nested: Any = {"a": {"b": {"c": 1, "d": 2}, "e": 3}}  # its pieces look like attributes of the record
+    more = ReadableLogRecord(LogRecord(timestamp=3, attributes=nested), RESOURCE, SCOPE)
+    first, *others = map(reader.record, [line(1), line(2), line(2, "\u00e4"), LineWriter().line(more)])
+    for other in others:
+        assert first.resource is other.resource
+        assert first.instrumentation_scope is other.instrumentation_scope
 
 
 WHOLE: Final = json.loads(line(1))
@@ -202,6 +206,150 @@ def test_a_flipped_byte_never_makes_an_error_of_another_kind(data: st.DataObject
     except LineError:
         return
     assert encoded(record)
+
+
+FIELDS: Final[dict[str, Any]] = {
+    "text": "ok",
+    "empty": "",
+    "yes": True,
+    "one": 1,
+    "half": 0.5,
+    "none": None,
+    "list": ("a", "b"),
+    "map": {"a": {"b": 1}},
+    "bytes": b"x",
+    "last": ("z",),
+}
+
+
+def with_fields(number: int) -> ReadableLogRecord:
+    """A record with one attribute of each kind."""
+    return ReadableLogRecord(
+        LogRecord(timestamp=number, observed_timestamp=number, attributes=FIELDS), RESOURCE, SCOPE
+    )
+
+
+def test_a_reader_that_knows_a_line_reads_it_alike() -> None:
+    """With the resource known and the values seen before, a record is the one that a new reader makes."""
+    reader, written = LineReader(), LineWriter().line(with_fields(1))
+    maps = []
+    for _ in range(3):
+        found = reader.record(written)
+        assert found.log_record.attributes is not None
+        maps.append(found.log_record.attributes["map"])
+        assert found.log_record.attributes == FIELDS
+        assert [type(value) for value in found.log_record.attributes.values()] == [
+            type(value) for value in FIELDS.values()
+        ]
+        assert vars(found.log_record) == vars(LineReader().record(written).log_record)
+    assert maps[0] is not maps[1] is not maps[2]  # who changes one changes no other
+
+
+def outcome(reader: LineReader, line: bytes) -> object:
+    """What a reader makes of a line."""
+    try:
+        return encoded(reader.record(line))
+    except LineError as error:
+        return str(error)
+
+
+def test_a_damaged_byte_means_the_same_to_a_reader_that_knows_the_line() -> None:
+    """The short way to a record never accepts, refuses or changes what the whole line's JSON does not."""
+    written = LineWriter().line(with_fields(1))
+    reader = LineReader()
+    reader.record(written)
+    for place in range(written.index(b'"logRecords":['), len(written)):
+        for byte in (b'"', b"\\", b"{", b"}", b"]", b",", b"\0", b"\xff", b""):
+            damaged = written[:place] + byte + written[place + 1 :]
+            assert outcome(reader, damaged) == outcome(LineReader(), damaged), damaged
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        [
+            {
+                "key": "a",
+                "value": {"kvlistValue": {"attributes": [{"key": "b", "value": {"stringValue": "c"}}]}},
+            }
+        ],
+        [{"key": "a", "value": {"stringValue": "b"}, "more": [{"x": {}}]}],
+        [{"key": "a", "value": {"stringValue": "b"}}, {"value": {"stringValue": "c"}, "key": "d"}],
+        [{"key": "a", "value": {"stringValue": "}},{"}}],
+        [],
+    ],
+)
+def test_attributes_as_others_write_them(attributes: list[dict[str, Any]]) -> None:
+    """A line whose attributes are not laid out as ours means to a reader that knows its head what it says."""
+    reader = LineReader()
+    reader.record(line(1))
+    written = changed(attributes=attributes)
+    assert encoded(reader.record(written)) == encoded(LineReader().record(written))
+
+
+def test_attributes_in_another_place() -> None:
+    """What looks like a record's attributes but stands in its body is not taken for them."""
+    reader = LineReader()
+    reader.record(line(1))
+    body = {"kvlistValue": {"attributes": [{"key": "b", "value": {"stringValue": "c"}}]}}
+    record = json.loads(line(1))["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
+    del record["attributes"]
+    head = line(1)[: line(1).index(b'"logRecords":[') + len(b'"logRecords":[')]
+    text = json.dumps({"body": body, **record}, separators=(",", ":")).encode()
+    assert reader.record(head + text + b"]}]}]}\n").log_record.attributes == {}
+
+
+def test_records_that_differ_in_what_is_kept() -> None:
+    """Resource, scope, severity, its text and the name are the record's own, though all else is the same."""
+    writer, reader = LineWriter(), LineReader()
+    seen = set()
+    for resource in (RESOURCE, Resource({"service.name": "other"})):
+        for scope in (SCOPE, InstrumentationScope("other"), None):
+            for severity in (SeverityNumber.INFO, SeverityNumber.WARN, None):
+                for text in ("INFO", "", None):
+                    for name in ("n", "m", None):
+                        record = LogRecord(
+                            timestamp=1,
+                            observed_timestamp=1,
+                            severity_number=severity,
+                            severity_text=text,
+                            event_name=name,
+                        )
+                        given = ReadableLogRecord(record, resource, scope)
+                        assert encoded(reader.record(writer.line(given))) == encoded(given)
+                        seen.add(encoded(given))
+    assert len(seen) == 2 * 3 * 3 * 2 * 3  # protobuf has no empty text
+
+
+def test_keys_that_are_equal_but_not_the_same() -> None:
+    """1 and True are one key to a dictionary; records with either keep their own through one writer."""
+    writer, reader = LineWriter(), LineReader()
+    for key, text in ((1, "1"), (True, "True"), ("1", "1"), (Text.A, "a"), ("a", "a")):
+        attributes: Any = {key: "x"}
+        given = ReadableLogRecord(LogRecord(timestamp=1, attributes=attributes), RESOURCE, SCOPE)
+        assert reader.record(writer.line(given)).log_record.attributes == {text: "x"}
+
+
+def test_what_a_writer_keeps_is_bounded() -> None:
+    """Records of ever other keys, or of huge ones, leave no more behind than some hundred shapes."""
+    writer = LineWriter()
+    for number in range(1000):
+        attributes: Any = {f"k{number}": number}
+        record = LogRecord(timestamp=1, attributes=attributes)
+        writer.line(ReadableLogRecord(record, RESOURCE, SCOPE))
+    kept = len(writer._shapes)  # noqa: SLF001  nobody else sees it
+    assert 0 < kept <= 128
+    huge: Any = {"k" * 100_000: 1}
+    writer.line(ReadableLogRecord(LogRecord(timestamp=1, attributes=huge), RESOURCE, SCOPE))
+    assert len(writer._shapes) == kept  # noqa: SLF001  the same
+
+
+def test_what_a_reader_keeps_is_bounded() -> None:
+    """Values that never come again leave no more behind than some dozens of them."""
+    writer, reader = LineWriter(), LineReader()
+    for number in range(1000):
+        reader.record(writer.line(numbered(number)))
+    assert 0 < len(reader._values) <= 64  # noqa: SLF001  nobody else sees it
 
 
 def test_the_real_collector_ships_a_segment(collector_path: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
+from otel_incident.spool.giving_way import GivingWay
 from otel_incident.spool.line_reader import LineError, LineReader
 from otel_incident.spool.segments import Segment, segments_in
 
@@ -64,6 +65,7 @@ class Backlog:
         quarantine: Takes what can never be delivered.
         memory: Lines that the disk has no room for.
         may_keep: Whether the cursor is still this process's to write.
+        giving_way: How it goes through lines.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Backlog:
         memory: Memory,
         *,
         may_keep: Callable[[], bool] = lambda: True,
+        giving_way: GivingWay | None = None,
     ) -> None:
         self.cursor = cursor
         self.quarantined = 0
@@ -86,6 +89,7 @@ class Backlog:
         self._quarantine = quarantine
         self._memory = memory
         self._may_keep = may_keep
+        self._giving_way = giving_way or GivingWay()
         self._reader = LineReader()
         self._gone: set[Place] = set()  # set aside or delivered before what stands before them
 
@@ -157,7 +161,7 @@ class Backlog:
         offset = start = self.cursor.of(segment.name)
         while len(batch.entries) < size and offset - start < room:
             found = segment.read(offset, size - len(batch.entries), room - (offset - start))
-            for line in found.lines:
+            for line in self._giving_way.between(found.lines):
                 offset += len(line)
                 self._add(batch, line, (segment.name, offset))
             if not found.lines and not (offset := self._last(segment, batch, offset)):

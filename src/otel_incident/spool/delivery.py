@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_incident.spool.backlog import MEMORY, Batch, Place
+from otel_incident.spool.giving_way import GivingWay, Interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +93,7 @@ class Delivery:
         attempt: Tries a batch once.
         batch_size: How many records go at once.
         jitter: A random number from 0 to 1.
+        giving_way: How an exporter goes through a batch.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Delivery:
         *,
         batch_size: int = 512,
         jitter: Callable[[], float] = random.random,
+        giving_way: GivingWay | None = None,
     ) -> None:
         self.counts = Counts()
         self.outage = Outage()
@@ -109,6 +112,7 @@ class Delivery:
         self._most = batch_size
         self._size = batch_size
         self._jitter = jitter
+        self._giving_way = giving_way or GivingWay()
         self._suspicion = _Suspicion()
         self._alert = False  # a batch was taken apart, and its offender was not found yet
 
@@ -158,7 +162,7 @@ class Delivery:
         if self.outage.attempts:
             self.counts.retried += 1
         with suppress_instrumentation():
-            return self._attempt([entry.record for entry in entries])
+            return self._attempt(Interruptible([entry.record for entry in entries], self._giving_way))
 
     def _delivered(self, count: int, answer: Answer) -> None:
         self.counts.delivered += count

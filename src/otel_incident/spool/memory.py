@@ -111,6 +111,8 @@ class Store:
             (directory / SEGMENTS).mkdir(mode=0o700, exist_ok=True)
         self.directory = directory
         self._writer = SegmentWriter(directory / SEGMENTS, durable=durable)
+        self.is_busy = self._writer.is_busy
+        """Whether some thread is writing a line."""
 
     def keep(self, line: bytes) -> None:
         """Keep a line."""

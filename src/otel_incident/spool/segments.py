@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
@@ -76,9 +77,7 @@ class Segment:
                 lines += more.count(b"\n")
         finally:
             os.close(descriptor)
-        found = [line + b"\n" for line in taken.split(b"\n", count)[:count]]
-        if lines < count:  # the last one has no end yet
-            found.pop()
+        found = io.BytesIO(taken).readlines()[: min(lines, count)]  # the last one may have no end yet
         return Lines(found, offset + sum(map(len, found)))
 
     def rest(self, offset: int) -> bytes:

@@ -19,6 +19,7 @@ from otel_incident.spool.backlog import Backlog, NotKeptError
 from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.delivery import Delivery
 from otel_incident.spool.forks import no_fork_while_importing
+from otel_incident.spool.giving_way import GivingWay
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.quarantine import Quarantine
 from otel_incident.spool.reports import Reports
@@ -192,7 +193,8 @@ class Sender:
             with self._turned:
                 if self._outage():
                     self._prod.clear()  # whoever waited for this attempt has had it
-                self._turned.notify_all()
+                if wait > 0:  # while more can go at once, whoever waits for the end need not look
+                    self._turned.notify_all()
         while time.monotonic() < self._deadline and self._safely(self._turn) == 0.0:
             pass
         self._safely(self._last_tidy)
@@ -255,6 +257,7 @@ class Sender:
             self._attempts = self._make()
             quarantine = Quarantine(self._directory / f"{self.name}.quarantine")
             quarantine.reserve()
+            giving_way = GivingWay(self._store.is_busy)
             self.delivery = Delivery(
                 Backlog(
                     self.name,
@@ -263,9 +266,11 @@ class Sender:
                     quarantine,
                     self._store.memory,
                     may_keep=self._lease.held,
+                    giving_way=giving_way,
                 ),
                 self._attempts,
                 batch_size=self._batch_size,
+                giving_way=giving_way,
             )
         return self.delivery
 

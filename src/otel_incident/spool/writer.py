@@ -81,6 +81,10 @@ class SegmentWriter:
         self._lock = threading.RLock()  # taken before the other one
         forget_in_children(self)
 
+    def is_busy(self) -> bool:
+        """Whether some thread is writing a line, or waits until it may go on after that."""
+        return self._busy
+
     def append(self, line: bytes) -> None:
         """Keep one line.
 
