@@ -33,8 +33,10 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": path, **(variables or {})}
 
 
-def start(code: str, variables: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start a program; stdout and stderr are pipes."""
+def start(
+    code: str, variables: Mapping[str, str] | None = None, *, group: bool = False
+) -> subprocess.Popen[str]:
+    """Start a program, in a process group of its own if need be; stdout and stderr are pipes."""
     # S603: the words are the tests' own.
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", textwrap.dedent(code)],
@@ -43,6 +45,7 @@ def start(code: str, variables: Mapping[str, str] | None = None) -> subprocess.P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0 if group else None,
     )
 
 
