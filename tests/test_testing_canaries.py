@@ -39,7 +39,7 @@ from otel_incident.instrumentor import IncidentInstrumentor
 from otel_incident.pipeline import default_pipeline
 from otel_incident.testing import Leak, Search, canaries, canary
 from otel_incident.testing.search import ENCODINGS
-from tests.otlp_receiver import OtlpReceiver
+from tests.otlp_receiver import OK, OtlpReceiver, Status
 
 TITLE: Final = "Payments are down"
 MAIL: Final = "jane@acme.test"
@@ -372,6 +372,23 @@ def test_incident_events_are_not_sent(
     IncidentEmitter().create(Incident(id=8))
     default_pipeline().force_flush()
     assert [event.attributes["incident.id"] for event in receiver.telemetry().events] == ["8"]
+
+
+def test_events_that_waited_before_are_not_lost(
+    receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a host that really runs has left in the spool is neither seen in a block nor taken for sent."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.grpc_endpoint)
+    receiver.answer_with(Status(503))
+    IncidentEmitter().create(Incident(id=6))
+    assert not default_pipeline().force_flush()
+    receiver.answer_with(OK)
+    with canaries(canary("service")) as search:
+        IncidentEmitter().create(Incident(id=7))
+    assert search.exported["logs"] == 1
+    IncidentEmitter().create(Incident(id=8))
+    receiver.wait_for_events(2)
+    assert [event.attributes["incident.id"] for event in receiver.telemetry().events] == ["6", "8"]
 
 
 def test_incident_events_do_not_stand_for_the_hosts_own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
