@@ -72,6 +72,28 @@ def _check_of(shape: Shape) -> _Check:
     return (shape.kind, good, shape)
 
 
+def _sift(
+    kept: dict[str, Any],
+    others: list[tuple[str, Any, Container[object], Shape | None]],
+    drops: list[Drop],
+) -> None:
+    """Take out what may not stand of those whose values are not known to be good."""
+    for key, value, good, shape in others:
+        if shape is None:
+            drops.append(UNKNOWN)
+            del kept[key]
+            continue
+        kind, keeps = shape
+        if (type(value) is kind or kind is object) and keeps(value):
+            if type(good) is set and len(good) < _GOOD:
+                good.add(value)
+        elif kind is tuple and type(value) is list and keeps(value):
+            kept[key] = tuple(value)
+        else:
+            drops.append(refusal(key, value) if key in SHAPES else _PROFILE)
+            del kept[key]
+
+
 class Checks:
     """What is asked of each key's value; keys that come and may not stand are remembered as such.
 
@@ -95,43 +117,24 @@ class Checks:
         # what is looked at is what is returned, whoever else changes the original meanwhile
         kept = attributes.copy() if type(attributes) is dict else dict(attributes)
         checks = self._checks
-        others: list[tuple[Any, Any]] | None = None
+        others = []
+        no_text = 0
         for key, value in kept.items():
-            if type(key) is str:
-                try:
-                    kind, good, _ = checks[key]
-                except KeyError:
-                    pass
-                else:
-                    if type(value) is kind and value in good:
-                        continue
-            if others is None:
-                others = [(key, value)]
-            else:
-                others.append((key, value))
-        return kept if others is None else self._sift(kept, others, drops)
-
-    def _sift(self, kept: dict[str, Any], others: list[tuple[Any, Any]], drops: list[Drop]) -> dict[str, Any]:
-        """Look at those that are not remembered as good."""
-        texts = [(key, value) for key, value in others if type(key) is str]
-        if len(texts) != len(others):  # found by type: such a key may have any equality and hash
-            drops.extend([UNKNOWN] * (len(others) - len(texts)))
-            kept = {key: value for key, value in kept.items() if type(key) is str}
-        for key, value in texts:
-            _, good, shape = self._checks.get(key) or self._decide(key)
-            if shape is None:
-                drops.append(UNKNOWN)
-                del kept[key]
+            if type(key) is not str:
+                no_text += 1
                 continue
-            kind, keeps = shape
-            if (type(value) is kind or kind is object) and keeps(value):
-                if type(good) is set and len(good) < _GOOD:
-                    good.add(value)
-            elif kind is tuple and type(value) is list and keeps(value):
-                kept[key] = tuple(value)
-            else:
-                drops.append(refusal(key, value) if key in SHAPES else _PROFILE)
-                del kept[key]
+            try:
+                kind, good, shape = checks[key]
+            except KeyError:
+                kind, good, shape = self._decide(key)
+            if type(value) is kind and value in good:
+                continue
+            others.append((key, value, good, shape))
+        if no_text:  # by type: such a key may have any equality and hash
+            drops.extend([UNKNOWN] * no_text)
+            kept = {key: value for key, value in kept.items() if type(key) is str}
+        if others:
+            _sift(kept, others, drops)
         return kept
 
     def _decide(self, key: str) -> _Check:
