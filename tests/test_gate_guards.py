@@ -1,7 +1,8 @@
 """What single guards of strict hold, where only a host that lies or an operator gets near them."""
 
 import gc
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import pytest
 from opentelemetry._logs import LogRecord
@@ -388,3 +389,34 @@ def test_a_key_that_is_forbidden_while_it_is_looked_at(monkeypatch: pytest.Monke
     filtered = rules.standard.filter({"session.title": CONTENT})
     assert filtered is not None
     assert filtered.attributes == {}
+
+
+class _Shown(ReadableSpan):
+    """A span of a host's own, which shows something else than the SDK's fields hold."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What an exporter reads."""
+        return {"desk.title": CONTENT, "desk.queue": "a"}
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The same of its events."""
+        return (Event("changed", {"desk.title": CONTENT}),)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The same of its links."""
+        return (Link(SpanContext(1, 1, is_remote=False), {"desk.title": CONTENT}),)
+
+
+@pytest.mark.parametrize("mode", ["standard", "strict"])
+def test_a_span_is_judged_by_what_it_shows(mode: Literal["standard", "strict"]) -> None:
+    """A subclass that overrides a property is read as its exporter will read it, not by the field behind."""
+    rules = GateRules(mode, forbidden=["desk.title"], allowed=["desk.queue"])
+    span = SpanFilter(rules)(
+        _Shown("GET", context=SpanContext(2, 2, is_remote=False), attributes={"desk.queue": "held"})
+    )
+    assert dict(span.attributes or {}) == {"desk.queue": "a"}
+    assert [dict(event.attributes or {}) for event in span.events] == [{}]
+    assert [dict(link.attributes or {}) for link in span.links] == [{}]

@@ -127,8 +127,8 @@ def test_gevent_over_grpc(receiver: OtlpReceiver, tmp_path: Path) -> None:
     assert (ended.status, ended.stdout) == (0, "emitted\nFalse True\n")
     assert ended.stderr == (
         "Log records wait in the spool: the exporter exporter cannot deliver them (gRPC freezes a process "
-        "that gevent has patched for as long as a request takes: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf). "
-        "This is said once for an outage.\n"
+        "that gevent has patched for as long as a request takes: set "
+        "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf). This is said once for an outage.\n"
     )
     assert receiver.requests == ()
     assert deliver_all(tmp_path / "spool", receiver) == list(range(1, 51))

@@ -187,20 +187,26 @@ def rebuilt(  # noqa: PLR0913  a span has that many parts
 
 
 def span_attributes(span: ReadableSpan) -> Mapping[str, Any]:
-    """The attributes of a span that has ended."""
-    return mapping(getattr(span, "_attributes", None)) or span.attributes or {}
+    """The attributes of a span that has ended, as its exporter will read them."""
+    held = mapping(getattr(span, "_attributes", None)) if _is_plain(span, "attributes") else None
+    return held or span.attributes or {}
 
 
 def span_events(span: ReadableSpan) -> Sequence[Any]:
     """Its events."""
-    events = getattr(span, "_events", None)
+    events = getattr(span, "_events", None) if _is_plain(span, "events") else None
     return span.events if events is None else events
 
 
 def span_links(span: ReadableSpan) -> Sequence[Link]:
     """Its links."""
-    links = getattr(span, "_links", None)
+    links = getattr(span, "_links", None) if _is_plain(span, "links") else None
     return span.links if links is None else links
+
+
+def _is_plain(span: ReadableSpan, name: str) -> bool:
+    """Whether a property is the SDK's: a host's own class may show something else than its field holds."""
+    return getattr(type(span), name, None) is vars(ReadableSpan)[name]
 
 
 def mapping(attributes: Any) -> Mapping[str, Any]:
