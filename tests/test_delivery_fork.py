@@ -90,3 +90,62 @@ def test_a_pool_of_processes(receiver: OtlpReceiver, transport: str, keeping: di
     assert (ended.status, ended.stdout, ended.stderr) == (0, "True\n", "")
     events = receiver.wait_for_events(11)
     assert sorted(int(str(event.attributes["incident.id"])) for event in events) == [*range(10), 100]
+
+
+IMPORTING: Final = """
+    import os, signal, sys, threading
+    from importlib.machinery import PathFinder
+    from otel_incident import Incident, IncidentEmitter
+
+    importing, forked = threading.Event(), threading.Event()
+
+    class Slow:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name != os.environ["IMPORTED"] or importing.is_set():
+                return None
+            spec = PathFinder.find_spec(name, path, target)
+            load = spec.loader.exec_module
+
+            def slowly(module):
+                importing.set()
+                forked.wait(0.3)  # a fork that does not wait has been by then
+                load(module)
+
+            spec.loader.exec_module = slowly
+            return spec
+
+    sys.meta_path.insert(0, Slow)
+    os.register_at_fork(after_in_parent=forked.set)
+    emitter = IncidentEmitter()
+    first = threading.Thread(target=emitter.create, args=(Incident(id=1),))
+    first.start()
+    assert importing.wait(30)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        emitter.create(Incident(id=2))
+        sys.exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    first.join()
+"""
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "otel_incident.pipeline",
+        "otel_incident.processors",
+        "opentelemetry.exporter.otlp.proto.http",
+    ],
+)
+def test_a_fork_in_the_midst_of_an_import(
+    receiver: OtlpReceiver, imported: str, keeping: dict[str, str]
+) -> None:
+    """A child that is forked while a thread imports what events need reports and ends as any other."""
+    variables = {**endpoint_of("http", receiver.grpc_endpoint, receiver.http_endpoint), **keeping}
+    ended = run(IMPORTING, {**QUIET, **variables, "IMPORTED": imported, "OTEL_BLRP_SCHEDULE_DELAY": "10"})
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "0\n", "")
+    events = receiver.wait_for_events(2)
+    assert sorted(str(event.attributes["incident.id"]) for event in events) == ["1", "2"]
+    assert len({event.attributes["log.record.uid"] for event in events}) == 2

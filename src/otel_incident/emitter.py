@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
 from otel_incident.events import Actor, Incident, IncidentEvent, epoch_milliseconds, wire_id, wire_timestamp
+from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import boundary, swallow
 from otel_incident.settling import Settling
 from otel_incident.vocabulary import (
@@ -364,7 +365,9 @@ def _default_route(
     logger_provider: LoggerProvider | None, meter_provider: MeterProvider | None
 ) -> Route | None:
     """The plugin's own pipeline, or the caller's provider behind the policy."""
-    # the composition root, reached for at the first event: importing an emitter loads no SDK
-    from otel_incident.pipeline import default_route  # noqa: PLC0415
+    # what looks for a route imports as it goes
+    with no_fork_while_importing():
+        # the composition root, reached for at the first event: importing an emitter loads no SDK
+        from otel_incident.pipeline import default_route  # noqa: PLC0415
 
-    return default_route(logger_provider, meter_provider)
+        return default_route(logger_provider, meter_provider)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, final
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 
 from otel_incident.errors import ConfigurationError
+from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import HostLock, say, swallow
 from otel_incident.quiet import attach, quiet
 
@@ -146,7 +147,8 @@ class DeferredExporter(LogRecordExporter):
         self.reason = ""
         try:
             if self._exporter is None:
-                self._exporter = self._make()
+                with no_fork_while_importing():
+                    self._exporter = self._make()
             # each time, since loggers are made as one goes
             attach(type(self._exporter).__module__.partition(".")[0])
             with quiet(self):

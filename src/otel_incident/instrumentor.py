@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otel_incident.config import Config, set_config_of_process, strict_is_asked_for
+from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import fail_open, say, swallow
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
 
     def _begin(self, **kwargs: Any) -> None:
         try:
-            self._start(**kwargs)
+            with no_fork_while_importing():
+                self._start(**kwargs)
         except Exception:
             # it came before the gate, which then holds no more than where it cannot be put in place
             if self._wrapping is None and self._refusal is None and strict_is_asked_for(kwargs):
@@ -164,11 +166,11 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             self._activation.uninstall()
             self._activation = None
         set_config_of_process(None)
-        from otel_incident.pipeline import set_default_pipeline  # noqa: PLC0415  off loads as little as it can
+        with no_fork_while_importing():
+            from otel_incident.pipeline import set_default_pipeline  # noqa: PLC0415  off loads as little as it can
+            from otel_incident.quiet import detach  # noqa: PLC0415  the same
 
         pipeline = set_default_pipeline(None)
         if pipeline is not None:
             pipeline.shutdown()
-        from otel_incident.quiet import detach  # noqa: PLC0415  the same
-
         detach()

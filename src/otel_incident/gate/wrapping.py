@@ -19,6 +19,7 @@ from opentelemetry.sdk._logs.export import (
 )
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
+from otel_incident.forks import no_fork_while_importing
 from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
 from otel_incident.gate.live import LiveSpan, bare_parent, raised_in
@@ -183,7 +184,8 @@ class Wrapping:
         reader = pipelines.metric_reader()
         try:
             if has_field(reader, pipelines.READER_FIELD):
-                from otel_incident.gate.readers import ReaderGate  # noqa: PLC0415  it needs the metrics
+                with no_fork_while_importing():
+                    from otel_incident.gate.readers import ReaderGate  # noqa: PLC0415  it needs the metrics
 
                 gate = ReaderGate(self.rules)
                 self._places.append(Field(reader, pipelines.READER_FIELD, gate.of_reader))

@@ -15,7 +15,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
-from otel_incident.spool.forks import forget_in_children, no_fork
+from otel_incident.forks import forget_in_children, no_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final, final
 
-from otel_incident.spool.forks import no_fork
+from otel_incident.forks import no_fork
 from otel_incident.spool.segments import SUFFIX
 
 if TYPE_CHECKING:

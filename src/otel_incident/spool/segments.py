@@ -12,7 +12,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
-from otel_incident.spool.forks import no_fork
+from otel_incident.forks import no_fork
 
 if TYPE_CHECKING:
     from pathlib import Path

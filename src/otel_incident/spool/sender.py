@@ -14,11 +14,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.errors import ConfigurationError
+from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import HostLock, swallow
 from otel_incident.spool.backlog import Backlog, NotKeptError
 from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.delivery import Delivery
-from otel_incident.spool.forks import no_fork_while_importing
 from otel_incident.spool.giving_way import GivingWay
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.quarantine import Quarantine

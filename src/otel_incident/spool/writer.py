@@ -15,8 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
+from otel_incident.forks import forget_in_children, no_fork
 from otel_incident.guard import LOCK_SECONDS, HostLock
-from otel_incident.spool.forks import forget_in_children, no_fork
 from otel_incident.spool.segments import SUFFIX
 
 if TYPE_CHECKING:

@@ -1,0 +1,184 @@
+"""What a fork must not come between, and what a forked child must let go of.
+
+A lock lives for as long as any process has its file open: a file that is being opened and locked while
+another thread forks would live on in the child without anybody there knowing. A module that is being imported
+then is half a module in the child for ever, and who imports it there waits for ever, since the thread that
+holds its lock is gone. So a fork waits for such a moment to pass, though not for long.
+"""
+
+from __future__ import annotations
+
+# The SDK's imports bring it, and it takes a lock before a fork that it gives back after it: were it imported
+# while a fork waits for us, it would give back what it has not taken, and Python would complain of that.
+import concurrent.futures.thread  # noqa: F401
+import contextlib
+import os
+import threading
+import time
+import weakref
+from threading import get_ident
+from typing import TYPE_CHECKING, Final, Protocol, final
+
+from otel_incident.guard import LOCK_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORK_SECONDS: Final = 1.0  # a file system that hangs must not make the host's fork hang
+_GLANCE_SECONDS: Final = 0.001
+_FORGOTTEN_SECONDS: Final = 60.0
+
+
+class Inherited(Protocol):
+    """Something that holds a file which a child must not keep open."""
+
+    def forget(self) -> None:
+        """Close it in the child."""
+        ...
+
+
+@final
+class _Moment:
+    """Something that a fork must not come between."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._forking = threading.local()  # whether this thread's fork could have the lock
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        """No other thread forks in here.
+
+        Raises:
+            TimeoutError: Another thread is still in here.
+        """
+        lock = self._lock
+        if not lock.acquire(timeout=LOCK_SECONDS):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            with contextlib.suppress(RuntimeError):  # a child forked in here, by this thread, has a new one
+                lock.release()
+
+    def before(self) -> None:
+        """Wait for it."""
+        self._forking.waited = self._lock.acquire(timeout=FORK_SECONDS)
+
+    def in_parent(self) -> None:
+        """Let it come again."""
+        if self._forking.waited:
+            self._lock.release()
+
+    def in_child(self) -> None:
+        """Nobody else is here."""
+        self._lock = threading.RLock()
+
+
+@final
+class _Import:
+    """One import of ours; a context manager.
+
+    It neither raises nor waits for other imports, needs no more of the stack to leave than to come, and may
+    come again within itself: the first event is what a host's signal handler or log handler may be in.
+    """
+
+    __slots__ = ("_forking", "_inside", "since", "thread")
+
+    def __init__(self, inside: set[_Import], forking: set[int]) -> None:
+        self.thread = get_ident()
+        self.since = time.monotonic()
+        self._inside, self._forking = inside, forking
+
+    def __enter__(self) -> None:
+        """Keep forks of other threads waiting; wait for one that is at work, for a second at most."""
+        self._inside.add(self)
+        while self._forking and self.thread not in self._forking:
+            if time.monotonic() > self.since + FORK_SECONDS:
+                return
+            self._inside.discard(self)
+            time.sleep(_GLANCE_SECONDS)
+            self._inside.add(self)
+
+    def __exit__(self, *_: object) -> None:
+        """Let them fork."""
+        self._inside.discard(self)
+
+
+@final
+class Imports:
+    """Imports of ours, several at a time: a fork waits for all of them.
+
+    Who imports may hold a lock that another one needs to come to his end (that of a module that imports us,
+    of the host's log), and so may who forks. So nobody holds a lock of ours while he waits here, and nobody
+    waits for long: a fork for `FORK_SECONDS`, in which others still come and go; then it forks all the same.
+    Only for the fork itself, once nobody is in here, do others wait. Each says what he is about to do before
+    he looks for the other, so that one of the two sees it.
+    """
+
+    def __init__(self) -> None:
+        self.in_child()
+
+    def __call__(self) -> _Import:
+        """No other thread forks in here."""
+        return _Import(self._inside, self._forking)
+
+    def before(self) -> None:
+        """Wait until nobody else is in here."""
+        thread, started = get_ident(), time.monotonic()
+        while True:
+            self._forking.add(thread)
+            now = time.monotonic()
+            if now > started + FORK_SECONDS or not any(
+                # one that was interrupted on its way in has nobody to end it
+                each.thread != thread and now < each.since + _FORGOTTEN_SECONDS
+                for each in list(self._inside)
+            ):
+                return
+            self._forking.discard(thread)
+            time.sleep(_GLANCE_SECONDS)
+
+    def in_parent(self) -> None:
+        """Let others come again."""
+        self._forking.discard(get_ident())
+
+    def in_child(self) -> None:
+        """Nobody else is here."""
+        self._inside: set[_Import] = set()
+        self._forking: set[int] = set()
+
+
+no_fork: Final = _Moment()
+"""Between the opening of a file and the note of its descriptor."""
+
+no_fork_while_importing: Final = Imports()
+"""While modules of ours, or an exporter's, are imported where the host is at work already."""
+
+# Who imports may open a file meanwhile, never the other way round.
+_moments: Final = (no_fork_while_importing, no_fork)
+_all: Final[weakref.WeakSet[Inherited]] = weakref.WeakSet()
+
+
+def forget_in_children(inherited: Inherited) -> None:
+    """Have this closed in every child that is forked from now on."""
+    _all.add(inherited)
+
+
+def _before() -> None:
+    for moment in _moments:
+        moment.before()
+
+
+def _in_parent() -> None:
+    for moment in _moments:
+        moment.in_parent()
+
+
+def _in_child() -> None:
+    for moment in _moments:
+        moment.in_child()
+    for inherited in list(_all):
+        inherited.forget()
+
+
+os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
