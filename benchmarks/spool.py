@@ -1,8 +1,10 @@
 """What a durable log record costs the caller's thread, and how fast a spool drains.
 
-Durable emit stands beside the stock `Logger.emit` with a batch processor and an analytics client's in-memory
-`track`, all in one process and in turn. The exporter of the first two does nothing, so that what is compared
-is what the host's thread pays; the drain goes through the SDK's encoder, as the stock batch processor's does.
+An event's own way to disk stands beside the stock `Logger.emit` with a batch processor, which keeps it in
+memory; beside both, the same processor behind `Logger.emit`, an analytics client's in-memory `track`, and
+other ways to put the record's line on disk. All are in one process and in turn. The exporter does nothing,
+so that what is compared is what the host's thread pays, the threads that deliver included; the drain goes
+through the SDK's encoder, as the stock batch processor's does.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.resources import Resource
 
+from benchmarks.disk import on_disk
 from benchmarks.emit import (
     _EVENTS as EVENTS,
 )
@@ -34,6 +38,8 @@ from benchmarks.emit import (
     stock,
     tight,
 )
+from benchmarks.workers import busy_workers
+from otel_incident.records import through_processors
 from otel_incident.spool.processor import DurableLogRecordProcessor
 from otel_incident.spool.sender import Sender
 
@@ -52,6 +58,7 @@ DRAIN_TARGET: Final = 0.7
 
 _STOCK: Final = "stock, in memory"
 _DURABLE: Final = "durable, on disk"
+_THROUGH_API: Final = "durable, through Logger.emit"
 _WARM_UP: Final = 200
 _NS_IN_US: Final = 1000
 
@@ -61,11 +68,13 @@ class EncodingExporter(LogRecordExporter):
 
     def __init__(self) -> None:
         self.count = 0
+        self.pages: list[int] = []
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Encode."""
         encode_logs(batch).SerializeToString()
         self.count += len(batch)
+        self.pages.append(int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]))
         return LogRecordExportResult.SUCCESS
 
     def shutdown(self) -> None:
@@ -96,6 +105,17 @@ def emitting(processor: Any, name: str, attributes: dict[str, Any]) -> Call:
     return call
 
 
+def reporting(processor: DurableLogRecordProcessor, name: str, attributes: dict[str, Any]) -> Call:
+    """A record on an event's own way, once the policy has let it pass."""
+    write = through_processors(Resource.create({"service.name": "benchmark"}), [processor])
+
+    def call() -> None:
+        now = time.time_ns()
+        write(name, attributes, timestamp=now, observed_timestamp=now, context=None)
+
+    return call
+
+
 def show(title: str, taken: Mapping[str, list[int]]) -> float:
     """Print one table; returns how many times the stock median the durable one is."""
     say(f"\n{title}, {len(taken[_STOCK])} records each\n")
@@ -111,22 +131,25 @@ def show(title: str, taken: Mapping[str, list[int]]) -> float:
 def emit_costs(given: argparse.Namespace, directory: Path) -> None:
     """Durable emit beside stock."""
     name, attributes = sent_by(EVENTS["change_stage"])
-    processor = DurableLogRecordProcessor(NoOpExporter(), directory)
+    processors = [DurableLogRecordProcessor(NoOpExporter(), directory / each) for each in ("own", "api")]
     calls: dict[str, Call] = {
         _STOCK: stock(name, attributes),
-        _DURABLE: emitting(processor, name, attributes),
+        _DURABLE: reporting(processors[0], name, attributes),
+        _THROUGH_API: emitting(processors[1], name, attributes),
     }
     client = segment(name, attributes)
     if client is None:
         say("skipped: segment-analytics-python is not installed")
     else:
         calls["segment-analytics-python"] = client
+    calls |= on_disk(directory, 1600)
     tight(calls, 1, _WARM_UP)
     ratios = {
         "paced at 500/s": show("Paced at 500/s", paced(calls, given.paced)),
         "in a tight loop": show("Tight loop", tight(calls, given.rounds, given.tight)),
     }
-    processor.shutdown()
+    for processor in processors:
+        processor.shutdown()
     for title, ratio in ratios.items():
         verdict = "met" if ratio <= TARGET else "MISSED"
         say(f"\ndurable emit {title}: {ratio:.2f} x stock; target {TARGET} x: {verdict}")
@@ -169,11 +192,14 @@ def drain_rates(given: argparse.Namespace, directory: Path) -> None:
         rate = exporter.count / (time.perf_counter() - started)
         best["drain of a spool"] = max(best["drain of a spool"], rate)
         drained.shutdown()
+        growth = max(exporter.pages) - exporter.pages[len(exporter.pages) // 10]
     say(f"\nDrain of {given.drained} records, best of three\n")
     say("| candidate | records/s | / stock |")
     say("|---|---:|---:|")
     for title, rate in best.items():
         say(f"| {title} | {rate:.0f} | {rate / best['stock batch processor']:.2f} |")
+    grown = growth * os.sysconf("SC_PAGE_SIZE") / 2**20
+    say(f"\nmemory from a tenth of the last drain on: at most {grown:+.1f} MiB")
     ratio = best["drain of a spool"] / best["stock batch processor"]
     verdict = "met" if ratio >= DRAIN_TARGET else "MISSED"
     say(f"\ndrain: {ratio:.2f} x stock; target {DRAIN_TARGET} x: {verdict}")
@@ -191,8 +217,10 @@ def main() -> None:
     logging.disable()  # in a tight loop the stock queue is full at times, and says so
     with tempfile.TemporaryDirectory(dir=given.directory) as directory, installed_exporter():
         say(f"{os.uname().sysname} {os.uname().release}, {os.cpu_count()} cores")
+        say(f"load average {os.getloadavg()[0]:.1f} at the beginning")
         emit_costs(given, Path(directory) / "emit")
         drain_rates(given, Path(directory) / "drain")
+        busy_workers(Path(directory) / "workers", *sent_by(EVENTS["change_stage"]))
 
 
 if __name__ == "__main__":
