@@ -19,7 +19,7 @@ import weakref
 from threading import get_ident
 from typing import TYPE_CHECKING, Final, Protocol, final
 
-from otel_incident.guard import LOCK_SECONDS
+from otel_incident.guard import LOCK_SECONDS, renew_locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,11 +157,20 @@ no_fork_while_importing: Final = Imports()
 # Who imports may open a file meanwhile, never the other way round.
 _moments: Final = (no_fork_while_importing, no_fork)
 _all: Final[weakref.WeakSet[Inherited]] = weakref.WeakSet()
+_known: Final = [os.getpid()]
+"""The process that knows which files are its own."""
 
 
 def forget_in_children(inherited: Inherited) -> None:
     """Have this closed in every child that is forked from now on."""
     _all.add(inherited)
+
+
+def notice_fork() -> None:
+    """Do in a child what Python does in one that it has forked: uWSGI forks its workers past it."""
+    if _known[0] != os.getpid():
+        renew_locks()
+        _in_child()
 
 
 def _before() -> None:
@@ -175,6 +184,7 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
+    _known[0] = os.getpid()
     for moment in _moments:
         moment.in_child()
     for inherited in list(_all):

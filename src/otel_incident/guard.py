@@ -74,12 +74,13 @@ class HostLock:
 _locks: Final[weakref.WeakSet[HostLock]] = weakref.WeakSet()
 
 
-def _renew_locks() -> None:
+def renew_locks() -> None:
+    """In a forked child: forget who holds any of them."""
     for lock in _locks:
         lock.renew()
 
 
-os.register_at_fork(after_in_child=_renew_locks)
+os.register_at_fork(after_in_child=renew_locks)
 
 
 class _Boundary:

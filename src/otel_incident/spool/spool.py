@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
+from otel_incident.forks import notice_fork
 from otel_incident.guard import say, swallow
 from otel_incident.spool.delivery import Counts
 from otel_incident.spool.lines import LineWriter
@@ -138,6 +139,7 @@ class Spool:
     def take(self, record: ReadableLogRecord | ReadWriteLogRecord) -> None:
         """Keep a record as it is now."""
         try:
+            notice_fork()
             self._store.keep(self._lines.line(record))
             for sender in self._senders:
                 sender.notify()
@@ -148,6 +150,7 @@ class Spool:
     def shutdown(self) -> None:
         """Deliver what waits for a bounded time; the rest stays for the next start."""
         try:
+            notice_fork()
             self._store.close()
             # all of them first, since the bound holds for all together
             bounds = [sender.end(self._exit_seconds) for sender in self._senders]
@@ -161,6 +164,7 @@ class Spool:
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Wait until nothing waits; False after `timeout_millis`, or if an attempt failed."""
+        notice_fork()
         deadline = time.monotonic() + timeout_millis / 1000
         # not `all` of a generator: a dead exporter must not keep another from its flush
         flushed = [sender.flush(max(0.0, deadline - time.monotonic())) for sender in self._senders]
