@@ -5,6 +5,7 @@ What the gate does with them is in test_gate_sdks.py, beside the newest.
 
 import json
 import re
+import textwrap
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -31,8 +32,9 @@ from tests.incident_course import (
     assert_hooked,
     desk,
 )
-from tests.otlp_receiver import HANG, OtlpReceiver, Status
+from tests.otlp_receiver import HANG, OK, OtlpReceiver, PartialSuccess, Status
 from tests.processes import Ended
+from tests.spool_hosts import EMITTER, variables
 
 SDK: Final = "1.40.0"
 TRANSPORTS: Final = pytest.mark.parametrize("transport", ["grpc", "http"])
@@ -188,6 +190,46 @@ def test_the_exit_does_not_wait_for_a_backend(
         f"5 incident events were not delivered by the exporter {EXPORTERS[transport]} when the process ended "
         "(no answer).\n"
     )
+
+
+SPOOLING: Final = textwrap.dedent(
+    EMITTER
+    + """
+    for number in range(1, 9):
+        emit(number)
+    while not processor.force_flush():
+        pass
+    provider.shutdown()
+    status = processor.status()
+    print(status.delivered, status.rejected, status.quarantined, repr(status.outage), status.waiting_bytes)
+"""
+)
+
+
+@TRANSPORTS
+def test_the_spool(
+    transport: str, receiver: OtlpReceiver, environment: HostEnvironment, tmp_path: Path
+) -> None:
+    """Its exporters' answers are heard as well: what is held arrives, what is refused in part is counted."""
+    receiver.answer_with(Status(503), Status(401), PartialSuccess(1), OK)
+    ended = python(environment, tmp_path, variables(tmp_path / "spool", receiver, transport), SPOOLING)
+    assert (ended.status, ended.stdout) == (0, "8 1 0 '' 0\n"), ended.stderr
+    assert ended.stderr.count("\n") == 3  # the outage, its end, what was refused
+    assert [event.timestamp for event in receiver.telemetry().events] == list(range(1, 9))
+    assert {request.transport for request in receiver.requests} == {transport}
+
+
+@TRANSPORTS
+def test_the_spool_sets_aside(
+    transport: str, receiver: OtlpReceiver, environment: HostEnvironment, tmp_path: Path
+) -> None:
+    """A refusal is heard for what it is, which success or failure alone would not tell."""
+    receiver.answer_with(Status(400))
+    ended = python(environment, tmp_path, variables(tmp_path / "spool", receiver, transport), SPOOLING)
+    assert (ended.status, ended.stdout) == (0, "0 0 8 '' 0\n"), ended.stderr
+    kept = (tmp_path / "spool" / "exporter.quarantine").glob("*.jsonl")
+    names = {"http": "http-400", "grpc": "grpc-invalid-argument"}
+    assert [path.stem.partition("-")[2] for path in kept] == [names[transport]]
 
 
 def test_a_configuration_file_is_not_for_it(
