@@ -1,6 +1,7 @@
 """Hook files in place: an operator's at once, a preset with its host, each whatever becomes of the others."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -91,12 +92,17 @@ def test_a_refused_file_is_one_error_and_the_others_work(
     bad, good = tmp_path / "bad.toml", tmp_path / "good.toml"
     bad.write_text(GOOD.replace('"create"', '"stop"'))
     good.write_text(GOOD)
-    files = read_files([bad, tmp_path / "missing.toml", good])
+    long, pipe = tmp_path / "long.toml", tmp_path / "pipe.toml"
+    long.write_text(f"x = {'1' * 5000}")
+    os.mkfifo(pipe)
+    files = read_files([bad, tmp_path / "missing.toml", long, pipe, good])
     assert [file.source for file in files] == [str(good), *PRESETS]
     actions = "create, end, restart, change_commander, change_stage"
     reasons = (
         f"{bad}, hook 'declare', key 'action': must be one of {actions}",
         f"{tmp_path / 'missing.toml'}: cannot be read (No such file or directory)",
+        f"{long}: holds a number that is too long",
+        f"{pipe}: cannot be read (It is no regular file)",
     )
     assert caplog.record_tuples == [
         ("otel_incident", logging.ERROR, f"{reason}. The file is not in force; the host runs without it.")

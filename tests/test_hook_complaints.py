@@ -16,7 +16,7 @@ from tests.django_host import watching as watching_models
 from tests.host_package import desk_package as desk_package  # noqa: PLC0414  a fixture is used by its name
 from tests.host_package import forget_package, hook_file, services, watching
 from tests.processes import succeed
-from tests.zero_code import App
+from tests.zero_code import App, tool
 from tests.zero_code import app as app  # noqa: PLC0414  a fixture is used by its name
 
 MISSING: Final = (
@@ -241,6 +241,60 @@ def test_the_program_is_known_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert is_the_program("app.__main__")
     assert not is_the_program("app")
+
+
+@pytest.mark.parametrize(
+    ("script", "module", "expected"),
+    [
+        ("run.py", "run", True),
+        ("./run.py", "run", True),
+        ("link.py", "run", True),
+        ("link.py", "link", False),
+        ("run.py", "desk", False),
+        ("run.py", "desk.run", False),
+        ("desk/app.py", "app", True),
+        ("desk/app.py", "desk.app", True),
+        ("desk/app.py", "host.desk.app", False),
+        ("desk/app.py", "other.app", False),
+        ("desk/app.py", "desk", False),
+        ("tool", "tool", False),
+        ("both.py", "both", False),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["-X", "dev", "-P"]])
+def test_a_script_is_the_module_of_its_name(
+    options: list[str],
+    script: str,
+    module: str,
+    expected: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`python app.py` runs what would be imported as `app`; a package of that name comes before it."""
+    for name in ("run.py", "both.py", "both/__init__.py", "desk/__init__.py", "desk/app.py", "tool"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "link.py").symlink_to("run.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "orig_argv", ["python", *options, script, "run.py"])
+    main = ModuleType("__main__")  # of a script it has no spec, before it runs and then
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert is_the_program(module) is expected
+
+
+def test_a_target_in_the_script_itself_is_said(app: App) -> None:
+    """`python run.py` runs `run` under another name: said at once, not again at the end."""
+    app.hooks.write_text(app.hooks.read_text().replace("app.desk:Desk.declare", "run:work"))
+    script = app.directory / "run.py"
+    script.write_text("def work():\n    pass\n\nwork()\n")
+    ended = app.call(
+        [tool("opentelemetry-instrument"), sys.executable, str(script)], {"OTEL_LOGS_EXPORTER": "none"}
+    )
+    assert (ended.status, ended.stdout) == (0, "")
+    assert ended.stderr == (
+        f"{app.hooks}, hook 'declare': run:work is in the program itself, which is never imported, "
+        "so it reports nothing; correct `target` or remove the hook.\n"
+    )
 
 
 def test_a_target_in_the_program_itself_is_said(app: App) -> None:

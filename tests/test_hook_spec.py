@@ -4,6 +4,7 @@ By which words each mistake is refused stands with the files in `testdata/hooks/
 reads them.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -173,6 +174,42 @@ def test_not_utf_8(tmp_path: Path) -> None:
     with pytest.raises(HookFileError) as refused:
         spec.load(path)
     assert str(refused.value) == f"{path}: is not UTF-8"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file(kind: str, tmp_path: Path) -> None:
+    """What could keep the host waiting for its text, or has no end, is refused without a look into it."""
+    path = tmp_path / "hooks.toml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(HookFileError) as refused:
+        spec.load(path)
+    assert str(refused.value) == f"{path}: cannot be read (It is no regular file)"
+
+
+def test_byte_order_mark(tmp_path: Path) -> None:
+    """What some editors put before the text is no TOML, and nobody sees it: it is called by its name."""
+    path = tmp_path / "hooks.toml"
+    path.write_text(LEAST, "utf-8-sig")
+    with pytest.raises(HookFileError) as refused:
+        spec.load(path)
+    assert str(refused.value) == (
+        f"{path}: begins with a byte order mark, which TOML does not know; save it without one"
+    )
+
+
+def test_line_breaks(tmp_path: Path) -> None:
+    """A file may come from another system."""
+    path = tmp_path / "hooks.toml"
+    path.write_bytes(LEAST.replace("\n", "\r\n").encode())
+    assert spec.load(path).hooks == spec.parse(LEAST, "hooks.toml").hooks
+
+
+def test_a_number_that_python_refuses() -> None:
+    """An integer of thousands of digits is no mistake in TOML; the file is refused like any other."""
+    assert str(refusal(f"x = {'1' * 5000}")) == "hooks.toml: holds a number that is too long"
 
 
 def test_nested_too_deeply() -> None:

@@ -148,11 +148,14 @@ def test_a_hook_file_that_is_refused_is_said(tmp_path: Path) -> None:
     path, bad, gone = tmp_path / "hooks.toml", tmp_path / "bad.toml", tmp_path / "gone.toml"
     path.write_text(HOOKS)
     bad.write_text(HOOKS.replace('action = "create"', 'action = "declare"'))
-    config = Config(state_dir=tmp_path / "state", hook_files=(bad, gone, path), diagnostic_id="77")
-    first, second, *_ = notes(config)
+    long = tmp_path / "long.toml"
+    long.write_text(f"x = {'1' * 5000}")
+    config = Config(state_dir=tmp_path / "state", hook_files=(bad, gone, long, path), diagnostic_id="77")
+    first, second, third, *_ = notes(config)
     assert first.startswith(f"{bad}, hook 'declare', key 'action': ")
     assert first.endswith(". The file will not be in force.")
     assert second == f"{gone}: cannot be read (No such file or directory). The file will not be in force."
+    assert third == f"{long}: holds a number that is too long. The file will not be in force."
     assert identity_in(preview(config))["incident.server.version"] == metadata.version("pytest")
 
 

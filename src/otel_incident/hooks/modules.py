@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
 import re
 import sys
+from pathlib import Path
 from typing import Final
 
 # The interpreter's options that need no word of their own, up to `-m`.
 _FLAGS_AND_MODULE: Final = re.compile(r"-[bBdEiIOPqsSuvx]*m(.*)")
+_PACKAGE: Final = "__init__.py"
 _WITH_A_WORD: Final = ("-W", "-X", "--check-hash-based-pycs")
 
 
@@ -30,12 +34,29 @@ def why_absent(module: str) -> str:
 
 
 def is_the_program(module: str) -> bool:
-    """Whether a module is what the interpreter runs (`python -m`): it has another name then, `__main__`."""
+    """Whether a module is what the interpreter runs: it has another name then, `__main__`."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None:
         return bool(module == spec.name)
-    named = _run_by_name()  # the interpreter has not come to it yet
-    return module in {named, f"{named}.__main__"} if named else False
+    named, script = _run()  # the interpreter has not come to it yet, or it is a file, which has no spec
+    if named:
+        return module in {named, f"{named}.__main__"}
+    with contextlib.suppress(OSError):  # a folder that may not be looked into
+        return bool(script) and _runs_again(script, module)
+    return False
+
+
+def _runs_again(script: str, module: str) -> bool:
+    """Whether importing a module would run a script a second time."""
+    *packages, name = module.split(".")
+    path = Path(os.path.realpath(script))  # as Python, which looks for modules where the file really is
+    if path.name != f"{name}.py" or (path.with_suffix("") / _PACKAGE).is_file():
+        return False
+    for package in reversed(packages):
+        path = path.parent
+        if path.name != package or not (path / _PACKAGE).is_file():
+            return False
+    return True
 
 
 def _can_be_found(module: str) -> bool:
@@ -58,14 +79,17 @@ def _is_imported(module: str) -> bool:
     return sys.modules.get(module) is not None  # None is how somebody keeps it from being imported
 
 
-def _run_by_name() -> str:
+def _run() -> tuple[str, str]:
+    """What the interpreter was told to run: the module that `-m` names, and the file; "" for neither."""
     words = iter(sys.orig_argv[1:])
     for word in words:
         match = _FLAGS_AND_MODULE.fullmatch(word)
         if match is not None:
-            return match[1] or next(words, "")
+            return match[1] or next(words, ""), ""
         if word in _WITH_A_WORD:
             next(words, "")
-        elif word.startswith("-c") or not word.startswith("-"):
+        elif not word.startswith("-"):
+            return "", word
+        elif word.startswith("-c"):
             break
-    return ""
+    return "", ""

@@ -7,7 +7,10 @@ that could hold content. `hooks.schema.json` beside this module says the same to
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
@@ -145,13 +148,25 @@ def load(path: pathlib.Path) -> HookFile:
         HookFileError: It cannot be read or used; the message says where and why.
     """
     try:
-        text = path.read_text("utf-8")
+        text = _read(path)
     except UnicodeDecodeError as error:
         raise HookFileError(str(path), "", "", "is not UTF-8") from error
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise HookFileError(str(path), "", "", f"cannot be read ({reason})") from error
     return parse(text, str(path))
+
+
+def _read(path: pathlib.Path) -> str:
+    """The text of a file; what is none (a pipe, a device) could keep the host waiting for ever."""
+    with open(path, encoding="utf-8", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "It is no regular file")
+        return file.read()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def presets() -> list[HookFile]:
@@ -170,11 +185,17 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
         HookFileError: It cannot be used; the message says where and why.
     """
     try:
+        if text.startswith("\ufeff"):
+            raise HookFileError(
+                source, "", "", "begins with a byte order mark, which TOML does not know; save it without one"
+            )
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise HookFileError(source, "", "", f"is not TOML: {error}") from error
     except RecursionError as error:
         raise HookFileError(source, "", "", "is nested too deeply") from error
+    except ValueError as error:  # Python reads integers of at most some thousand digits
+        raise HookFileError(source, "", "", "holds a number that is too long") from error
     top = Table(source, "", "", values)
     top.allow("host", "hook")
     host = top.table("host", required="names the host")
