@@ -17,7 +17,7 @@ STATE: Final = Path("/home/desk/.local/state/otel-incident")
 GATE_LINE: Final = "cannot be used: expected one of standard, strict, audit, off; strict holds."
 MODE_LINE: Final = (
     "cannot be used: expected plain, hmac or drop, alone or as <id attribute>=<mode>, separated by commas; "
-    "it is passed over, plain being the default."
+    "it is passed over, and plain holds."
 )
 
 
@@ -207,6 +207,24 @@ def test_an_id_mode_that_cannot_be_used(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "bad", "holds"),
+    [
+        ("hmac,user.id=dorp", "user.id=dorp", "hmac"),
+        ("user.id=dorp,drop", "user.id=dorp", "drop"),
+        ("user.id=dorp,user.id=drop,hmac", "user.id=dorp", "drop"),
+        ("hmac,incident.title=drop", "incident.title=drop", "hmac"),
+        ("hsah,user.id=drop", "hsah", "plain"),
+        ("user.id=dorp", "user.id=dorp", "plain"),
+    ],
+)
+def test_the_id_mode_that_holds_is_said(value: str, bad: str, holds: str) -> None:
+    """Where one part is passed over, the line names what the others leave in force."""
+    (line,) = read(OTEL_INCIDENT_ID_MODE=value).problems
+    assert line.startswith(f"OTEL_INCIDENT_ID_MODE={bad!r} cannot be used: ")
+    assert line.endswith(f"; it is passed over, and {holds} holds.")
+
+
+@pytest.mark.parametrize(
     ("variables", "directory"),
     [
         ({"OTEL_INCIDENT_STATE_DIR": "/explicit", "STATE_DIRECTORY": "/systemd"}, "/explicit"),
@@ -229,6 +247,30 @@ def test_a_relative_state_directory_stays_where_it_is(
     """A host that changes its directory after its start does not change its identity."""
     monkeypatch.chdir(tmp_path)
     assert read(OTEL_INCIDENT_STATE_DIR="state").state_dir == tmp_path / "state"
+
+
+@pytest.mark.parametrize("variable", ["OTEL_INCIDENT_STATE_DIR", "OTEL_INCIDENT_SPOOL_DIR"])
+@pytest.mark.parametrize(("value", "directory"), [("~/desk", "/home/desk/desk"), ("~", "/home/desk")])
+def test_a_home_that_no_shell_has_expanded(variable: str, value: str, directory: str) -> None:
+    """Of a service manager's `~` the home directory is made, never a directory of that name."""
+    config = read(**{variable: value, "HOME": "/home/desk"})
+    found = config.state_dir if variable == "OTEL_INCIDENT_STATE_DIR" else config.spooling.directory
+    assert found == Path(directory)
+    assert config.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "holds"),
+    [("OTEL_INCIDENT_STATE_DIR", "its default"), ("OTEL_INCIDENT_SPOOL_DIR", "the state directory")],
+)
+@pytest.mark.parametrize(("value", "home"), [("~morgan/desk", "/home/desk"), ("~/desk", "")])
+def test_a_home_that_is_not_known(variable: str, holds: str, value: str, home: str) -> None:
+    """Another user's home, and one's own where there is none, are said in one line, and the default holds."""
+    config = read(**{variable: value, "HOME": home, "STATE_DIRECTORY": "/systemd"})
+    assert (config.state_dir, config.spooling.directory) == (Path("/systemd"), Path("/systemd"))
+    assert config.spooling.folder == "spool"
+    expected = "a directory, of which only ~/ is expanded, and only where HOME is set"
+    assert config.problems == (f"{variable}={value!r} cannot be used: expected {expected}; {holds} holds.",)
 
 
 def test_no_home_no_state_directory() -> None:

@@ -1,7 +1,7 @@
 """What the policy took out is counted by signal, reason and rule, said once, and never quoted."""
 
 import threading
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -11,6 +11,7 @@ from otel_incident.drops import Drops
 from otel_incident.errors import IncidentTelemetryError, PolicyViolation
 from otel_incident.policy import Drop
 from otel_incident.vocabulary import ATTRIBUTES, REASONS
+from tests.processes import succeed
 
 HASHED = Drop("user.id", "hashed", "id")
 TYPE = Drop("incident.public", "wrong_type", "flag")
@@ -139,3 +140,29 @@ def test_counts_are_exact_over_threads() -> None:
     for thread in threads:
         thread.join()
     assert drops.counts() == {("logs", "hashed", "id"): 4000}
+
+
+LATE: Final = """
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from otel_incident.drops import Drops
+    from otel_incident.policy import Drop
+
+    drop = Drop("user.id", "hashed", "id")
+    early = Drops(announce=False)
+    early.record("logs", [drop])
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader])
+    metrics.set_meter_provider(provider)
+    for late in (Drops(announce=False), Drops(provider, announce=False)):
+        late.record("logs", [drop])
+    early.record("logs", [drop])
+    (metric,) = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    print(metric.name, [point.value for point in metric.data.data_points])
+"""
+
+
+def test_a_global_provider_that_comes_later_has_all_counts() -> None:
+    """What was counted while the global provider was a placeholder, and what is counted then, is one sum."""
+    assert succeed(LATE).stdout == "otel_incident.policy.dropped [4]\n"

@@ -3,6 +3,7 @@
 import dataclasses
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -86,6 +87,27 @@ def test_a_subclass_of_str_is_taken_by_its_text() -> None:
     found = wire_id(strategies.HostileStr("12345"))
     assert type(found) is str
     assert found == "12345"
+
+
+class _TalkativeInt(int):
+    """An integer with code of its own wherever Python would ask it for its text."""
+
+    def __repr__(self) -> str:
+        raise LookupError
+
+    __str__ = __format__ = __index__ = __int__ = __repr__  # type: ignore[assignment]  # all of them raise
+
+
+class _Row(IntEnum):
+    FIRST = 12
+
+
+@pytest.mark.parametrize("value", [_TalkativeInt(12), _Row.FIRST], ids=["talkative", "enumeration"])
+def test_a_subclass_of_int_is_taken_by_its_number(value: object) -> None:
+    """Of an integer's subclass its number counts, an enumeration's too, and nothing of it is called."""
+    found = wire_id(value)
+    assert type(found) is str
+    assert found == "12"
 
 
 def test_a_subclass_of_uuid_is_taken_by_its_value() -> None:

@@ -229,7 +229,7 @@ def test_a_value_that_cannot_be_used(described: Described) -> None:
     assert said(day) == [
         (
             "The option id_mode='hash' cannot be used: expected plain, hmac or drop, alone or as "
-            "<id attribute>=<mode>, separated by commas; it is passed over, plain being the default."
+            "<id attribute>=<mode>, separated by commas; it is passed over, and plain holds."
         )
     ]
     assert [event.event_name for event in described.receiver.wait_for_events(5)] == NAMES

@@ -207,23 +207,27 @@ class _Reader:
 
     def _id_modes(self) -> dict[str, Literal["plain", "hmac", "drop"]]:
         modes: dict[str, Literal["plain", "hmac", "drop"]] = {}
+        bad: list[tuple[str, str]] = []
         value = self._values.text(OTEL_INCIDENT_ID_MODE)
         for part in filter(None, (part.strip() for part in value.split(","))):
             name, _, mode = (piece.strip() for piece in part.rpartition("="))
             mode = mode.lower()
             if mode not in _ID_MODES or (name and name not in _EVENT_IDS):
-                expected = "plain, hmac or drop, alone or as <id attribute>=<mode>, separated by commas"
-                self._values.problem(
-                    OTEL_INCIDENT_ID_MODE, part, expected, "it is passed over, plain being the default"
-                )
+                bad.append((part, name))
                 continue
             modes[name] = mode  # type: ignore[assignment]  # one of _ID_MODES, as checked above
+        expected = "plain, hmac or drop, alone or as <id attribute>=<mode>, separated by commas"
+        for part, name in bad:
+            holds = modes.get(name, modes.get("", "plain"))
+            self._values.problem(
+                OTEL_INCIDENT_ID_MODE, part, expected, f"it is passed over, and {holds} holds"
+            )
         return modes
 
     def _state_dir(self) -> Path | None:
-        explicit = self._values.text(OTEL_INCIDENT_STATE_DIR)
-        if explicit:
-            return Path(explicit).absolute()  # a host may change its directory before the first event
+        explicit = self._values.directory(OTEL_INCIDENT_STATE_DIR, "its default")
+        if explicit is not None:
+            return explicit
         by_systemd = self._values.text("STATE_DIRECTORY").split(":")[0]
         if by_systemd:
             return Path(by_systemd)

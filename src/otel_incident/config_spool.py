@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.environment_variables import (
@@ -15,6 +14,8 @@ from otel_incident.environment_variables import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from otel_incident.config_values import Values
 
 _MOST: Final = 2**53  # an integer that every tool reads as it is
@@ -51,9 +52,8 @@ def read_spooling(values: Values, state_dir: Path | None) -> Spooling:
         state_dir: The state directory, in which the spool is by default.
     """
     default = Spooling()
-    explicit = values.text(OTEL_INCIDENT_SPOOL_DIR)
-    # a host may change its directory before the first event
-    directory = Path(explicit).absolute() if explicit else state_dir
+    explicit = values.directory(OTEL_INCIDENT_SPOOL_DIR, "the state directory")
+    directory = explicit or state_dir
     on = values.boolean(OTEL_INCIDENT_SPOOL, default=True, when_bad=True)
     return Spooling(
         on=on,

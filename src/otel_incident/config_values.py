@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.config_file import OPTION_OF
@@ -37,6 +38,26 @@ class Values:
     def text(self, name: str) -> str:
         """A text without the blanks around it; "" where it is not set."""
         return self._variables.get(name, "").strip()
+
+    def directory(self, name: str, otherwise: str) -> Path | None:
+        """A directory, made absolute, since a host may change its own before the first event.
+
+        Args:
+            name: The variable.
+            otherwise: What holds where it cannot be used.
+
+        Returns:
+            None where it is not set, or cannot be used.
+        """
+        value = self.text(name)
+        home, slash, rest = value.partition("/")
+        if home.startswith("~"):  # where no shell has read it
+            if home != "~" or not self.text("HOME"):
+                expected = "a directory, of which only ~/ is expanded, and only where HOME is set"
+                self.problem(name, value, expected, f"{otherwise} holds")
+                return None
+            value = f"{self.text('HOME')}{slash}{rest}"
+        return Path(value).absolute() if value else None
 
     def list(self, name: str) -> tuple[str, ...]:
         """Texts that commas separate."""

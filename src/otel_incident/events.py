@@ -106,8 +106,8 @@ def wire_id(value: object) -> object:
     if kind is str or value is None:
         return value
     try:
-        if kind is int:
-            return str(value)
+        if kind is int or (issubclass(kind, int) and kind is not bool):
+            return str(value) if kind is int else int.__repr__(value)
         if issubclass(kind, str):
             return str.__str__(value)
         if issubclass(kind, UUID):
