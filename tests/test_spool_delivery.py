@@ -100,6 +100,17 @@ def test_what_is_refused_is_set_aside(tmp_path: Path) -> None:
     assert course.quarantine.counts() == {"http-400": 3}
 
 
+@pytest.mark.parametrize("reason", ["ReadTimeout", "HTTP 504", "gRPC DEADLINE_EXCEEDED"])
+def test_a_server_too_slow_for_a_full_batch(tmp_path: Path, reason: str) -> None:
+    """A batch that takes longer than the deadline is halved until it does not; all leave, in order."""
+    endpoint = Endpoint(judge=lambda batch: Answer("hold", reason) if len(batch) > 100 else DELIVERED)
+    course = Course(tmp_path, endpoint)
+    course.write(*range(1, 1001))
+    course.run()
+    assert endpoint.taken == list(range(1, 1001))
+    assert quarantined(course) == {}
+
+
 def test_partial_success(tmp_path: Path) -> None:
     """What an endpoint has refused of a batch that it took is counted, and the batch is not sent again."""
     course = Course(tmp_path, Endpoint(Answer("delivered", rejected=2), Answer("delivered", rejected=99)))

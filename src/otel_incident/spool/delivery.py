@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF: Final = 1.0
 LAST_BACKOFF: Final = 60.0
+_TOO_SLOW: Final = frozenset({"ReadTimeout", "HTTP 408", "HTTP 504", "gRPC DEADLINE_EXCEEDED"})
 SUSPECT_AFTER: Final = 4
 """So many times a batch is answered with an error of the server's own before it is taken apart."""
 
@@ -155,6 +156,10 @@ class Delivery:
             return self._suspect(batch, answer)
         if answer.verdict == "hold":
             self._suspicion = _Suspicion()
+            if (
+                answer.reason in _TOO_SLOW
+            ):  # less may be done in time; of this batch each attempt may be a copy
+                self._size = max(1, len(batch.entries) // 2)
             return self._hold(answer)
         return self._set_aside(batch, answer.reason)
 
