@@ -25,6 +25,7 @@ from opentelemetry.trace import (
 )
 
 from otel_incident.gate import GateRules
+from otel_incident.gate.grammars import ASKED_PATH_KEYS
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.spans import SpanFilter
 from otel_incident.profiles import PROFILES
@@ -70,6 +71,11 @@ WORDS: Final = (
         "x" * 300,
     ),
 )
+ROUTE: Final = "/incident/{id}"
+PATHS: Final = (
+    *("/incident/42", "/incident/7/", "/incident/{id}", "/incident/%7Bid%7D", "/incident/42\n", "a path"),
+    *("", "/", 42, b"/incident/42", ("/incident/42",)),
+)
 NUMBERS: Final = (-1, 0, 1, 99, 100, 200, 599, 600, 65_535, 65_536, 2**31 - 1, 2**31, -(2**63), 2**63 - 1)
 OTHERS: Final = (
     *(True, False, 0.0, 1.5, -0.5, 3.2e9, 3.3e9, float("inf"), float("nan"), b"GET", {"a": "GET"}),
@@ -108,7 +114,11 @@ def gated(collector_path: Path, tmp_path: Path) -> Iterator[Collector]:
 def attributes(chance: random.Random) -> dict[str, Any]:
     """Some keys that may pass, with values that may."""
     pools = (WORDS, WORDS, NUMBERS, OTHERS)
-    return {key: chance.choice(chance.choice(pools)) for key in chance.sample(KEYS, chance.randint(0, 12))}
+    found = {key: chance.choice(chance.choice(pools)) for key in chance.sample(KEYS, chance.randint(0, 12))}
+    if chance.randint(0, 1):  # an instrumentation of ASGI's says which path was asked for beside the route
+        found["http.route"] = ROUTE
+        found |= {key: chance.choice(PATHS) for key in ASKED_PATH_KEYS if chance.randint(0, 3)}
+    return found
 
 
 def scope(chance: random.Random) -> InstrumentationScope:
@@ -184,6 +194,8 @@ def test_spans_pass_alike(gated: Collector) -> None:
     assert passed.keys() == expected.keys()
     for number, each in passed.items():
         assert each == expected[number]
+    asgi = [dict(each["attributes"]) for each in passed.values() if "asgi" in each["scope_name"]]
+    assert {each.get("http.route") for each in asgi} == {None, ROUTE}
 
 
 def test_log_records_pass_alike(gated: Collector) -> None:

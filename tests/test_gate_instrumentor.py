@@ -282,6 +282,23 @@ def test_the_self_check_without_a_gate(lines: pytest.LogCaptureFixture, instrume
     assert lines.messages == []
 
 
+@pytest.mark.parametrize("asked", ["strict", "", None])
+def test_the_self_check_without_the_instrumentor(
+    asked: str | None, instrumentor: Any, lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it was imported, but not told to instrument, a gate that was asked for is said to be missing."""
+    assert not instrumentor.is_instrumented_by_opentelemetry
+    if asked is not None:
+        monkeypatch.setenv("OTEL_INCIDENT_GATE", asked)
+    post_instrument.check()
+    missing = (
+        "The gate (strict) is not in place, because the instrumentation incident was not loaded (see "
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS): the host's own spans, logs and metrics leave as they are."
+    )
+    said = [(record.levelname, record.getMessage()) for record in lines.records]
+    assert said == ([("WARNING", missing)] if asked else [])
+
+
 def test_an_agent_that_comes_later(
     instrumentor: Any, lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -17,6 +17,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from otel_incident.drops import Drops
 from otel_incident.gate import GateRules, Mode, fields
+from otel_incident.gate.metrics import MetricFilter
 from otel_incident.gate.parts import Scopes
 from otel_incident.gate.spans import SpanFilter
 from otel_incident.policy import Drop
@@ -75,10 +76,81 @@ def test_a_span_of_a_known_scope_has_a_name_of_its_profile(attributes: Mapping[s
 )
 def test_a_route_of_asgi_shows_that_it_is_a_template(scope: str, route: str, name: str) -> None:
     """Those instrumentations report the path itself where they find no route: it must hold a parameter."""
-    attributes = {"http.method": "GET", "http.route": route}
+    attributes = {"http.method": "GET", "http.route": route, "http.target": "/incidents/payments-are-down"}
     passed = SpanFilter(GateRules())(ended(f"opentelemetry.instrumentation.{scope}", attributes))
     assert passed.name == name
-    assert set(passed.attributes or {}) == ({"http.method"} if name == "GET" else set(attributes))
+    assert set(passed.attributes or {}) == {"http.method", *(() if name == "GET" else ("http.route",))}
+
+
+@pytest.mark.parametrize("scope", ["asgi", "fastapi", "starlette"])
+@pytest.mark.parametrize(
+    ("asked", "stays"),
+    [
+        ({"http.target": "/incident/42/payments-are-down"}, True),
+        ({"url.path": "/incident/42/payments-are-down"}, True),
+        ({"url.path": "/incident/42", "http.target": "/incident/42"}, True),
+        ({}, False),
+        ({"url.full": "https://desk.test/incident/42"}, False),
+        ({"http.target": "/incident/{id}/payments-are-down"}, False),
+        ({"url.path": "/incident/{id}/payments-are-down"}, False),
+        ({"url.path": "/tenant/incident/{id}/payments-are-down/"}, False),
+        ({"url.path": "/incident/%7Bid%7d/payments-are-down"}, False),
+        ({"url.path": "/incident/%257Bid%257D/payments-are-down"}, False),
+        ({"url.path": "/incident/42", "http.target": "/incident/{id}"}, False),
+        ({"url.path": "/incident/{id}", "http.target": "/incident/42"}, False),
+        ({"url.path": "[redacted]"}, False),
+        ({"url.path": ""}, False),
+        ({"url.path": 42}, False),
+        ({"url.path": ("/incident/42",)}, False),
+    ],
+)
+def test_the_braces_of_an_asgi_route_are_no_clients(
+    scope: str,
+    asked: Mapping[str, Any],
+    stays: bool,  # noqa: FBT001  a table's column
+) -> None:
+    """It stands beside the path that was asked for, if that has no brace in any encoding, and else goes."""
+    attributes = {"http.method": "GET", "http.route": "/incident/{id}/payments-are-down", **asked}
+    rules = GateRules()
+    for _ in range(2):  # what has passed once is judged anew
+        passed = SpanFilter(rules)(ended(f"opentelemetry.instrumentation.{scope}", attributes))
+        left = {"http.method": "GET", "http.route": "/incident/{id}/payments-are-down"}
+        assert passed.attributes == (left if stays else {"http.method": "GET"})
+        assert passed.name == ("GET /incident/{id}/payments-are-down" if stays else "GET")
+        assert passed.dropped_attributes == len(asked) + (not stays)
+
+
+def test_an_asgi_route_that_has_passed_does_not_pass_by_itself() -> None:
+    """The same route, once beside a path without braces, goes from the next span that says no path."""
+    strict = SpanFilter(GateRules())
+    scope, route = "opentelemetry.instrumentation.asgi", {"http.route": "/incident/{id}"}
+    assert strict(ended(scope, {**route, "url.path": "/incident/42"})).attributes == route
+    assert strict(ended(scope, route)).attributes == {}
+
+
+@pytest.mark.parametrize("allowed", [[], ["url.*"]])
+def test_an_asgi_route_is_judged_alike_where_the_operator_allows_paths(allowed: list[str]) -> None:
+    """A path that may leave by itself tells as much about the route as one that may not."""
+    strict = SpanFilter(GateRules(allowed=allowed))
+    for path, kept in (("/incident/42", {"http.route"}), ("/incident/{id}", set[str]())):
+        came = ended("opentelemetry.instrumentation.asgi", {"url.path": path, "http.route": "/incident/{id}"})
+        assert set(strict(came).attributes or {}) == kept | ({"url.path"} if allowed else set())
+
+
+def test_metrics_of_asgi_have_no_route() -> None:
+    """Data points do not say which path was asked for, so a route there could be one."""
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader]).get_meter("opentelemetry.instrumentation.fastapi")
+    durations = meter.create_histogram("http.server.request.duration", "s")
+    durations.record(1, {"http.request.method": "GET", "http.route": "/incident/{id}"})
+    durations.record(2, {"http.request.method": "GET", "http.route": "/incident/{id}/payments-are-down"})
+    data = reader.get_metrics_data()
+    assert data is not None
+    passed = MetricFilter(GateRules())(data)
+    assert passed is not None
+    (point,) = passed.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    assert isinstance(point, HistogramDataPoint)
+    assert (point.attributes, point.count, point.sum) == ({"http.request.method": "GET"}, 2, 3)
 
 
 @pytest.mark.parametrize(

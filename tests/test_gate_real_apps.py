@@ -39,7 +39,7 @@ HELPDESK: Final = (
     "host", "header", "webhook",
 )  # fmt: skip
 FASTAPI: Final = (
-    "title", "detail", "reporter", "team", "path", "query", "agent", "host", "header", "escalated",
+    "title", "detail", "reporter", "team", "path", "query", "agent", "host", "header", "escalated", "page",
 )  # fmt: skip
 TEXTS: Final = {name: canary(name) for name in (*HELPDESK, *FASTAPI)}
 HEADERS: Final = {
@@ -110,15 +110,17 @@ def use_helpdesk(host: DeskHost) -> None:
 
 
 def use_fastapi(host: DeskHost) -> None:
-    """An incident, a slow search, a failure, a wrong address."""
+    """An incident, a slow search, a failure, a wrong address, and pages whose address looks like a route."""
     form = {"title": TEXTS["title"], "detail": TEXTS["detail"], "reporter": TEXTS["reporter"]}
     answers = [
         host.request("POST", f"/incidents/{TEXTS['team']}", form, HEADERS)[0],
         host.request("GET", f"/incidents?{urlencode({'title': TEXTS['query']})}", headers=HEADERS)[0],
         host.request("POST", "/incidents/7/escalate", {"title": TEXTS["escalated"]}, HEADERS)[0],
         host.request("GET", f"/{TEXTS['path']}", headers=HEADERS)[0],
+        host.request("GET", f"/{{id}}/{TEXTS['page']}", headers={**HEADERS, "host": "acme.pages.test"})[0],
+        host.request("GET", f"/{{{TEXTS['page']}}}", headers={**HEADERS, "host": "acme.pages.test"})[0],
     ]
-    assert answers == [201, 200, 500, 404]
+    assert answers == [201, 200, 500, 404, 200, 200]
 
 
 def run_helpdesk(

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from tests.desk_app import PRINTED
 from tests.zero_code import BY_HAND, App, assert_untouched
 from tests.zero_code import app as app  # noqa: PLC0414  a fixture is used by its name
 
@@ -25,6 +26,7 @@ READING: Final = {
     "otel_incident.config_values",
     "otel_incident.environment_variables",
     "otel_incident.errors",
+    "otel_incident.forks",
     "otel_incident.guard",
     "otel_incident.instrumentor",
     "otel_incident.version",
@@ -69,6 +71,27 @@ def test_disabled_by_name(endpoint: dict[str, str], app: App) -> None:
         "otel_incident.post_instrument",
         "otel_incident.version",
     }
+    assert not app.state.exists()
+
+
+@pytest.mark.parametrize(
+    ("disabled", "asked", "mode"),
+    [
+        ("incident", "strict", "strict"),
+        ("*", "standard", "standard"),
+        ("requests, incident", "strickt", "strict"),
+        ("incident", "off", ""),
+    ],
+)
+def test_disabled_by_name_with_a_gate(disabled: str, asked: str, mode: str, app: App) -> None:
+    """Whoever asked for a gate is told in one line that it is not there; the application is as without us."""
+    day = app.run({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": disabled, "OTEL_INCIDENT_GATE": asked})
+    assert (day.status, day.stdout) == (0, PRINTED)
+    missing = (
+        f"The gate ({mode}) is not in place, because the instrumentation incident was not loaded (see "
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS): the host's own spans, logs and metrics leave as they are.\n"
+    )
+    assert day.stderr == (missing if mode else "")
     assert not app.state.exists()
 
 

@@ -23,13 +23,19 @@ def announce(config: Config) -> None:
         _said.add(config.off)
         with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
             _logger.info("Incident telemetry is off: %s.", config.off)
-        if config.gate_is_set and config.gate != "off" and not config.gate_alone:
-            say(
-                "The gate (%s) is not in place, because incident telemetry is off (%s): the host's own "
-                "spans, logs and metrics leave as they are.",
-                config.gate,
-                config.off,
-            )
+        if not config.gate_alone:
+            announce_missing_gate(config, f"incident telemetry is off ({config.off})")
+
+
+def announce_missing_gate(config: Config, why: str) -> None:
+    """Say as a warning that there is no gate, if somebody asked for one and so may rely on it."""
+    if config.gate_is_set and config.gate != "off":
+        say(
+            "The gate (%s) is not in place, because %s: the host's own spans, logs and metrics leave as they "
+            "are.",
+            config.gate,
+            why,
+        )
 
 
 def say_once(line: str) -> None:

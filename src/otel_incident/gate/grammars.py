@@ -26,6 +26,15 @@ _ROUTE_TEMPLATE: Final = re.compile(
     r"[A-Za-z0-9_\-./{}:]{0,100}\{[A-Za-z_][A-Za-z0-9_]{0,63}(?::[a-z]{1,16})?\}[A-Za-z0-9_\-./{}:]{0,100}",
     re.ASCII,
 )
+# What a client asked for, if there is no brace in it, nor what could be one in another encoding.
+ASKED_PATH: Final = re.compile(r"/[^{}%]*", re.ASCII)
+ASKED_PATH_KEYS: Final = ("url.path", "http.target")
+"""Where ASGI's instrumentations write the path that was asked for, by the newer and the older conventions.
+
+They fall back on that path where they know no route, as it stands in the same scope at the same moment. So a
+route whose braces cannot be the client's is a template of the host's: `route_template` asks for that, too.
+"""
+
 _DOTTED_NAME: Final = re.compile(
     r"[A-Za-z_][A-Za-z0-9_]{0,63}(?:\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,7}", re.ASCII
 )

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, final
 
 from otel_incident.drops import Drops
-from otel_incident.gate.grammars import shape_of
+from otel_incident.gate.grammars import ASKED_PATH, ASKED_PATH_KEYS, shape_of
 from otel_incident.guard import fail_open
 from otel_incident.policy import KEEPS_RULE, SHAPES, Drop, Filtered, Shape, is_ours, refusal
 from otel_incident.profiles import PROFILES, Profile
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
 
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    from otel_incident.profiles import ProfileAttribute
 
 Mode = Literal["strict", "standard", "audit"]
 MODES: Final[tuple[Mode, ...]] = ("strict", "standard", "audit")
@@ -61,6 +63,9 @@ def matcher(globs: Iterable[str]) -> Callable[[str], object] | None:
 # apart faster than a named one.
 _Check: TypeAlias = "tuple[type | None, Container[object], Shape | None]"
 _MAY_NOT_STAND: Final[_Check] = (None, frozenset(), None)
+_BY_PATH: Final[Container[object]] = range(0)
+"""The good values of a route that is judged by the path that was asked for: none by itself."""
+_Other: TypeAlias = "tuple[str, Any, Container[object], Shape | None]"
 
 
 def _check_of(shape: Shape) -> _Check:
@@ -72,11 +77,13 @@ def _check_of(shape: Shape) -> _Check:
     return (shape.kind, good, shape)
 
 
-def _sift(
-    kept: dict[str, Any],
-    others: list[tuple[str, Any, Container[object], Shape | None]],
-    drops: list[Drop],
-) -> None:
+def _asked_without_braces(others: list[_Other]) -> bool:
+    """Whether it is known which path a client asked for, and that no brace came from there."""
+    paths = [value for key, value, *_ in others if key in ASKED_PATH_KEYS]
+    return bool(paths) and all(type(path) is str and ASKED_PATH.fullmatch(path) for path in paths)
+
+
+def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop]) -> None:
     """Take out what may not stand of those whose values are not known to be good."""
     for key, value, good, shape in others:
         if shape is None:
@@ -84,7 +91,10 @@ def _sift(
             del kept[key]
             continue
         kind, keeps = shape
-        if (type(value) is kind or kind is object) and keeps(value):
+        if good is _BY_PATH and not _asked_without_braces(others):
+            drops.append(_PROFILE)
+            del kept[key]
+        elif (type(value) is kind or kind is object) and keeps(value):
             if type(good) is set and len(good) < _GOOD:
                 good.add(value)
         elif kind is tuple and type(value) is list and keeps(value):
@@ -104,12 +114,21 @@ class Checks:
     Args:
         known: By key, as far as the registry or a profile names it.
         allowed: What says whether the operator allows a key beyond these.
+        by_path: Those of the known that may stand only beside a path without braces.
     """
 
     __slots__ = ("_allowed", "_checks")
 
-    def __init__(self, known: Mapping[str, Shape], allowed: Callable[[str], object] | None) -> None:
-        self._checks = {key: _check_of(shape) for key, shape in known.items()}
+    def __init__(
+        self,
+        known: Mapping[str, Shape],
+        allowed: Callable[[str], object] | None,
+        by_path: Container[str] = (),
+    ) -> None:
+        self._checks = {
+            key: (None, _BY_PATH, shape) if key in by_path else _check_of(shape)
+            for key, shape in known.items()
+        }
         self._allowed = allowed
 
     def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
@@ -216,20 +235,21 @@ class Strict:
     def _scope_rules(self, name: str, profile: Profile | None) -> ScopeRules:
         if profile is None:
             return ScopeRules(name, Checks(_OWN_SHAPES, self._allowed), {}, (), frozenset(), {})
-        attributes = {key: shape_of(attribute) for key, attribute in profile.attributes.items()}
         return ScopeRules(
             name=name,
-            attributes=Checks({**_OWN_SHAPES, **attributes}, self._allowed),
-            events={
-                event: Checks({key: shape_of(rule) for key, rule in keys.items()}, self._allowed)
-                for event, keys in profile.events.items()
-            },
+            attributes=self._profile_checks(profile.attributes, _OWN_SHAPES),
+            events={event: self._profile_checks(keys, {}) for event, keys in profile.events.items()},
             span_name=tuple((first, tuple(others)) for first, *others in profile.span_name),
             first_words=frozenset(
                 value for keys in profile.span_name for value in profile.attributes[keys[0]].values
             ),
             metrics=profile.metrics,
         )
+
+    def _profile_checks(self, rules: Mapping[str, ProfileAttribute], own: Mapping[str, Shape]) -> Checks:
+        shapes = {key: shape_of(rule) for key, rule in rules.items()}
+        by_path = [key for key, rule in rules.items() if rule.rule == "route_template"]
+        return Checks({**own, **shapes}, self._allowed, by_path)
 
 
 @final

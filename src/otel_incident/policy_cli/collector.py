@@ -205,7 +205,7 @@ def _keep_profiles(place: _Place) -> Iterator[str]:
     whose: dict[tuple[str, str], list[str]] = {}
     for profile in PROFILES:
         for name, attribute in profile.attributes.items():
-            keeps = keeps_profile_rule(attribute, place.attribute(name))
+            keeps = keeps_profile_rule(attribute, name, place.attribute)
             whose.setdefault((name, keeps), []).append(profile.name)
     for (name, keeps), profiles in whose.items():
         yield place.keep(name, keeps, matches(place.whose, any_of(profiles)))
@@ -285,7 +285,7 @@ def _span_event() -> Iterator[str]:
                 f"and spanevent.name == {quoted(event)}"
             )
             for name, attribute in attributes.items():
-                keeps = keeps_profile_rule(attribute, place.attribute(name))
+                keeps = keeps_profile_rule(attribute, name, place.attribute)
                 by_rule.setdefault((name, keeps), []).append(named)
     yield f"set({place.whose}, {quoted(_EVENT)}) where {own}"
     for (name, keeps), whose in by_rule.items():

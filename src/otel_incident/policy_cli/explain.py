@@ -65,6 +65,7 @@ NOT_COVERED: Final = (
     "What OTEL_INCIDENT_ALLOWED_ATTRIBUTES lets through, with any text in it.",
     "What sends without the SDK's providers: vendor agents, log files, an exporter that the host calls.",
     "A route or the name of a class that a host makes of its content, where an instrumentation reports it.",
+    "An ASGI route that is the path itself, braces and all, where the host rewrites url.path or http.target.",
     "Baggage and trace headers of the host's own requests to others, which are no telemetry.",
     "The endpoint sees the address that sends, and the headers configured for it.",
 )
@@ -72,7 +73,7 @@ NOT_COVERED: Final = (
 
 _RULES: Final = {
     "route": "a route template as it stands in code",
-    "route_template": "a route template with a parameter in braces",
+    "route_template": "a route template with a parameter in braces, beside a path that has none",
     "dotted_name": "a dotted name of code",
     "error_type": "a status code or a dotted name of code",
     "sql_state": "up to five digits and capital letters",

@@ -11,13 +11,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
+from otel_incident.gate.grammars import ASKED_PATH, ASKED_PATH_KEYS, RANGES
 from otel_incident.gate.grammars import GRAMMARS as PROFILE_GRAMMARS
-from otel_incident.gate.grammars import RANGES
 from otel_incident.policy import GRAMMARS, MAX_COUNT, MAX_SECONDS
 from otel_incident.vocabulary import ATTRIBUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from otel_incident.profiles import ProfileAttribute
 
@@ -58,14 +58,30 @@ def keeps_rule(name: str, path: str) -> str:
     }[attribute.rule]
 
 
-def keeps_profile_rule(attribute: ProfileAttribute, path: str) -> str:
-    """Whether the value at a path keeps the rule of a profile's attribute."""
+def keeps_profile_rule(attribute: ProfileAttribute, name: str, at: Callable[[str], str]) -> str:
+    """Whether an attribute keeps the rule that a profile has for it.
+
+    Args:
+        attribute: The rule.
+        name: Of the attribute.
+        at: Gives the path of an attribute by its name.
+    """
+    path = at(name)
     if attribute.rule == "one_of":
         return is_text(path, any_of(attribute.values))
     if attribute.rule in PROFILE_GRAMMARS:
-        return is_text(path, PROFILE_GRAMMARS[attribute.rule].pattern)
+        keeps = is_text(path, PROFILE_GRAMMARS[attribute.rule].pattern)
+        return f"{keeps} and {_asked_without_braces(at)}" if attribute.rule == "route_template" else keeps
     first, last = RANGES[attribute.rule]
     return f"IsInt({path}) and {path} >= {first} and {path} <= {last}"
+
+
+def _asked_without_braces(at: Callable[[str], str]) -> str:
+    """Whether it is known which path a client asked for, and that no brace came from there."""
+    paths = [at(key) for key in ASKED_PATH_KEYS]
+    known = " or ".join(f"{path} != nil" for path in paths)
+    plain = [f"({path} == nil or ({is_text(path, ASKED_PATH.pattern)}))" for path in paths]
+    return " and ".join([f"({known})", *plain])
 
 
 def _are_members(path: str, members: tuple[str, ...]) -> str:

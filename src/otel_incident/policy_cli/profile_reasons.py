@@ -41,8 +41,8 @@ REASONS: Final[dict[str, Reasons]] = {
             "asgi.event.type": "The messages that ASGI defines.",
             "error.type": "A status code or the name of a class in code; never the message.",
             "http.route": (
-                "A template shows itself by a parameter in braces; without one it could be the path that was "
-                "asked for."
+                "A template shows itself by a parameter in braces, which are no client's where url.path or "
+                "http.target says that it asked for a path without any; metrics do not say it."
             ),
         },
         events={
