@@ -285,6 +285,17 @@ def test_the_lease_of_another_process(make: Make, tmp_path: Path) -> None:
     exporter.wait_for(lambda: exporter.taken == [1])
 
 
+@pytest.mark.parametrize(("delay", "looks"), [(1.0, 1.0), (60.0, 5.0), (0.0, 0.05)])
+def test_how_often_others_are_looked_after(
+    make: Make, monkeypatch: pytest.MonkeyPatch, delay: float, looks: float
+) -> None:
+    """Who delivers looks as often as a batch would leave, and every five seconds at the least."""
+    monkeypatch.setattr(sender_module, "LOOK_SECONDS", 5.0)
+    processor = make(Obedient(SUCCESS), delay=delay)
+    (sender,) = processor._spool._senders  # noqa: SLF001  whose thread has not begun
+    assert sender._turn() == looks  # noqa: SLF001  the same
+
+
 def test_a_dead_exporter_holds_up_no_other(tmp_path: Path) -> None:
     """Each exporter has its own thread and cursor; a segment stays until the last one has had it."""
     store = Store(tmp_path / "spool", ["dead", "alive"])

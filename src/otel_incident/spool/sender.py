@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from otel_incident.spool.retention import Reason
 
 LOOK_SECONDS: Final = 5.0
-"""How often a process looks whether the lease is free, whether others have written, and what is to go."""
+"""How often a process looks whether the lease is free, and, at the least, what others have written."""
 
 _GLANCE_SECONDS: Final = 0.05  # another process may deliver, which nobody here is told
 
@@ -239,7 +239,10 @@ class Sender:
             self._tidied = now
             self._tidy(delivery)
         self._reports.say_what_happened(delivery, self.dropped)
-        return LOOK_SECONDS if due is None else due
+        if due is not None:
+            return due
+        # whoever delivers looks as often as a batch would leave: nobody tells him that others have written
+        return min(LOOK_SECONDS, max(self._delay, _GLANCE_SECONDS)) if from_disk else LOOK_SECONDS
 
     def _take_lease(self, delivery: Delivery) -> bool:
         """Whether the segments are this process's to deliver."""
