@@ -14,13 +14,13 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, final
 
-import wrapt
 from opentelemetry._logs import get_logger_provider
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.trace import get_tracer_provider
 
 from otel_incident.gate.pipelines import exit_handler
 from otel_incident.guard import fail_open, say
+from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +56,8 @@ class SelfCheck:
         else:
             atexit.register(self._at_exit)
         os.register_at_fork(after_in_child=self._begin_at_zero)
-        for agent in AGENTS:
-            wrapt.register_post_import_hook(fail_open("gate")(self._on_agent), agent)
+        on_agent = fail_open("gate")(self._on_agent)
+        self._wait_no_longer = [when_imported(agent, on_agent) for agent in AGENTS]
 
     def report(self) -> None:
         """Say what is gated, in which mode, and what is not covered."""
@@ -102,6 +102,8 @@ class SelfCheck:
     def stop(self) -> None:
         """Say nothing more."""
         self._active = False
+        for wait_no_longer in self._wait_no_longer:
+            wait_no_longer()
         atexit.unregister(self._at_exit)
 
     def _counts(self) -> Counter[str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Final, final
 
-import wrapt
 from opentelemetry.sdk._logs.export import (
     BatchLogRecordProcessor,
     SimpleLogRecordProcessor,
@@ -29,6 +28,7 @@ from otel_incident.gate.processors import filtered_record
 from otel_incident.gate.rules import FAILED
 from otel_incident.gate.spans import SpanFilter
 from otel_incident.guard import fail_open, swallow
+from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +87,7 @@ class Wrapping:
         self._instead_of_exporters = _Filters(rules)
         self._places: list[Field | Method] = []
         self._stock: dict[Signal, set[type]] = {"spans": set(), "logs": set()}
+        self._wait_no_longer: Callable[[], None] = lambda: None
         self._active = False
 
     def install(self) -> None:
@@ -101,7 +102,9 @@ class Wrapping:
             self._on_multi("spans", pipelines.SPAN_MULTI, pipelines.OF_TRACER)
             self._on_multi("logs", pipelines.LOG_MULTI, pipelines.OF_LOGGER)
             # the metrics are not imported for this: that takes longer than all else
-            wrapt.register_post_import_hook(fail_open("gate")(self._on_readers), pipelines.METRICS_MODULE)
+            self._wait_no_longer = when_imported(
+                pipelines.METRICS_MODULE, fail_open("gate")(self._on_readers)
+            )
         except Exception:
             self.undo()
             raise
@@ -109,6 +112,7 @@ class Wrapping:
     def undo(self) -> None:
         """Leave every class and object of the SDK as it was."""
         self._active = False
+        self._wait_no_longer()
         while self._places:
             self._places.pop().undo()
 

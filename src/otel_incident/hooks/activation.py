@@ -12,8 +12,6 @@ import logging
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, final
 
-import wrapt
-
 from otel_incident.errors import HookFileError
 from otel_incident.guard import fail_open, say
 from otel_incident.hooks.calls import CallWatch
@@ -22,6 +20,7 @@ from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.spec import HookFile, load, presets
+from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,6 +68,7 @@ class Activation:
         self._requests = DjangoRequests()
         self._commits = DjangoCommits()
         self._watches: list[CallWatch | ModelWatch] = []
+        self._waits_no_longer: list[Callable[[], None]] = []
         self._active = False
 
     def install(self) -> None:
@@ -78,7 +78,8 @@ class Activation:
         atexit.register(self._ended)
         for file in self._files:
             if file.preset:
-                wrapt.register_post_import_hook(fail_open("hook")(self._on_import(file)), file.module)
+                start = fail_open("hook")(self._on_import(file))
+                self._waits_no_longer.append(when_imported(file.module, start))
             else:
                 self._start(file)
 
@@ -86,6 +87,8 @@ class Activation:
         """Put everything back as it was, each thing whatever becomes of the others."""
         self._active = False
         atexit.unregister(self._ended)
+        while self._waits_no_longer:
+            self._waits_no_longer.pop()()
         fail_open("hook")(self._requests.uninstall)()
         while self._watches:
             fail_open("hook")(self._watches.pop().uninstall)()

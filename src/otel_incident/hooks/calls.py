@@ -26,6 +26,7 @@ from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.modules import is_the_program, why_absent
 from otel_incident.hooks.nesting import Nesting
 from otel_incident.hooks.watched import Watched
+from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -83,6 +84,7 @@ class CallWatch:
         self._matched = matched
         self._active = True
         self._undo: Callable[[], None] | None = None
+        self._wait_no_longer: Callable[[], None] = lambda: None
         self._signature: inspect.Signature | None = None
 
     def install(self) -> None:
@@ -90,11 +92,12 @@ class CallWatch:
         module = self._hook.target.partition(":")[0]
         if is_the_program(module):
             self._warn(why_absent(module))
-        wrapt.register_post_import_hook(fail_open("hook")(self._patch), module)
+        self._wait_no_longer = when_imported(module, fail_open("hook")(self._patch))
 
     def uninstall(self) -> None:
         """Put the callable back; a wrapper that somebody put over ours keeps calling through."""
         self._active = False
+        self._wait_no_longer()
         undo, self._undo = self._undo, None
         if undo is not None:
             undo()
@@ -108,7 +111,7 @@ class CallWatch:
                 self._warn(why)
 
     def _patch(self, module: Any) -> None:
-        if not self._active or self._undo is not None:
+        if not self._active:
             return
         try:
             parent, attribute, original = wrapt.resolve_path(module, self._hook.target.partition(":")[2])

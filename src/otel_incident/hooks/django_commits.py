@@ -11,10 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
-import wrapt
-
 from otel_incident.guard import fail_open
 from otel_incident.hooks.patching import wrap
+from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +79,7 @@ class DjangoCommits:
         """Wrap the database connections as soon as Django has imported them; once, however often called."""
         if not self._active:
             self._active = True
-            wrapt.register_post_import_hook(fail_open("hook")(self._patch), _MODULE)
+            self._undo.append(when_imported(_MODULE, fail_open("hook")(self._patch)))
 
     def uninstall(self) -> None:
         """Put the methods back."""
@@ -89,7 +88,7 @@ class DjangoCommits:
             self._undo.pop()()
 
     def _patch(self, module: Any) -> None:
-        if not self._active or self._undo:
+        if not self._active:
             return
         database = module.BaseDatabaseWrapper
         for name, wrapper in (

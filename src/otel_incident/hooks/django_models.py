@@ -17,7 +17,6 @@ from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
-import wrapt
 from opentelemetry.context import get_current
 
 from otel_incident.guard import fail_open
@@ -31,6 +30,7 @@ from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.modules import why_absent
 from otel_incident.hooks.patching import wrap
 from otel_incident.hooks.transitions import Fields, created_actions, transitions
+from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,8 +77,8 @@ class ModelWatch:
 
     def install(self) -> None:
         """Connect as soon as Django's models are imported; the model itself may come later."""
-        wrapt.register_post_import_hook(fail_open("hook")(self._await_model), _MODELS)
-        wrapt.register_post_import_hook(fail_open("hook")(self._await_registry), _REGISTRY)
+        self._undo.append(when_imported(_MODELS, fail_open("hook")(self._await_model)))
+        self._undo.append(when_imported(_REGISTRY, fail_open("hook")(self._await_registry)))
 
     def uninstall(self) -> None:
         """Disconnect, and put back what was wrapped."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
-import wrapt
-
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import user_reader
 from otel_incident.hooks.patching import wrap
+from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +29,7 @@ class DjangoRequests:
 
     def install(self) -> None:
         """Wrap the handler as soon as Django has imported it."""
-        wrapt.register_post_import_hook(fail_open("hook")(self._patch), _MODULE)
+        self._undo.append(when_imported(_MODULE, fail_open("hook")(self._patch)))
 
     def uninstall(self) -> None:
         """Put the handler's methods back."""
@@ -39,7 +38,7 @@ class DjangoRequests:
             self._undo.pop()()
 
     def _patch(self, module: Any) -> None:
-        if not self._active or self._undo:
+        if not self._active:
             return
         handler = module.BaseHandler
         for name, wrapper in (("get_response", _in_request), ("get_response_async", _in_async_request)):
