@@ -291,9 +291,9 @@ def test_how_often_others_are_looked_after(
 ) -> None:
     """Who delivers looks as often as a batch would leave, and every five seconds at the least."""
     monkeypatch.setattr(sender_module, "LOOK_SECONDS", 5.0)
-    processor = make(Obedient(SUCCESS), delay=delay)
-    (sender,) = processor._spool._senders  # noqa: SLF001  whose thread has not begun
-    assert sender._turn() == looks  # noqa: SLF001  the same
+    (sender,) = make(Obedient())._spool._senders  # noqa: SLF001  whose thread has not begun
+    sender._delay = delay  # noqa: SLF001  `make` has another one
+    assert sender._turn() == looks  # noqa: SLF001  as its thread does
 
 
 def test_a_dead_exporter_holds_up_no_other(tmp_path: Path) -> None:
