@@ -5,6 +5,7 @@ import logging
 import unittest
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -13,9 +14,20 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk._logs.export import (
+    BatchLogRecordProcessor,
+    LogRecordExporter,
+    LogRecordExportResult,
+    SimpleLogRecordProcessor,
+)
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    InMemoryMetricReader,
+    MetricExporter,
+    MetricExportResult,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor as MultiSpanProcessor
 from opentelemetry.sdk.trace.export import (
@@ -276,6 +288,161 @@ def test_what_is_added_behind_the_gate_is_seen(monkeypatch: pytest.MonkeyPatch) 
     assert search.leaks == (Leak(TITLE, "spans", f"{SPAN}.name", "as it is"),)
 
 
+class Sending:
+    """What sends by a way of its own, a vendor's: it knows the SDK's results, and none of its classes."""
+
+    def __init__(self, success: Any) -> None:
+        self.success = success
+        self.sent: list[Any] = []
+
+    def export(self, *args: Any, **_: Any) -> Any:
+        """Send."""
+        self.sent.append(args[0])
+        return self.success
+
+    def force_flush(self, timeout_millis: float = 0) -> bool:  # noqa: ARG002  as the interfaces have it
+        """Nothing waits."""
+        return True
+
+    def shutdown(self, *_: Any, **__: Any) -> None:
+        """Nothing is open."""
+
+
+class SendingSpans(Sending, SpanExporter):
+    """Of spans."""
+
+
+class SendingLogs(Sending, LogRecordExporter):
+    """Of log records."""
+
+
+class SendingMetrics(Sending, MetricExporter):
+    """Of metrics."""
+
+    def __init__(self, success: Any) -> None:
+        MetricExporter.__init__(self)
+        Sending.__init__(self, success)
+
+
+class Renamed(OTLPSpanExporter):
+    """An exporter of OTLP's that sends by a way of its own all the same."""
+
+    sent = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send."""
+        self.sent += len(spans)
+        return SpanExportResult.SUCCESS
+
+
+@pytest.mark.parametrize("mode", [None, "strict", "standard", "off"])
+def test_no_exporter_sends_whoever_made_it(mode: str | None) -> None:
+    """Not a vendor's, on any signal, nor one by inheritance; afterwards each does."""
+    spans, logs = SendingSpans(SpanExportResult.SUCCESS), SendingLogs(LogRecordExportResult.SUCCESS)
+    metrics, renamed = SendingMetrics(MetricExportResult.SUCCESS), Renamed("http://127.0.0.1:9")
+    host = Host(exporting=False)
+    host.tracers.add_span_processor(SimpleSpanProcessor(spans))
+    host.tracers.add_span_processor(SimpleSpanProcessor(renamed))
+    host.loggers.add_log_record_processor(SimpleLogRecordProcessor(logs))
+    host.meters = MeterProvider(
+        [PeriodicExportingMetricReader(metrics, export_interval_millis=float("inf"))], shutdown_on_exit=False
+    )
+    host.providers = (host.tracers, host.loggers, host.meters)
+    with host.searched(mode=mode, check=False) as search:
+        host.declare()
+    assert (spans.sent, logs.sent, metrics.sent, renamed.sent) == ([], [], [], 0)
+    if mode in (None, "off"):
+        assert search.leaks == LEAKS
+    host.declare()
+    host.meters.force_flush()
+    assert (len(spans.sent), len(logs.sent), len(metrics.sent), renamed.sent) == (1, 1, 1, 1)
+
+
+def test_an_exporter_that_is_made_in_the_block_does_not_send() -> None:
+    """A host that sets OpenTelemetry up in the block defines, or imports, its exporter there."""
+    host = Host(exporting=False)
+    with host.searched(check=False) as search:
+
+        class Late(SendingSpans):
+            """Imported at the first use."""
+
+            def export(self, *args: Any, **_: Any) -> Any:
+                """Send."""
+                self.sent.append(args[0])
+                return self.success
+
+        late = Late(SpanExportResult.SUCCESS)
+        host.tracers.add_span_processor(SimpleSpanProcessor(late))
+        host.declare()
+    assert (late.sent, search.exported["spans"]) == ([], 1)
+    host.declare()
+    assert len(late.sent) == 1
+
+
+class Several(SpanExporter):
+    """An exporter of the host's own that hands on to those of a list or a dictionary."""
+
+    __slots__ = ("following",)
+
+    def __init__(self, following: Any) -> None:
+        self.following = following
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Hand on."""
+        following = self.following.values() if isinstance(self.following, dict) else self.following
+        for each in following:
+            each.export(spans[:1])
+        return SpanExportResult.SUCCESS
+
+
+@pytest.mark.parametrize("several", [list, tuple, lambda one: {"one": one[0]}])
+def test_an_exporter_that_holds_others_hands_on(several: Any) -> None:
+    """What counts is what reaches those, which do not send."""
+    sending = SendingSpans(SpanExportResult.SUCCESS)
+    host = Host(exporting=False)
+    host.tracers.add_span_processor(SimpleSpanProcessor(Redacting(Several(several([sending])))))
+    with host.searched(check=False) as search:
+        host.tracers.get_tracer("desk").start_span(TITLE).end()
+    assert (sending.sent, search.leaks, search.exported["spans"]) == ([], (), 1)
+
+
+def test_the_settings_of_the_installation_hold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A mode lets through what the operator allows, and takes what he and a hook file forbid."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text('[host]\nname = "desk"\ncontent = ["title"]\n')
+    monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", "http.target")
+    monkeypatch.setenv("OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES", "user_agent.*")
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    host = Host()
+    with host.searched(mode="strict", check=False) as strict:
+        host.declare()
+    assert strict.leaks == (LEAKS[2],)
+    with host.searched(mode="standard", forbidden=["http.target"], check=False) as standard:
+        host.declare()
+    assert standard.leaks == LEAKS[3:]
+    with host.searched(mode="standard", check=False) as standard:
+        host.declare()
+    assert standard.leaks == LEAKS[2:]
+    with host.searched(mode="off", check=False) as off:
+        host.declare()
+    assert off.leaks == LEAKS
+
+
+def test_the_settings_of_the_instrumentor_come_before_those(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the host's own code has set is what its gate goes by."""
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", "nothing")
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument(allowed_attributes=["http.target"])
+    try:
+        host = Host()
+        with host.searched(mode="strict", check=False) as search:
+            host.declare()
+    finally:
+        instrumentor.uninstrument()
+    assert search.leaks == (LEAKS[2],)
+
+
 def test_providers_that_are_used_need_not_be_named() -> None:
     """What waits in a batch is flushed, and judged behind a gate by hand, where the block has used it."""
     host = Host(by_hand=True)
@@ -337,7 +504,10 @@ def test_nothing_is_sent_and_nothing_of_before_is_searched(receiver: OtlpReceive
 
 def test_a_failing_block_fails_as_it_would_and_leaves_nothing_behind() -> None:
     """Its own exception comes out, and the SDK's classes are as they were."""
-    places = (MultiSpanProcessor, MetricReader, OTLPSpanExporter, OTLPLogExporter, OTLPMetricExporter)
+    places = (
+        *(MultiSpanProcessor, MetricReader, OTLPSpanExporter, OTLPLogExporter, OTLPMetricExporter),
+        *(SpanExporter, LogRecordExporter, MetricExporter, Sending, SendingSpans),
+    )
     before = [dict(vars(place)) for place in places]
     host = Host()
     with pytest.raises(ZeroDivisionError), host.searched():

@@ -63,8 +63,8 @@ def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) 
 
 
 def _check(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) -> int:
+    from otel_incident.installation import rules_of  # noqa: PLC0415
     from otel_incident.policy_cli.check import check  # noqa: PLC0415
-    from otel_incident.policy_cli.installation import rules_of  # noqa: PLC0415
     from otel_incident.policy_cli.payload import requests_in  # noqa: PLC0415
 
     source = "standard input" if chosen.payload == "-" else chosen.payload

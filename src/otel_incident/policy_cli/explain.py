@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_incident.gate.grammars import GRAMMARS, RANGES
 from otel_incident.gate.parts import OTHER_SCOPE, RESOURCE_GRAMMARS
+from otel_incident.installation import content_names
 from otel_incident.policy import OUR_NAMESPACES
-from otel_incident.policy_cli.installation import content_names
 from otel_incident.policy_cli.profile_reasons import REASONS
 from otel_incident.profiles import PROFILES, Profile, ProfileAttribute
 from otel_incident.vocabulary import EVENTS, METRICS, RESOURCE, SCOPE_NAME

@@ -19,16 +19,10 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult, SimpleLogRecordProcessor
-from opentelemetry.sdk.metrics.export import (
-    InMemoryMetricReader,
-    MetricExporter,
-    MetricExportResult,
-    MetricsData,
-)
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import get_tracer_provider
 
-from otel_incident.exporters import DeferredExporter
 from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
 from otel_incident.gate.metrics import MetricFilter
@@ -37,6 +31,7 @@ from otel_incident.pipeline import default_pipeline
 from otel_incident.spool.answers import Answer
 from otel_incident.spool.attempts import Attempts
 from otel_incident.spool.spool import Spool
+from otel_incident.testing.held_exporters import HeldExporters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,14 +42,6 @@ if TYPE_CHECKING:
 SIGNALS: Final[tuple[Signal, ...]] = ("spans", "logs", "metrics")
 
 _Edge = Literal["exporters", "entry", "events"]
-_BASES: Final[tuple[tuple[Signal, type, Any], ...]] = (
-    ("spans", SpanExporter, SpanExportResult.SUCCESS),
-    ("logs", LogRecordExporter, LogRecordExportResult.SUCCESS),
-    ("metrics", MetricExporter, MetricExportResult.SUCCESS),
-)
-# The packages whose exporters send; any other exporter may hand on to one of these, or only remember.
-_SENDS: Final = "opentelemetry.exporter."
-_GATE: Final = "otel_incident.gate."
 _ENCODERS: Final[dict[Signal, Callable[[Any], Any]]] = {
     "spans": encode_spans,
     "logs": encode_logs,
@@ -119,16 +106,13 @@ class Capture:
         self._methods: list[pipelines.Method] = []
         self._used: weakref.WeakSet[Any] = weakref.WeakSet()
         self._readers: list[tuple[Any, Any]] = []
-        self._thread = threading.local()
+        self._exporters = HeldExporters(self._on_export, self._on_last_export)
         self._on_span, self._on_record = self._entry()
 
     def __enter__(self) -> Self:
         """Begin; what was queued before is thrown away, what is on disk stays there."""
         try:
-            for signal, base, success in _BASES:
-                for owner in _subclasses(base):
-                    if pipelines.has_method(owner, "export") and owner.__module__ != __name__:
-                        self._methods.append(self._on_export(signal, owner, success))
+            self._exporters.begin()
             # events do not reach the spool, and what a host that really runs has left in it stays there
             self._methods += [
                 pipelines.Method(Spool, "take", self._on_take),
@@ -218,23 +202,12 @@ class Capture:
         with self._lock:
             self._kept[edge, signal].append(payload)
 
-    def _on_export(self, signal: Signal, owner: type, success: Any) -> pipelines.Method:
-        events = owner is DeferredExporter
-        gate = owner.__module__.startswith(_GATE)
-        sends = events or owner.__module__.startswith(_SENDS)
+    def _on_export(self, signal: Signal, events: bool) -> None:  # noqa: FBT001  it is called back with both
+        if not events:
+            self._hosts_export.add(signal)
 
-        def export(before: Callable[..., Any], exporter: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
-            seen = getattr(self._thread, "seen", 0)
-            try:
-                return success if sends else before(exporter, batch, *args, **kwargs)
-            finally:
-                if not events:
-                    self._hosts_export.add(signal)
-                if getattr(self._thread, "seen", 0) == seen and not gate:  # it has not handed on to another
-                    self._thread.seen = seen + 1
-                    self._keep("events" if events else "exporters", signal, batch)
-
-        return pipelines.Method(owner, "export", export)
+    def _on_last_export(self, signal: Signal, events: bool, batch: Any) -> None:  # noqa: FBT001  the same
+        self._keep("events" if events else "exporters", signal, batch)
 
     def _on_take(self, _before: Callable[..., None], _spool: Spool, record: Any) -> None:
         self._keep("events", "logs", [record])
@@ -274,18 +247,12 @@ class Capture:
                 flush()
 
     def _undo(self) -> None:
+        self._exporters.undo()
         while self._methods:
             self._methods.pop().undo()
         while self._readers:
             provider, reader = self._readers.pop()
             provider.remove_metric_reader(reader)
-
-
-def _subclasses(base: type) -> Iterable[type]:
-    direct: list[type] = base.__subclasses__()
-    for each in direct:
-        yield each
-        yield from _subclasses(each)
 
 
 def _points(data: MetricsData) -> int:

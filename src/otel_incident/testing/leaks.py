@@ -18,7 +18,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_incident.gate.rules import GateRules
+from otel_incident.config import config_of_process
+from otel_incident.installation import rules_of
 from otel_incident.testing.capture import Capture
 from otel_incident.testing.search import GRAM, found
 
@@ -90,16 +91,20 @@ def canaries(
 ) -> Iterator[Search]:
     """Run a block and search what the SDK would send of it, on every signal, for texts planted in it.
 
-    Nothing is sent. The texts are looked for as they are, reversed, in any case, and as UTF-16, base64, hex,
-    URL-, form- and JSON-escaped, in whole and in every stretch of eight characters: choose texts of which no
-    eight characters stand in your telemetry anyway, or make them with `canary()`.
+    No exporter that inherits from the SDK's classes sends: what reaches it is kept. One that holds another
+    exporter still hands on to that one, and the SDK's in-memory exporters still remember.
+
+    The texts are looked for as they are, reversed, in any case, and as UTF-16, base64, hex, URL-, form- and
+    JSON-escaped, in whole and in every stretch of eight characters: choose texts of which no eight characters
+    stand in your telemetry anyway, or make them with `canary()`.
 
     Args:
         texts: What must not leave; at least 8 characters each.
-        mode: The gate through which the signals are to go: `strict`, `standard`, or `off` for none. None
-            takes the process as it is set up, with the gate that it has or has not.
-        allowed: For strict: as `OTEL_INCIDENT_ALLOWED_ATTRIBUTES`.
-        forbidden: For standard: as `OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES`.
+        mode: The gate through which the signals are to go: `strict`, `standard`, or `off` for none, with the
+            settings of this installation: its allowed and forbidden attributes, and what its hook files name
+            as content. None takes the process as it is set up, with the gate that it has or has not.
+        allowed: For strict: globs besides those of `OTEL_INCIDENT_ALLOWED_ATTRIBUTES`.
+        forbidden: For standard: globs besides those of `OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES`.
         providers: Providers of yours that are not the global ones: they are flushed, too.
         check: False never fails; look at the result. With `mode="off"` that shows that the canaries are
             planted where telemetry sees them.
@@ -116,7 +121,11 @@ def canaries(
         raise ValueError(f"canaries() needs texts of at least {GRAM} characters: shorter ones prove nothing")
     if mode is not None and mode not in _MODES:
         raise ValueError(f"mode must be one of {', '.join(_MODES)}, or None")
-    rules = None if mode is None or mode == "off" else GateRules(mode, allowed=allowed, forbidden=forbidden)
+    rules = (
+        None
+        if mode is None or mode == "off"
+        else rules_of(config_of_process(), mode, allowed=allowed, forbidden=forbidden)
+    )
     search = Search()
     with Capture(rules, as_set_up=mode is None, providers=providers) as capture:
         yield search

@@ -1,4 +1,4 @@
-"""What this installation has set about the gate, as its commands need it."""
+"""What this installation has set about the gate, as its commands and its canary tests need it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from otel_incident.gate.rules import GateRules
 from otel_incident.hooks.activation import read_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from otel_incident.config import Config
     from otel_incident.gate.rules import Mode
 
@@ -22,9 +24,22 @@ def content_names(config: Config) -> dict[str, tuple[str, ...]]:
     }
 
 
-def rules_of(config: Config, mode: Mode) -> GateRules:
-    """The rules by which the gate of this installation would filter."""
-    rules = GateRules(mode, allowed=config.allowed_attributes, forbidden=config.forbidden_attributes)
+def rules_of(
+    config: Config, mode: Mode, *, allowed: Iterable[str] = (), forbidden: Iterable[str] = ()
+) -> GateRules:
+    """The rules by which the gate of this installation would filter.
+
+    Args:
+        config: The installation's.
+        mode: Of the gate.
+        allowed: Globs of keys besides those that the installation allows.
+        forbidden: Globs of keys besides those that it forbids.
+    """
+    rules = GateRules(
+        mode,
+        allowed=[*config.allowed_attributes, *allowed],
+        forbidden=[*config.forbidden_attributes, *forbidden],
+    )
     for names in content_names(config).values():
         rules.standard.forbid(names)
     return rules
