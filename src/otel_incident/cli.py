@@ -1,4 +1,4 @@
-"""`otel-incident`: see what can leave and what would, before it does. Sends nothing."""
+"""`otel-incident`: see what can leave and what would, before it does. Only `spool drain` sends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_incident import policy_cli, spool_cli
 from otel_incident.config import Config
-from otel_incident.policy_cli import add_commands, run
 from otel_incident.version import __version__
 from otel_incident.vocabulary import (
     ATTRIBUTES,
@@ -64,12 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = commands.add_parser("catalog", help="everything that an event can hold, who sets it, and why")
     listing.add_argument("--json", action="store_true", help="the same as JSON")
     commands.add_parser("preview", help="one event of each kind, exactly as it would leave from here")
-    add_commands(commands.add_parser("policy", help="what the gate does, here and to a payload"))
+    policy_cli.add_commands(commands.add_parser("policy", help="what the gate does, here and to a payload"))
+    spool_cli.add_commands(commands.add_parser("spool", help="what waits on disk, and its delivery"))
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="otel-incident: %(message)s", stream=sys.stderr, level=logging.WARNING)
     try:
         if chosen.command == "policy":
-            return run(chosen, _config(), _say)
+            return policy_cli.run(chosen, _config(), _say)
+        if chosen.command == "spool":
+            return spool_cli.run(chosen, _config(), _say)
         if chosen.command == "catalog":
             _say(json.dumps(catalog(), indent=2) if chosen.json else catalog_text())
         else:

@@ -41,6 +41,7 @@ from otel_incident.environment_variables import (
     OTEL_INCIDENT_LICENSE_ID,
     OTEL_INCIDENT_SERVER_VERSION,
     OTEL_INCIDENT_SPAN_EVENTS,
+    OTEL_INCIDENT_SPOOL,
     OTEL_INCIDENT_STATE_DIR,
 )
 from otel_incident.errors import ConfigurationError
@@ -158,6 +159,21 @@ def strict_is_asked_for(options: Mapping[str, Any]) -> bool:
     """
     said = gate_alone(None, options) or os.environ.get(OTEL_INCIDENT_GATE, "")  # noqa: TID251  as above
     return said.strip().lower() not in {"", "standard", "audit", "off"}
+
+
+def spooling_if_on(environ: Mapping[str, str] | None = None) -> Spooling:
+    """Where events wait, or would if telemetry and the spool were on: what has been left is there still.
+
+    Args:
+        environ: The variables; by default the process's.
+    """
+    variables = dict(os.environ if environ is None else environ)  # noqa: TID251  as above
+    path = variables.get("OTEL_CONFIG_FILE", "").strip()
+    try:
+        given = options_in(load_file(path), path)
+    except ConfigurationError:  # which is said when the settings are read
+        given = {}
+    return _Reader({**variables, **given, OTEL_INCIDENT_SPOOL: "true"}, given).config().spooling
 
 
 class _Reader:

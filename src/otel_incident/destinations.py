@@ -24,7 +24,7 @@ from otel_incident.errors import ConfigurationError
 from otel_incident.quiet import attach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from otel_incident.config import Config
@@ -68,7 +68,10 @@ class Destination:
     @property
     def shown(self) -> str:
         """The endpoint without what in it may be secret."""
-        parts = urlsplit(self.endpoint)
+        try:
+            parts = urlsplit(self.endpoint)
+        except ValueError:  # who can say what of it is a password
+            return "(no URL)"
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
@@ -81,13 +84,18 @@ def destinations(config: Config) -> list[Destination]:
         ]
     else:
         found = [_described(each) for each in described_processors(config.config_file)]
-    found.sort(key=lambda each: (each.kind, each.endpoint))  # whatever order they were named in
+    return named(found)
+
+
+def named(found: Iterable[Destination]) -> list[Destination]:
+    """Destinations in a fixed order, whatever order they were named in, each with a name of its own."""
     number: dict[str, int] = {}
-    for index, each in enumerate(found):
+    made = []
+    for each in sorted(found, key=lambda each: (each.kind, each.endpoint)):
         number[each.kind] = number.get(each.kind, 0) + 1
-        if number[each.kind] > 1:
-            found[index] = replace(each, name=f"{each.kind}-{number[each.kind]}")
-    return found
+        name = f"{each.kind}-{number[each.kind]}" if number[each.kind] > 1 else each.kind
+        made.append(replace(each, name=name))
+    return made
 
 
 def folder_of(service: str, found: Sequence[Destination]) -> str:
@@ -125,7 +133,10 @@ def describe(folder: Path, service: str, found: Sequence[Destination]) -> None:
 
 def _without_user(endpoint: str) -> str:
     """An endpoint without the user and the password in it, which change as headers do."""
-    parts = urlsplit(endpoint)
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError:  # events wait for it all the same, until it is mended
+        return endpoint
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

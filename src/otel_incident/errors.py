@@ -4,6 +4,7 @@
     ├── ConfigurationError      a setting that cannot be used; reported as one line, never raised into a host
     ├── HookFileError           a hook file that is refused; names the file, the hook, the key and the reason
     ├── PayloadError            `policy check` cannot read what it was given
+    ├── SpoolCommandError       `otel-incident spool` was given something that it cannot use
     ├── StateDirectoryError     the state directory cannot be read or written; identity goes on in memory
     └── PolicyViolation         raised by `otel_incident.testing` alone, where production drops and counts
 
@@ -47,6 +48,10 @@ class HookFileError(IncidentTelemetryError):
 
 class PayloadError(IncidentTelemetryError):
     """A payload cannot be read: the message names the file, the line, the field and what to do, no value."""
+
+
+class SpoolCommandError(IncidentTelemetryError):
+    """A command about the spool was given what it cannot use: the message names it, and what to do."""
 
 
 class StateDirectoryError(IncidentTelemetryError):

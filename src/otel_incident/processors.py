@@ -71,6 +71,16 @@ def spool_of(processors: list[Processor]) -> Spool | None:
     return next((each for each in processors if isinstance(each, Spool)), None)
 
 
+def outlet_of(destination: Destination) -> Outlet:
+    """A destination as one that a spool delivers to."""
+    return Outlet(
+        destination.name,
+        partial(_attempts, destination),
+        delay=destination.batch.schedule_delay_millis / 1000,
+        batch_size=destination.batch.max_export_batch_size,
+    )
+
+
 def has_leftovers(config: Config, service: str) -> bool:
     """Whether a former process has left events for the destinations of this one; makes nothing."""
     spooling, spooled = config.spooling, _spooled(config, destinations(config))
@@ -103,15 +113,7 @@ def _spool(config: Config, service: str, found: list[Destination], exit_seconds:
         (directory / config.spooling.folder).mkdir(mode=0o700, exist_ok=True)
     spool = Spool(
         directory / config.spooling.folder / folder_of(service, found),
-        [
-            Outlet(
-                each.name,
-                partial(_attempts, each),
-                delay=each.batch.schedule_delay_millis / 1000,
-                batch_size=each.batch.max_export_batch_size,
-            )
-            for each in found
-        ],
+        [outlet_of(each) for each in found],
         sync=config.spooling.sync,
         queue_size=max(each.batch.max_queue_size for each in found),
         bounds=Bounds(config.spooling.max_bytes, config.spooling.max_age_millis / 1000),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SILENCE_SECONDS: Final = 120.0
 """So long a holder may say nothing; an attempt to deliver ends sooner, unless its exporter waits longer."""
 
+_LOOK: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -32,6 +33,30 @@ class _Sign(NamedTuple):
 
     file: int
     touched: int
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process has a lease at this moment; False where that cannot be said.
+
+    Args:
+        path: The lock's file; it is not made.
+    """
+    with no_fork():
+        try:
+            descriptor = os.open(path, _LOOK)
+        except OSError:
+            return False
+        try:
+            # shared, so that two who look do not take each other for a holder
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+    return False
 
 
 @final

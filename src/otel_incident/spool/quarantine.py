@@ -61,7 +61,7 @@ class Quarantine:
         Raises:
             OSError: They could not be kept, not even in the room that is held for them.
         """
-        data = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
+        data = b"".join(map(_whole, lines))
         day = time.strftime("%Y%m%d", time.gmtime(self._now()))
         name = f"{day}-{_UNSAFE.sub('-', reason).strip('-').lower() or 'unknown'}{SUFFIX}"
         try:
@@ -76,35 +76,57 @@ class Quarantine:
         """What is kept, the oldest day first."""
         return sorted(self._directory.glob(f"*{SUFFIX}"))
 
+    def all_files(self) -> list[Path]:
+        """The same, and what is on its way back into the queue."""
+        return [*self.files(), *self._taken()]
+
     def counts(self) -> dict[str, int]:
-        """Lines by reason."""
+        """Lines by reason; those on their way back into the queue count until they are there."""
         found: dict[str, int] = {}
-        for path in self.files():
-            reason = path.stem.partition("-")[2]
-            found[reason] = found.get(reason, 0) + sum(1 for _ in _lines(path))
+        for path in self.all_files():
+            with contextlib.suppress(FileNotFoundError):  # they went back meanwhile
+                count = sum(1 for _ in _lines(path))
+                found[reason_of(path)] = found.get(reason_of(path), 0) + count
         return found
 
-    def requeue(self, keep: Callable[[bytes], object]) -> int:
-        """Send everything again; a crash meanwhile means that lines are sent twice.
+    def requeue(self, keep: Callable[[bytes], bool], reason: str = "") -> int:
+        """Send lines again; a crash meanwhile means that lines are sent twice.
 
         Args:
-            keep: Takes a line into the queue, or raises.
+            keep: Takes a line into the queue, or says that it has to stay here; OSError if it cannot.
+            reason: Only lines that were set aside for this one; "" means all.
 
         Returns:
-            How many lines that were.
+            How many lines went back.
+
+        Raises:
+            OSError: What `keep` raises, or that a line which has to stay cannot be written.
         """
-        count = 0
         for path in self.files():
-            with contextlib.suppress(FileNotFoundError):  # somebody else does the same
-                path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TAKEN}"))
-        for path in sorted(self._directory.glob(f"*{_TAKEN}")):
-            with no_fork(), path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # whoever is writing to it ends first
-                for line in file:
-                    keep(line)
+            if reason in {"", reason_of(path)}:
+                with contextlib.suppress(FileNotFoundError):  # somebody else does the same
+                    path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TAKEN}"))
+        return sum(self._give_back(path, keep) for path in self._taken() if reason in {"", reason_of(path)})
+
+    def _give_back(self, path: Path, keep: Callable[[bytes], bool]) -> int:
+        count = 0
+        with contextlib.suppress(FileNotFoundError), no_fork(), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # whoever is writing to it ends first
+            if not os.fstat(file.fileno()).st_nlink:  # somebody else has given it back meanwhile
+                return 0
+            stays = []
+            for line in file:
+                if keep(line):
                     count += 1
-                path.unlink()
+                else:
+                    stays.append(line)
+            if stays:
+                self._append(f"{path.name.partition(SUFFIX)[0]}{SUFFIX}", b"".join(map(_whole, stays)))
+            path.unlink()
         return count
+
+    def _taken(self) -> list[Path]:
+        return sorted(self._directory.glob(f"*{_TAKEN}"))
 
     def _append(self, name: str, data: bytes) -> None:
         self._directory.mkdir(mode=0o700, exist_ok=True)
@@ -125,6 +147,15 @@ class Quarantine:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(descriptor)
+
+
+def reason_of(path: Path) -> str:
+    """Why the lines of a file were set aside, as its name has it."""
+    return path.name.partition(SUFFIX)[0].partition("-")[2]
+
+
+def _whole(line: bytes) -> bytes:
+    return line if line.endswith(b"\n") else line + b"\n"
 
 
 def _lines(path: Path) -> Iterator[bytes]:

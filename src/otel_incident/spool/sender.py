@@ -95,6 +95,10 @@ class Sender:
         self.delivery: Delivery | None = None
         self.dropped: Counter[Reason] = Counter()
         """Records that went undelivered, by reason."""
+        self.has_lease = False
+        """Whether the segments were this process's to deliver, when it last looked."""
+        self.unmade = ""
+        """Why there is no exporter; "" if there is one, or none was needed yet."""
 
     def notify(self) -> None:
         """Something waits; starts the thread, which a fork has not copied."""
@@ -103,6 +107,12 @@ class Sender:
                 self._start()
         if not self._wake.is_set():
             self._wake.set()
+
+    def nudge(self) -> None:
+        """Try now rather than when it is due, unless the endpoint has asked to wait."""
+        self.notify()
+        if time.monotonic() >= self._not_before:
+            self._prod.set()
 
     def flush(self, seconds: float) -> bool:
         """Wait until nothing waits for this exporter, whoever delivers it.
@@ -198,6 +208,7 @@ class Sender:
         while time.monotonic() < self._deadline and self._safely(self._turn) == 0.0:
             pass
         self._safely(self._last_tidy)
+        self.has_lease = False
         self._lease.give_back()
         if self._attempts is not None:
             self._safely(self._end_exporter)
@@ -231,7 +242,7 @@ class Sender:
         self._prod.clear()
         self._store.settle()
         delivery = self._delivery()
-        from_disk = self._take_lease(delivery)
+        from_disk = self.has_lease = self._take_lease(delivery)
         due = delivery.step(from_disk=from_disk)
         now = time.monotonic()
         self._not_before = now + delivery.outage.wait
@@ -280,11 +291,15 @@ class Sender:
     def _make(self) -> Attempts:
         try:
             with no_fork_while_importing():
-                return self._build()
+                made = self._build()
         except ConfigurationError as error:
-            self._reports.say("outage", str(error))
+            self.unmade = str(error)
         except Exception as error:  # noqa: BLE001  of anybody's; it is tried again
-            self._reports.say("outage", f"it cannot be made of its settings: {type(error).__name__}")
+            self.unmade = f"it cannot be made of its settings: {type(error).__name__}"
+        else:
+            self.unmade = ""
+            return made
+        self._reports.say("outage", self.unmade)
         raise _NotMadeError
 
     def _last_tidy(self) -> float:

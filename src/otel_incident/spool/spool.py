@@ -64,7 +64,8 @@ class Status:
         retried: Attempts that were not the first.
         quarantined: Records set aside.
         dropped: Records that went undelivered, by reason.
-        outage: What the last attempt was answered, "" where it was delivered.
+        outage: What the last attempt was answered, "" where it was delivered; or why there is no exporter.
+        delivers: Whether this process delivers what is on disk; one at a time does.
     """
 
     waiting_bytes: int = 0
@@ -76,6 +77,7 @@ class Status:
     quarantined: int = 0
     dropped: dict[Reason, int] = field(default_factory=dict)
     outage: str = ""
+    delivers: bool = False
 
 
 @final
@@ -136,6 +138,12 @@ class Spool:
         except Exception as error:  # noqa: BLE001  the boundary
             swallow("pipeline", error)
 
+    def nudge(self) -> None:
+        """Deliver what waits now rather than when it is due."""
+        for sender in self._senders:
+            if not sender.is_empty():
+                sender.nudge()
+
     def take(self, record: ReadableLogRecord | ReadWriteLogRecord) -> None:
         """Keep a record as it is now."""
         try:
@@ -191,7 +199,8 @@ class Spool:
             retried=counts.retried,
             quarantined=0 if delivery is None else delivery.backlog.quarantined,
             dropped=dict(+dropped),
-            outage="" if delivery is None else delivery.outage.reason,
+            outage=sender.unmade if delivery is None else delivery.outage.reason,
+            delivers=sender.has_lease,
         )
 
     def _say_what_is_lost(self) -> None:

@@ -1,0 +1,84 @@
+"""What waits for one exporter, looked at from outside: nothing here changes anything or needs a lease.
+
+Processes write, deliver and delete meanwhile, so a segment may be gone between its listing and its reading:
+it counts for nothing then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_incident.spool.segments import segments_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_incident.spool.cursors import Cursor
+    from otel_incident.spool.segments import Segment
+
+_CHUNK_BYTES: Final = 2**20
+# A quotation mark in a value is escaped: only a field of the record can look like this.
+_OBSERVED: Final = re.compile(rb'"logRecords":\[\{.*?"observedTimeUnixNano":"([0-9]{1,20})"', re.DOTALL)
+
+
+class Waiting(NamedTuple):
+    """What waits on disk.
+
+    Attributes:
+        bytes: How much.
+        since: When the oldest record was queued, ns since the epoch; 0 where nothing waits.
+    """
+
+    bytes: int = 0
+    since: int = 0
+
+
+def waiting(directory: Path, cursor: Cursor) -> Waiting:
+    """What waits in a directory of segments.
+
+    Args:
+        directory: Where the segments are.
+        cursor: How far the exporter has got.
+
+    Raises:
+        OSError: The directory cannot be listed.
+    """
+    total = since = 0
+    for segment in segments_in(directory):
+        with contextlib.suppress(OSError):
+            done = cursor.of(segment.name)
+            left = segment.size() - done
+            if left > 0:
+                total += left
+                since = since or queued_at(segment, done)
+    return Waiting(total, since)
+
+
+def queued_at(segment: Segment, offset: int) -> int:
+    """When the record at an offset was queued, ns since the epoch.
+
+    A segment may be much older than what waits in it: a process writes to one for as long as it lives.
+
+    Raises:
+        OSError: The segment cannot be read.
+    """
+    lines = segment.read(offset, 1, _CHUNK_BYTES).lines
+    found = _OBSERVED.search(lines[0]) if lines else None
+    return (int(found[1]) if found else 0) or segment.created
+
+
+def count_records(directory: Path, cursor: Cursor) -> int:
+    """How many lines wait; in bounded memory, however many they are.
+
+    Raises:
+        OSError: The directory cannot be listed.
+    """
+    count = 0
+    for segment in segments_in(directory):
+        with contextlib.suppress(OSError), segment.path.open("rb") as file:
+            file.seek(cursor.of(segment.name))
+            while chunk := file.read(_CHUNK_BYTES):
+                count += chunk.count(b"\n")
+    return count
