@@ -466,8 +466,8 @@ def test_which_folder_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: 
         2,
         "",
         (
-            "otel-incident: news is no folder of a spool: name one that `otel-incident spool status` lists in "
-            f"{mail.path.parent}, or its path.\n"
+            "otel-incident: news is no folder of a spool: name one that `otel-incident spool status` lists "
+            f"in {mail.path.parent}, or its path.\n"
         ),
     )
 
@@ -620,8 +620,8 @@ def test_only_its_owner_changes_a_folder(
         1,
         "",
         (
-            f"otel-incident: {spooled.name} belongs to the user {owner}: run `sudo -u {owner} otel-incident spool "
-            f"{command} {spooled.path}`.\n"
+            f"otel-incident: {spooled.name} belongs to the user {owner}: run `sudo -u {owner} otel-incident "
+            f"spool {command} {spooled.path}`.\n"
         ),
     )
     assert spooled.tree() == before

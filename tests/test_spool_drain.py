@@ -1,5 +1,6 @@
-"""`otel-incident spool drain`: what waits leaves now, to the endpoint that it was meant for and to no other."""
+"""`otel-incident spool drain`: what waits leaves now, to the endpoint that it was meant for, to no other."""
 
+import contextlib
 import fcntl
 import io
 import json
@@ -14,6 +15,7 @@ import pytest
 
 from otel_incident.cli import main
 from otel_incident.config import Config, spooling_if_on
+from otel_incident.spool import delivery
 from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.segments import segments_in
@@ -131,8 +133,8 @@ def test_what_waits_and_why(receiver: OtlpReceiver, spools: list[Spool]) -> None
     assert said == [f"{spooled.name}: 0 records delivered."]
     assert complaints == [
         (
-            f"{spooled.name}: 3 records ({sum(map(len, written)) / 1000:.1f} kB) still wait for otlp_proto_http at "
-            f"{receiver.http_endpoint}/v1/logs: HTTP 503; there was no progress for 30 s."
+            f"{spooled.name}: 3 records ({sum(map(len, written)) / 1000:.1f} kB) still wait for "
+            f"otlp_proto_http at {receiver.http_endpoint}/v1/logs: HTTP 503; there was no progress for 30 s."
         )
     ]
     receiver.answer_with(OK)
@@ -153,21 +155,19 @@ def test_a_time_limit(receiver: OtlpReceiver, spools: list[Spool]) -> None:
     )
 
 
-def test_an_endpoint_that_comes_back(receiver: OtlpReceiver, spools: list[Spool]) -> None:
-    """It is tried again each second, not after a host's backoff; its recovery counts as progress."""
+def test_an_endpoint_that_comes_back(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again each second, however long a host would wait by now."""
+    monkeypatch.setattr(delivery, "FIRST_BACKOFF", 1e6)
+    monkeypatch.setattr(delivery, "LAST_BACKOFF", 1e6)
     spooled = Spooled()
     spooled.write(1, 2)
-    receiver.answer_with(Status(503))
+    receiver.answer_with(Status(503), Status(503), Status(503), OK)
 
-    def meanwhile(wait: int) -> None:
-        failed(spools)
-        if wait == 3:
-            receiver.answer_with(OK)
-            receiver.wait_for(lambda it: len(it.accepted) >= 1, 30)
+    def another_attempt(_: int) -> None:
+        with contextlib.suppress(TimeoutError):  # one that comes just when another has failed is passed over
+            receiver.wait_for_requests(len(receiver.requests) + 1, 0.2)
 
-    clock = Clock(0.0, meanwhile)
-    clock.now = lambda: clock.waits * 2.0  # type: ignore[method-assign]  # passes also while it is tried
-    assert drained(clock)[0] is True
+    assert drained(Clock(1.0, another_attempt))[0] is True
     assert [event.timestamp for event in receiver.telemetry().events] == [AT + 1, AT + 2]
 
 
@@ -278,9 +278,9 @@ def test_another_endpoint(
     theirs.write(1)
     environment(monkeypatch, endpoint=receiver.http_endpoint)
     line = (
-        f"otel-incident: {theirs.name} waits for other endpoints than this environment's, so nothing is sent: "
-        "set OTEL_LOGS_EXPORTER, OTEL_EXPORTER_OTLP_PROTOCOL and OTEL_EXPORTER_OTLP_ENDPOINT as its host has "
-        f"them (otlp_proto_http at {ENDPOINT}/v1/logs).\n"
+        f"otel-incident: {theirs.name} waits for other endpoints than this environment's, so nothing is "
+        "sent: set OTEL_LOGS_EXPORTER, OTEL_EXPORTER_OTLP_PROTOCOL and OTEL_EXPORTER_OTLP_ENDPOINT as its "
+        f"host has them (otlp_proto_http at {ENDPOINT}/v1/logs).\n"
     )
     before = theirs.tree()
     assert told(capsys) == (1, "", line)
@@ -339,8 +339,8 @@ def test_no_description(
         1,
         "",
         (
-            f"otel-incident: {spooled.name} does not say where its events go, so none are sent: run this with the "
-            "variables of the host that has written them.\n"
+            f"otel-incident: {spooled.name} does not say where its events go, so none are sent: run this "
+            "with the variables of the host that has written them.\n"
         ),
     )
     assert receiver.requests == ()
@@ -378,8 +378,8 @@ def test_telemetry_is_off(
         1,
         "",
         (
-            "otel-incident: telemetry is off here (DO_NOT_TRACK is set): nothing is kept or delivered. So nothing "
-            "is delivered from here.\n"
+            "otel-incident: telemetry is off here (DO_NOT_TRACK is set): nothing is kept or delivered. So "
+            "nothing is delivered from here.\n"
         ),
     )
     assert receiver.requests == ()

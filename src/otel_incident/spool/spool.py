@@ -65,7 +65,6 @@ class Status:
         quarantined: Records set aside.
         dropped: Records that went undelivered, by reason.
         outage: What the last attempt was answered, "" where it was delivered; or why there is no exporter.
-        delivers: Whether this process delivers what is on disk; one at a time does.
     """
 
     waiting_bytes: int = 0
@@ -77,7 +76,6 @@ class Status:
     quarantined: int = 0
     dropped: dict[Reason, int] = field(default_factory=dict)
     outage: str = ""
-    delivers: bool = False
 
 
 @final
@@ -178,6 +176,10 @@ class Spool:
         flushed = [sender.flush(max(0.0, deadline - time.monotonic())) for sender in self._senders]
         return all(flushed)
 
+    def delivers(self, name: str) -> bool:
+        """Whether this process delivers to an exporter what is on disk; of several that write one does."""
+        return any(sender.has_lease for sender in self._senders if sender.name == name)
+
     def status(self) -> dict[str, Status]:
         """How it stands, by exporter."""
         return {sender.name: self._status(sender) for sender in self._senders}
@@ -200,7 +202,6 @@ class Spool:
             quarantined=0 if delivery is None else delivery.backlog.quarantined,
             dropped=dict(+dropped),
             outage=sender.unmade if delivery is None else delivery.outage.reason,
-            delivers=sender.has_lease,
         )
 
     def _say_what_is_lost(self) -> None:

@@ -48,6 +48,16 @@ class _Drained:
     destinations: list[Destination]
     due: float = 0.0
     mark: dict[tuple[str, str], int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def why(self, name: str) -> str:
+        """Why what waits for an exporter does; "" where it is on its way."""
+        outage = self.spool.status()[name].outage
+        return outage or ("" if self.spool.delivers(name) else "a running process delivers it")
+
+    def keep_reasons(self) -> None:
+        """Remember them for the end."""
+        self.reasons = {each.name: self.why(each.name) for each in self.destinations}
 
     def left(self) -> dict[str, int]:
         """Bytes that wait, by exporter, where any do."""
@@ -117,6 +127,7 @@ def drain(
         except KeyboardInterrupt:
             why = "it was interrupted"
         for each in taken:
+            each.keep_reasons()  # the end interrupts an attempt, whose answer is none then
             each.spool.shutdown()
     told = [_told(each, why, say, complain) for each in taken]
     return all(told) and not refused
@@ -192,19 +203,11 @@ def _how_far(taken: list[_Drained]) -> str:
         statuses = each.spool.status()
         for name, waits in each.left().items():
             left += waits
-            reason = _why(each, name)
+            reason = each.why(name)
             reasons += [reason] if reason and reason not in reasons else []
         delivered += sum(status.delivered for status in statuses.values())
     why = f" ({'; '.join(reasons)})" if reasons else ""
     return f"{records(delivered)} delivered, {size(left)} wait{why}"
-
-
-def _why(drained: _Drained, name: str) -> str:
-    """Why what waits for an exporter does; "" where it is on its way."""
-    status = drained.spool.status()[name]
-    if status.outage:
-        return status.outage
-    return "" if status.delivers else "a running process delivers it"
 
 
 def _told(drained: _Drained, why: str, say: Callable[[str], None], complain: Callable[[str], None]) -> bool:
@@ -220,7 +223,7 @@ def _told(drained: _Drained, why: str, say: Callable[[str], None], complain: Cal
             count = 0
             with contextlib.suppress(OSError):
                 count = count_records(folder.segments, folder.cursor(each.name))
-            reason = _why(drained, each.name) or "it was still being delivered"
+            reason = drained.reasons[each.name] or "it was still being delivered"
             verb = "waits" if count == 1 else "wait"
             complain(
                 f"{folder.shown}: {records(count)} ({size(left[each.name])}) still {verb} for {name} at "
