@@ -32,6 +32,7 @@ EXAMPLES: Final = sorted((ROOT / "examples").glob("*/hooks.toml"))
 
 BEYOND_A_SCHEMA: Final = {
     "model-twice": "the same, and what models are called",
+    "model-class-twice": "the same",
     "target-twice": "the same",
     "hook-names-twice": "that one item's property differs from another's cannot be said in JSON Schema",
     "stage-offset-float": "JSON Schema holds 1.0 for an integer, which TOML does not",

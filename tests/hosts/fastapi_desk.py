@@ -21,7 +21,7 @@ import requests
 import uvicorn  # type: ignore[import-not-found]  # the same
 from fastapi import FastAPI, Form  # type: ignore[import-not-found]  # the same
 from opentelemetry import metrics
-from sqlalchemy import create_engine, text  # type: ignore[import-not-found]  # the same
+from sqlalchemy import create_engine, text
 from starlette.responses import PlainTextResponse  # type: ignore[import-not-found]  # the same
 from starlette.routing import Host  # type: ignore[import-not-found]  # the same
 from starlette.types import Receive, Scope, Send  # type: ignore[import-not-found]  # the same

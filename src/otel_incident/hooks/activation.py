@@ -20,6 +20,8 @@ from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.spec import HookFile, load, presets
+from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch
+from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_incident.events import IncidentEvent
+    from otel_incident.hooks.spec import Hook
 
 _logger: Final = logging.getLogger("otel_incident")
 
@@ -67,7 +70,8 @@ class Activation:
         self._matched: list[HookFile] = []
         self._requests = DjangoRequests()
         self._commits = DjangoCommits()
-        self._watches: list[CallWatch | ModelWatch] = []
+        self._sessions = SqlAlchemySessions()
+        self._watches: list[CallWatch | ModelWatch | MappedClassWatch] = []
         self._waits_no_longer: list[Callable[[], None]] = []
         self._active = False
 
@@ -93,6 +97,7 @@ class Activation:
         while self._watches:
             fail_open("hook")(self._watches.pop().uninstall)()
         fail_open("hook")(self._commits.uninstall)()
+        fail_open("hook")(self._sessions.uninstall)()
 
     def host_distribution(self) -> str:
         """The distribution of the first host that a hook matched, "" if none says one."""
@@ -109,12 +114,18 @@ class Activation:
         if self._forbid is not None:
             self._forbid(file.content)
         for hook in file.hooks:
-            kind = CallWatch if hook.kind == "call" else ModelWatch
-            if kind is ModelWatch:
-                self._commits.install()
-            watch = kind(file, hook, self._sink, self._note)
+            watch = self._watch(file, hook)
             self._watches.append(watch)
             watch.install()
+
+    def _watch(self, file: HookFile, hook: Hook) -> CallWatch | ModelWatch | MappedClassWatch:
+        if hook.kind == "call":
+            return CallWatch(file, hook, self._sink, self._note)
+        if hook.is_mapped_class:
+            self._sessions.install()
+            return MappedClassWatch(file, hook, self._sink, self._note, self._sessions)
+        self._commits.install()
+        return ModelWatch(file, hook, self._sink, self._note)
 
     def _note(self, file: HookFile) -> None:
         if file in self._matched:

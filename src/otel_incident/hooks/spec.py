@@ -52,6 +52,7 @@ _FIELD: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MODULE: Final = re.compile(rf"{_FIELD.pattern}(\.{_FIELD.pattern})*", re.ASCII)
 _MODEL: Final = re.compile(rf"{_FIELD.pattern}\.{_FIELD.pattern}", re.ASCII)
 _TARGET: Final = re.compile(rf"{_MODULE.pattern}:{_MODULE.pattern}", re.ASCII)
+_MODEL_OR_CLASS: Final = re.compile(rf"{_MODEL.pattern}|{_TARGET.pattern}", re.ASCII)
 
 
 @final
@@ -81,7 +82,7 @@ class Hook:
     Attributes:
         name: How messages call it.
         kind: Whether it watches a callable or a model.
-        target: `module:qualname` of the callable, or `app_label.Model`.
+        target: `module:qualname` of the callable or of SQLAlchemy's class, or Django's `app_label.Model`.
         action: What a call means; None for models, whose transitions decide.
         incident: Where the incident's values are found, by the parameter of `Incident`.
         actor_id, system_admin: Where who did it is found; by default the request's user.
@@ -109,7 +110,13 @@ class Hook:
     @property
     def watched(self) -> tuple[Kind, str]:
         """What it watches; Django does not tell models by the case of their names."""
-        return self.kind, self.target.lower() if self.kind == "model" else self.target
+        django = self.kind == "model" and not self.is_mapped_class
+        return self.kind, self.target.lower() if django else self.target
+
+    @property
+    def is_mapped_class(self) -> bool:
+        """Whether it is about a class that SQLAlchemy maps."""
+        return self.kind == "model" and ":" in self.target
 
     @property
     def meaning(self) -> tuple[Kind, str, Action | None]:
@@ -254,10 +261,7 @@ def _hook(table: Table) -> Hook:
 def _of_call(table: Table) -> dict[str, Any]:
     """What a hook of kind `call` alone says."""
     target = table.matching("target", _TARGET, "module:name, as in desk.services:Desk.declare")
-    if target.startswith("__main__:"):
-        raise table.error(
-            "target", "is in __main__, which is never imported; move it into a module of its own"
-        )
+    _refuse_main(table, "target", target)
     action = cast("Action", table.one_of("action", ACTIONS))
     for key, belongs_to in (("create", "create"), ("stage", "change_stage")):
         if key in table and action != belongs_to:
@@ -270,9 +274,14 @@ def _of_model(table: Table) -> dict[str, Any]:
     lifecycle, commander = table.table("lifecycle"), table.table("commander")
     lifecycle.allow("field", "closed")
     commander.allow("field")
-    made: dict[str, Any] = {
-        "target": table.matching("model", _MODEL, "an app label and a model, as in helpdesk.Ticket")
-    }
+    target = table.matching(
+        "model",
+        _MODEL_OR_CLASS,
+        "Django's app label and model, as in helpdesk.Ticket, or SQLAlchemy's module:Class, "
+        "as in desk.models:Incident",
+    )
+    _refuse_main(table, "model", target)
+    made: dict[str, Any] = {"target": target}
     if lifecycle:
         made["lifecycle_field"] = _field(lifecycle)
         made["closed"] = lifecycle.plain_list(
@@ -281,6 +290,11 @@ def _of_model(table: Table) -> dict[str, Any]:
     if commander:
         made["commander_field"] = _field(commander)
     return made
+
+
+def _refuse_main(table: Table, key: str, target: str) -> None:
+    if target.startswith("__main__:"):
+        raise table.error(key, "is in __main__, which is never imported; move it into a module of its own")
 
 
 def _field(table: Table) -> str:

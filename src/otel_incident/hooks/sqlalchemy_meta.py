@@ -1,0 +1,100 @@
+"""What a class that SQLAlchemy maps says of itself: under which attribute it holds what a hook names.
+
+Its mapper is asked only once it is configured: to ask earlier would configure it, before the host has
+imported the classes that its relations name, and SQLAlchemy would refuse them for good.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, final
+
+from otel_incident.hooks.paths import Path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_incident.hooks.spec import Hook
+
+_SIMPLE: Final = (str, int)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A column that is watched.
+
+    Attributes:
+        key: Under which name instances hold its value.
+        relations: The relations that set it.
+        members: The members of the enumeration that it holds, by what the database is told of each.
+    """
+
+    key: str
+    relations: frozenset[str] = frozenset()
+    members: Mapping[str, enum.Enum] = field(default_factory=dict)
+
+    def plain(self, value: Any) -> Any:
+        """A value as hook files know it: a member is its value, or its name if that is no text or number."""
+        if type(value) is str and value in self.members:
+            value = self.members[value]
+        if issubclass(type(value), enum.Enum):
+            return value.value if isinstance(value.value, _SIMPLE) else value.name
+        return value
+
+
+def attribute(mapper: Any, name: str) -> Attribute | None:
+    """The column behind a name: a column, a synonym, or a relation whose key is in the row; None without one.
+
+    Args:
+        mapper: A configured mapper.
+        name: As a hook names it.
+    """
+    from sqlalchemy.orm import (  # noqa: PLC0415  the host's library, which is at work
+        ColumnProperty,
+        RelationshipProperty,
+        SynonymProperty,
+    )
+
+    known = mapper.attrs
+    found = known.get(name)
+    while isinstance(found, SynonymProperty):
+        found = known.get(found.name)
+    if isinstance(found, RelationshipProperty):
+        if found.direction.name != "MANYTOONE" or len(found.local_columns) != 1:
+            return None
+        (column,) = found.local_columns
+        found = mapper.get_property_by_column(column)
+    if not isinstance(found, ColumnProperty):
+        return None
+    (column, *_) = found.columns
+    relations = frozenset(each.key for each in mapper.relationships if column in each.local_columns)
+    return Attribute(found.key, relations, _members(column.type))
+
+
+def _members(kind: Any) -> dict[str, enum.Enum]:
+    """What `Enum` tells the database of each member: its name, unless the host says otherwise."""
+    members = getattr(kind, "enum_class", None)
+    if members is None:
+        return {}
+    return dict(zip(kind.enums, members.__members__.values(), strict=False))
+
+
+def identity_keys(mapper: Any) -> tuple[str, ...]:
+    """Under which names instances hold their primary key."""
+    return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
+
+
+def astray(mapper: Any, hook: Hook) -> list[str]:
+    """The paths of a hook that begin with nothing that SQLAlchemy maps.
+
+    They may still find what the host itself sets on its instances, but no property of the class.
+    """
+    known = set(mapper.attrs.keys())
+    paths = [*hook.incident.values(), hook.actor_id, hook.system_admin, hook.public]
+    return [
+        path.text
+        for path in paths
+        if isinstance(path, Path) and path.root == "self" and path.segments and path.segments[0] not in known
+    ]

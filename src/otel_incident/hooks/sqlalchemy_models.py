@@ -1,0 +1,260 @@
+"""`model` hooks for SQLAlchemy: transitions of a row's columns, reported once they are committed.
+
+What a row was before is taken from the history that SQLAlchemy keeps of a change, and where that has none
+(the attribute had expired, as after each commit) from what the instance was when it was last read or written.
+Nothing is ever loaded for it. Attributes are read at the end of a flush, when keys are known and nothing has
+expired yet; what a transaction makes of a row waits for its end (`sqlalchemy_sessions`).
+
+Blind by nature: statements on rows that are in no session, Core, raw SQL, and the `bulk_*` methods.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast, final
+
+from opentelemetry.context import get_current
+
+from otel_incident.hooks.actors import request_user
+from otel_incident.hooks.extraction import event_of, incident_of
+from otel_incident.hooks.sqlalchemy_meta import attribute, identity_keys
+from otel_incident.hooks.sqlalchemy_sessions import Row, listen
+from otel_incident.hooks.transitions import Fields, created_actions, transitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Mapping
+
+    from otel_incident.events import IncidentEvent
+    from otel_incident.hooks.complaints import Complaints
+    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.sqlalchemy_meta import Attribute
+    from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
+    from otel_incident.vocabulary import Action
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class UnknownFieldError(Exception):
+    """A hook names a field that its class has not; the argument is the field."""
+
+
+@final
+class MappedRows:
+    """Watches the rows of one class, with those of its descendants.
+
+    Args:
+        hook: A hook of kind `model`.
+        mapper: Of its class, configured.
+        sessions: Follows the transactions.
+        complaints: What is said of the hook.
+        sink: Takes the events.
+
+    Raises:
+        UnknownFieldError: The class has no column for a field of the hook.
+    """
+
+    def __init__(
+        self,
+        hook: Hook,
+        mapper: Any,
+        sessions: SqlAlchemySessions,
+        complaints: Complaints,
+        sink: Callable[[IncidentEvent], None],
+    ) -> None:
+        self._hook, self._sessions, self._complaints, self._sink = hook, sessions, complaints, sink
+        stage = cast("str", hook.stage.source) if hook.stage else ""
+        found: dict[str, Attribute] = {}
+        for name in (hook.lifecycle_field, hook.commander_field, stage):
+            if name:
+                known = attribute(mapper, name)
+                if known is None:
+                    raise UnknownFieldError(name)
+                found[name] = known
+        self._fields = Fields.of(hook, {name: each.key for name, each in found.items()})
+        self._attributes = {each.key: each for each in found.values()}
+        # what is in an instance's history if one of them may change: a relation may set its key later
+        self._touching = {key for each in found.values() for key in (each.key, *each.relations)}
+        self._identity_keys = identity_keys(mapper)
+        self._memory: weakref.WeakKeyDictionary[Any, Mapping[str, Any]] = weakref.WeakKeyDictionary()
+        self._undo: list[Callable[[], None]] = []
+        for name, listener in (
+            ("load", self._loaded),
+            ("refresh", self._refreshed),
+            ("after_insert", self._inserted),
+            ("after_update", self._updated),
+            ("after_delete", self._deleted),
+        ):
+            self._undo.append(listen(mapper.class_, name, listener, raw=True, propagate=True))
+
+    def uninstall(self) -> None:
+        """Listen no longer."""
+        while self._undo:
+            self._undo.pop()()
+
+    # -- what SQLAlchemy tells; `state` is its own record of an instance
+
+    def _loaded(self, state: Any, _context: Any) -> None:
+        self._memory[state] = self._plain(state.dict)
+
+    def _refreshed(self, state: Any, context: Any, names: Collection[str] | None) -> None:
+        held, changing = state.dict, state.committed_state
+        read = self._plain(
+            {key: held[key] for key in self._attributes if key in held and key not in changing}
+        )
+        if context is not None or not names:
+            self._memory[state] = {**self._memory.get(state, _NOTHING), **read}
+            return
+        # What a statement has made of a row that its session holds: nobody else tells of it. What the
+        # instance does not hold is not known any longer.
+        written = {key: read[key] for key in read if key in names}
+        lost = {key for key in self._attributes if key in names and key not in read}
+        if state.session is not None and (written or lost):
+            self._changed(state.session, state, {}, written, lost=lost)
+        if lost:
+            known = self._memory.get(state, _NOTHING)
+            self._memory[state] = {key: value for key, value in known.items() if key not in lost}
+
+    def _inserted(self, _mapper: Any, _connection: Any, state: Any) -> None:
+        self._sessions.after_flush(state.session, partial(self._written, state.session, state, fresh=True))
+
+    def _updated(self, _mapper: Any, _connection: Any, state: Any) -> None:
+        if self._sessions.at_work or not self._touching.isdisjoint(state.committed_state):
+            self._sessions.after_flush(state.session, partial(self._written, state.session, state))
+
+    def _deleted(self, _mapper: Any, _connection: Any, state: Any) -> None:
+        if self._sessions.at_work:
+            self._sessions.after_flush(state.session, partial(self._gone, state.session, state))
+
+    # -- at the end of a flush, when all is written and the history is still there
+
+    def _written(self, session: Any, state: Any, *, fresh: bool = False) -> None:
+        was: dict[str, Any] = {}
+        now: dict[str, Any] = {}
+        for key in self._attributes:
+            added, unchanged, deleted = state.attrs[key].history
+            if added:
+                now[key] = added[0]
+                if deleted:
+                    was[key] = deleted[0]
+            elif unchanged:
+                was[key] = now[key] = unchanged[0]
+            elif fresh and key not in state.expired_attributes:
+                now[key] = None  # what is not set is NULL, unless the database has a default
+        plain = self._plain(now)
+        self._changed(session, state, self._plain(was), plain, lost=now.keys() - plain.keys(), fresh=fresh)
+
+    def _gone(self, session: Any, state: Any) -> None:
+        key = (self, self._identity(state))
+        waiting = self._sessions.row(session, key)
+        if waiting is not None and waiting.fresh:  # to everybody else it has never been there
+            self._sessions.put(session, key, replace(waiting, base=waiting.after, events=()))
+
+    def _changed(
+        self,
+        session: Any,
+        state: Any,
+        was: Mapping[str, Any],
+        now: Mapping[str, Any],
+        *,
+        lost: Collection[str] = (),
+        fresh: bool = False,
+    ) -> None:
+        """A row was written.
+
+        Args:
+            session: In which.
+            state: SQLAlchemy's of its instance.
+            was: What it was before, as far as that is known here.
+            now: What it is, as far as that is known.
+            lost: What the database has computed: nobody knows it until it is read.
+            fresh: Whether it was made.
+        """
+        key = (self, self._identity(state))
+        waiting = self._sessions.row(session, key)
+        if fresh:
+            waiting, base = None, {}
+        else:
+            known = self._memory.get(state, _NOTHING) if waiting is None else waiting.after
+            base = {**known, **was}
+        after = {name: value for name, value in base.items() if name not in lost} | dict(now)
+        changed = _differing(base, after)
+        if waiting is None:
+            if not changed and not fresh:
+                return
+            before: Mapping[str, Any] = base
+        else:
+            before, fresh = {**base, **waiting.before}, waiting.fresh
+        if fresh:
+            actions = created_actions(self._fields, after)
+        else:
+            actions = transitions(self._fields, before, after, fresh=False)
+        earlier = waiting.events if waiting is not None else ()
+        events = self._events(state, actions, after, changed, earlier) if actions else ()
+        settle = partial(self._settle, weakref.ref(state))
+        row = Row(before, base, after, fresh, events, self._sink, settle)
+        self._sessions.put(session, key, row)
+
+    def _events(
+        self,
+        state: Any,
+        actions: tuple[Action, ...],
+        after: Mapping[str, Any],
+        changed: Collection[str],
+        earlier: tuple[IncidentEvent, ...],
+    ) -> tuple[IncidentEvent, ...]:
+        """The events of a row as it is now; what an earlier flush has done, was done then."""
+        hook, now, context = self._hook, time.time_ns(), get_current()
+        roots = {"self": state.obj(), "user": request_user()}
+        closed = self._fields.is_closed(after)
+        incident = incident_of(hook, roots, active=None if closed is None else not closed)
+        if incident.id is None:
+            self._complaints.no_id(hook.incident["id"].text)
+        stage = after.get(self._fields.stage)
+        done = {event.action: event for event in earlier if self._field(event.action) not in changed}
+        events = []
+        for action in actions:
+            event = event_of(hook, action, incident, roots, stage=stage, timestamp=now, context=context)
+            if action in done:
+                then = done[action]
+                event = replace(event, timestamp=then.timestamp, context=then.context, actor=then.actor)
+            events.append(event)
+        return tuple(events)
+
+    def _field(self, action: Action) -> str:
+        """The attribute whose change an action is; "" for the creation, which is a row's first."""
+        fields = self._fields
+        known = {"create": "", "change_commander": fields.commander, "change_stage": fields.stage}
+        return known.get(action, fields.lifecycle)
+
+    def _settle(self, state: Callable[[], Any], values: Mapping[str, Any]) -> None:
+        alive = state()
+        if alive is not None:
+            self._memory[alive] = values
+
+    def _identity(self, state: Any) -> Hashable:
+        held = state.dict
+        return state.key[1] if state.key is not None else tuple(held.get(key) for key in self._identity_keys)
+
+    def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The watched values as hook files know them; without those that the database computes."""
+        return {
+            key: each.plain(values[key])
+            for key, each in self._attributes.items()
+            if key in values and not hasattr(type(values[key]), "__clause_element__")
+        }
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
+    """The names under which two rows differ, or cannot be compared."""
+    return {name for name in other if name not in one or not _equal(one[name], other[name])}
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001  a host's value may raise anything
+        return False

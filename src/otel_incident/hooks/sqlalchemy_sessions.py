@@ -1,0 +1,202 @@
+"""What was flushed in SQLAlchemy waits for its session's transaction, and vanishes with it.
+
+A transaction and each of its savepoints have rows of their own. The rows of a savepoint that is released
+become those of what is around it; those of one that ends in any other way are forgotten, whether it was
+rolled back or its session was closed. What the outermost transaction has committed is reported, each row
+by what it was before and what it is then, in the order in which the changes were made.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, final
+
+from otel_incident.guard import fail_open
+from otel_incident.hooks.ended_spans import on_recording_span
+from otel_incident.imports import when_imported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from otel_incident.events import IncidentEvent
+
+MODULE: Final = "sqlalchemy.orm"
+
+Key = tuple[object, "Hashable"]
+"""Who watches, and the row's primary key."""
+
+
+@final
+@dataclass(eq=False, slots=True)
+class Row:
+    """A row that was written in a transaction or savepoint.
+
+    Attributes:
+        before: What its watched attributes were when the outermost transaction began, as far as it is known.
+        base: What they were when this savepoint began.
+        after: What they are.
+        fresh: Whether it was made in the same transaction.
+        events: What to report once it is committed.
+        sink: Takes these.
+        settle: Told what the row is in the database once that is known: `after`, or `base` again.
+    """
+
+    before: Mapping[str, Any]
+    base: Mapping[str, Any]
+    after: Mapping[str, Any]
+    fresh: bool
+    events: tuple[IncidentEvent, ...]
+    sink: Callable[[IncidentEvent], None]
+    settle: Callable[[Mapping[str, Any]], None]
+
+
+@final
+@dataclass(eq=False, slots=True)
+class _Work:
+    """What a session has done: rows by transaction or savepoint, and whom the flush at hand concerns."""
+
+    rows: dict[Any, dict[Key, Row]] = field(default_factory=dict)
+    touched: list[Callable[[], None]] = field(default_factory=list)
+
+
+@final
+class SqlAlchemySessions:
+    """Follows the transactions of all sessions in which something watched was written."""
+
+    def __init__(self) -> None:
+        self._active = False
+        self._undo: list[Callable[[], None]] = []
+        self._works: weakref.WeakKeyDictionary[Any, _Work] = weakref.WeakKeyDictionary()
+
+    def install(self) -> None:
+        """Listen to sessions as soon as SQLAlchemy's are imported; once, however often called."""
+        if not self._active:
+            self._active = True
+            self._undo.append(when_imported(MODULE, fail_open("hook")(self._listen)))
+
+    def uninstall(self) -> None:
+        """Listen no longer."""
+        self._active = False
+        while self._undo:
+            self._undo.pop()()
+        self._works.clear()
+
+    def _listen(self, orm: Any) -> None:
+        if not self._active:
+            return
+        for name, listener in (
+            ("after_flush", self._flushed),
+            ("after_commit", self._committed),
+            ("after_transaction_end", self._ended),
+        ):
+            self._undo.append(listen(orm.Session, name, listener, insert=True))
+
+    # -- for those who watch
+
+    @property
+    def at_work(self) -> bool:
+        """Whether any session has written something that waits."""
+        return bool(self._works)
+
+    def after_flush(self, session: Any, call: Callable[[], None]) -> None:
+        """Have something called at the end of the flush at hand, if it succeeds."""
+        self._work(session).touched.append(call)
+
+    def row(self, session: Any, key: Key) -> Row | None:
+        """What waits of a row."""
+        work = self._works.get(session)
+        transaction = _current(session) if work is not None else None
+        while work is not None and transaction is not None:
+            row = work.rows.get(transaction, {}).get(key)
+            if row is not None:
+                return row
+            transaction = transaction.parent
+        return None
+
+    def put(self, session: Any, key: Key, row: Row) -> None:
+        """Have a row wait for the transaction or savepoint at hand."""
+        rows = self._work(session).rows.setdefault(_current(session), {})
+        earlier = rows.pop(key, None)  # to the end: in the order of the last change
+        if earlier is not None:
+            row.base = earlier.base
+        rows[key] = row
+
+    def _work(self, session: Any) -> _Work:
+        work = self._works.get(session)
+        if work is None:
+            work = self._works[session] = _Work()
+        return work
+
+    # -- what SQLAlchemy tells
+
+    def _flushed(self, session: Any, _context: Any) -> None:
+        work = self._works.get(session)
+        if work is not None:
+            touched, work.touched = work.touched, []
+            for call in touched:
+                fail_open("hook")(call)()
+
+    def _committed(self, session: Any) -> None:
+        work = self._works.get(session)
+        if work is None:
+            return
+        savepoint = session.get_nested_transaction()
+        if savepoint is None:
+            rows = work.rows.pop(session.get_transaction(), {})
+            del self._works[session]
+            _report(rows)
+            return
+        around = work.rows.setdefault(_owner(savepoint.parent), {})
+        for key, row in work.rows.pop(savepoint, {}).items():
+            outer = around.pop(key, None)
+            if outer is not None:
+                row.base = outer.base
+            around[key] = row
+
+    def _ended(self, session: Any, transaction: Any) -> None:
+        work = self._works.get(session)
+        if work is None:
+            return
+        work.touched.clear()  # of a flush that failed
+        for row in work.rows.pop(transaction, {}).values():
+            fail_open("hook")(row.settle)(row.base)
+        if transaction.parent is None:
+            del self._works[session]
+
+
+def _current(session: Any) -> Any:
+    """The savepoint that a session is in, or its transaction."""
+    return session.get_nested_transaction() or session.get_transaction()
+
+
+def _owner(transaction: Any) -> Any:
+    """The transaction or savepoint to which a part of it belongs: each flush is one of SQLAlchemy's own."""
+    while transaction.parent is not None and not transaction.nested:
+        transaction = transaction.parent
+    return transaction
+
+
+def _report(rows: Mapping[Key, Row]) -> None:
+    events = []
+    for row in rows.values():
+        fail_open("hook")(row.settle)(row.after)
+        events += [(event.timestamp or 0, event, row.sink) for event in row.events]
+    for _, event, sink in sorted(events, key=itemgetter(0)):
+        fail_open("hook")(sink)(on_recording_span(event))
+
+
+def listen(target: Any, name: str, listener: Callable[..., Any], **options: Any) -> Callable[[], None]:
+    """Have SQLAlchemy tell a listener of ours, which never raises into it; returns what ends that."""
+    from sqlalchemy import event  # noqa: PLC0415  the host's library, which is at work
+
+    guarded = fail_open("hook")(listener)
+    event.listen(target, name, guarded, **options)
+
+    def undo() -> None:
+        if event.contains(target, name, guarded):
+            event.remove(target, name, guarded)
+
+    return partial(fail_open("hook")(undo))

@@ -1,0 +1,343 @@
+"""Model hooks for SQLAlchemy and transactions: what is committed is said once, what is not is forgotten."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+
+from otel_incident.events import IncidentEvent
+from tests.hosts.mapped import Incident, User
+from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
+from tests.mapped_host import noted as noted  # noqa: PLC0414  the same
+from tests.mapped_host import said
+
+
+class Refused(Exception):  # noqa: N818  what a host raises to roll back
+    """A host's reason to roll back."""
+
+
+@pytest.fixture
+def session(desk: Engine) -> Iterator[Session]:
+    """A session of the host's."""
+    with Session(desk) as made:
+        yield made
+
+
+@pytest.fixture
+def incident(noted: list[IncidentEvent], session: Session) -> Incident:
+    """An open incident that was reported already."""
+    made = Incident()
+    session.add(made)
+    session.commit()
+    noted.clear()
+    return made
+
+
+@contextmanager
+def rolled_back(session: Session) -> Iterator[None]:
+    """A savepoint that an exception rolls back."""
+    with suppress(Refused), session.begin_nested():
+        yield
+        raise Refused
+
+
+def test_a_change_waits_for_the_commit(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """A flush is none."""
+    incident.status = "closed"
+    session.flush()
+    assert noted == []
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
+def test_an_automatic_flush_is_one(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
+    """Before a query SQLAlchemy flushes by itself."""
+    incident.status = "closed"
+    assert session.query(Incident).filter_by(status="closed").count() == 1
+    assert noted == []
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
+def test_what_is_rolled_back_is_forgotten(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """And what the row was before is known again: the same change can be made then."""
+    incident.status = "closed"
+    session.flush()
+    session.refresh(incident)
+    session.rollback()
+    incident.status = "closed"
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
+def test_a_session_that_is_closed_has_committed_nothing(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """No rollback is said of it."""
+    incident.status = "closed"
+    session.flush()
+    session.close()
+    session.get_one(Incident, 1).title = "Another"
+    session.commit()
+    assert noted == []
+
+
+def test_a_flush_that_fails(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
+    """All of it is undone, what was written before the failure too."""
+    incident.status = "closed"
+    session.add_all([User(id=1), Incident()])
+    session.flush()
+    session.add_all([Incident(), Incident(id=1)])
+    with pytest.raises(IntegrityError), pytest.warns(match="conflicts with persistent instance"):
+        session.flush()
+    session.rollback()
+    session.add(Incident(id=9))
+    session.commit()
+    assert said(noted) == [("create", 9)]
+
+
+def test_one_event_for_each_transition_of_a_transaction(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """From what it was when the transaction began to what it is at its end, however often it was written."""
+    for status in ("closed", "open", "resolved", "closed"):
+        incident.status = status
+        session.flush()
+    session.commit()
+    assert said(noted) == [("end", 1)]
+    noted.clear()
+    for status in ("open", "closed"):
+        incident.status = status
+        session.flush()
+    session.commit()
+    assert noted == []
+
+
+def test_events_come_in_the_order_of_their_changes(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """Of several rows, too."""
+    other = Incident()
+    session.add(other)
+    session.flush()
+    incident.status = "closed"
+    session.flush()
+    other.status = "resolved"
+    session.flush()
+    incident.priority = 2
+    session.commit()
+    assert said(noted) == [("create", 2), ("end", 1), ("end", 2), ("change_stage", 1)]
+
+
+def test_savepoints(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
+    """Of one that is released all is kept, of one that is rolled back nothing."""
+    with session.begin_nested():
+        incident.status = "closed"
+    assert noted == []
+    with rolled_back(session):
+        incident.status = "open"
+        incident.priority = 2
+        session.add(Incident())
+    with rolled_back(session), session.begin_nested():
+        incident.priority = 4
+    with session.begin_nested(), session.begin_nested():
+        incident.priority = 3
+    session.commit()
+    assert said(noted) == [("end", 1), ("change_stage", 1)]
+    assert noted[1].stage_index == 2
+
+
+def test_a_retry_after_a_savepoint(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
+    """The second attempt is the change, within a savepoint or without."""
+    with rolled_back(session):
+        incident.status = "closed"
+        session.flush()
+    incident.status = "closed"
+    with rolled_back(session):
+        incident.status = "open"
+        session.flush()
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
+def test_a_savepoint_by_hand(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
+    """`rollback()` of the savepoint itself, and a commit that ends what is open."""
+    savepoint = session.begin_nested()
+    incident.status = "closed"
+    session.flush()
+    savepoint.rollback()
+    session.begin_nested()
+    incident.priority = 2
+    session.commit()  # of the savepoint and all that is around it
+    assert said(noted) == [("change_stage", 1)]
+
+
+def test_a_row_that_is_deleted_in_a_savepoint_that_is_not_kept(
+    noted: list[IncidentEvent], session: Session
+) -> None:
+    """It is there all the same."""
+    made = Incident()
+    session.add(made)
+    session.flush()
+    with rolled_back(session):
+        session.delete(made)
+        session.flush()
+    session.commit()
+    assert said(noted) == [("create", 1)]
+
+
+def test_sessions_do_not_hear_of_one_another(noted: list[IncidentEvent], desk: Engine) -> None:
+    """Two threads of a web server: what one commits says nothing of the other's."""
+    one, two = Session(desk), Session(desk)
+    one.add(Incident(id=1))
+    one.flush()
+    assert noted == []
+    two.close()
+    one.commit()
+    one.close()
+    assert said(noted) == [("create", 1)]
+
+
+def test_sessions_of_a_maker_and_of_a_scope(noted: list[IncidentEvent], desk: Engine) -> None:
+    """Each maker makes a class of its own."""
+    maker = sessionmaker(desk)
+    with maker.begin() as session:
+        session.add(Incident(id=1))
+    scope = scoped_session(maker)
+    scope.add(Incident(id=2))
+    scope.commit()
+    scope.remove()
+    assert said(noted) == [("create", 1), ("create", 2)]
+
+
+def test_without_expiry_at_the_commit(noted: list[IncidentEvent], desk: Engine) -> None:
+    """`expire_on_commit=False` is what async hosts have."""
+    with Session(desk, expire_on_commit=False) as session:
+        incident = Incident()
+        session.add(incident)
+        session.commit()
+        incident.status = "closed"
+        session.commit()
+        incident.status = "closed"
+        session.commit()
+    assert said(noted) == [("create", 1), ("end", 1)]
+
+
+def test_an_instance_that_is_gone_before_the_commit(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """The host need not keep it: what was written is committed."""
+    incident.status = "closed"
+    session.flush()
+    session.expunge(incident)
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
+def test_merged_instances(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
+    """What is merged is compared with what is loaded for it; what has no row makes one."""
+    session.expunge(incident)
+    session.merge(Incident(id=1, status="closed", priority=1, title="Payments are down"))
+    session.merge(Incident(id=5))
+    session.commit()
+    assert sorted(said(noted)) == [("create", 5), ("end", 1)]
+
+
+# -- what a host does beside
+
+
+def test_a_listener_that_fails_costs_no_event(
+    noted: list[IncidentEvent], desk: Engine, session: Session, incident: Incident
+) -> None:
+    """SQLAlchemy skips listeners after one that raises; the row is committed, so its event goes out."""
+
+    def fail(_session: Any) -> None:
+        raise Refused
+
+    event.listen(session, "after_commit", fail)
+    incident.status = "closed"
+    with suppress(Refused):
+        session.commit()
+    assert said(noted) == [("end", 1)]
+    with desk.connect() as connection:
+        assert connection.execute(text("select status from incident")).scalar_one() == "closed"
+
+
+def test_a_listener_that_changes_rows_at_the_flush(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """What it changes before is part of the flush, what it changes after is part of the next one."""
+
+    def before(_session: Session, *_: Any) -> None:
+        incident.priority = 2
+
+    def after(_session: Session, *_: Any) -> None:
+        incident.status = "closed"
+
+    event.listen(session, "before_flush", before)
+    event.listen(session, "after_flush_postexec", after, once=True)
+    incident.title = "Another"
+    session.flush()
+    session.commit()
+    assert sorted(said(noted)) == [("change_stage", 1), ("end", 1)]
+
+
+# -- statements
+
+
+@pytest.mark.parametrize("synchronize", ["auto", "evaluate", "fetch"])
+def test_a_statement_on_rows_that_the_session_holds(
+    noted: list[IncidentEvent], session: Session, incident: Incident, synchronize: Any
+) -> None:
+    """SQLAlchemy brings them up to date, so what they were and are is known; of the others nothing is."""
+    other = Incident(status="closed")
+    session.add_all([other, Incident()])
+    session.commit()
+    noted.clear()
+    assert (incident.status, other.status) == ("open", "closed")
+    statement = update(Incident).values(status="resolved")
+    session.execute(statement, execution_options={"synchronize_session": synchronize})
+    assert noted == []
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
+def test_a_statement_that_is_rolled_back(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """As any other change."""
+    assert incident.status == "open"
+    session.execute(update(Incident).values(status="closed"))
+    session.rollback()
+    incident.status = "closed"
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
+def test_a_statement_by_primary_key(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
+    """Many rows in one statement, each by its key."""
+    assert incident.status == "open"
+    session.execute(update(Incident), [{"id": 1, "status": "closed", "priority": 3}])
+    session.commit()
+    assert said(noted) == [("change_stage", 1), ("end", 1)]
+
+
+def test_a_statement_on_what_has_expired(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """What the row is then nobody knows: the next change is compared with nothing."""
+    session.execute(update(Incident).values(status="closed"))
+    incident.status = "open"
+    session.commit()
+    assert noted == []
+    incident.status = "closed"
+    session.commit()
+    assert said(noted) == [("end", 1)]
