@@ -31,9 +31,11 @@ LEFT: Final[dict[Mode, dict[str, str]]] = {
 
 
 @contextmanager
-def gated(mode: Mode, own_exporters: tuple[type, ...] = ()) -> Iterator[Wrapping]:
+def gated(
+    mode: Mode, own_exporters: tuple[type, ...] = (), *, allowed: tuple[str, ...] = ()
+) -> Iterator[Wrapping]:
     """The gate, in place for a while."""
-    wrapping = Wrapping(GateRules(mode), own_exporters)
+    wrapping = Wrapping(GateRules(mode, allowed=allowed), own_exporters)
     wrapping.install()
     try:
         yield wrapping

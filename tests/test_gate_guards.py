@@ -2,14 +2,15 @@
 
 import gc
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.baggage import get_all, set_baggage
-from opentelemetry.context import Context, get_value, set_value
+from opentelemetry.context import Context, attach, detach, get_value, set_value
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
@@ -21,7 +22,7 @@ from opentelemetry.trace import (
 )
 
 from otel_incident.gate import GateRules
-from otel_incident.gate.live import bare_parent
+from otel_incident.gate.live import shown_context
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import Checks, Standard, Strict
@@ -195,15 +196,40 @@ def test_what_a_profile_lets_through_has_its_bounds(key: str, last: Any, beyond:
         assert dict(SpanFilter(GateRules())(span).attributes or {}) == left
 
 
-def test_of_a_parent_context_the_parent_alone_is_shown() -> None:
-    """No baggage, and nothing else that a host keeps in a context, reaches a processor of unknown type."""
+@pytest.mark.parametrize("explicit", [True, False], ids=["explicit", "current"])
+def test_of_a_parent_context_the_parent_and_allowed_baggage_are_shown(*, explicit: bool) -> None:
+    """Nothing else that a host keeps in a context is handed to a processor of unknown type."""
     state = TraceState([("vendor", CONTENT.replace(",", ""))])
     parent = NonRecordingSpan(SpanContext(1, 2, is_remote=True, trace_state=state))
-    shown = bare_parent(set_value("a key", CONTENT, set_baggage("a", CONTENT, set_span_in_context(parent))))
-    assert shown is not None
+    context = set_value("a key", CONTENT, set_span_in_context(parent))
+    for key in ("title", "tenant"):
+        context = set_baggage(key, CONTENT, context)
+    allowed = GateRules(allowed=["tenant"]).strict.of_scope(None).attributes
+    token = None if explicit else attach(context)
+    shown = shown_context(context if explicit else None, SpanFilter(GateRules()), partial(keep, allowed))
+    if token is not None:
+        detach(token)
     seen = get_current_span(shown).get_span_context()
     assert (seen.trace_id, seen.span_id, dict(seen.trace_state)) == (1, 2, {})
-    assert (dict(get_all(shown)), get_value("a key", shown), len(shown)) == ({}, None, 1)
+    assert (dict(get_all(shown)), get_value("a key", shown), len(shown)) == ({"tenant": CONTENT}, None, 2)
+
+
+def keep(checks: Checks, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of these may stand."""
+    return checks.keep(attributes, [])
+
+
+def test_a_live_parent_is_shown_as_what_may_leave() -> None:
+    """A processor finds in a parent the attributes that strict lets stand, and what it writes is written."""
+    with TracerProvider(shutdown_on_exit=False).get_tracer("desk").start_as_current_span(CONTENT) as parent:
+        parent.set_attributes({"title": CONTENT, "incident.id": "42"})
+        shown: Any = get_current_span(shown_context(None, SpanFilter(GateRules()), dict))
+        assert (shown.name, dict(shown.attributes)) == ("internal", {"incident.id": "42"})
+        assert shown.get_span_context() == parent.get_span_context()
+        assert repr(shown) == f"LiveSpan({parent.get_span_context()!r})"
+        shown.set_attribute("incident.team.id", "7")
+    assert isinstance(parent, ReadableSpan)
+    assert (parent.attributes or {})["incident.team.id"] == "7"
 
 
 @pytest.mark.parametrize(

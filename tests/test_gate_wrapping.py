@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from opentelemetry.baggage import get_all, set_baggage
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk._shared_internal import BatchProcessor
 from opentelemetry.sdk.trace import (
     ConcurrentMultiSpanProcessor,
@@ -170,6 +172,32 @@ def test_strict_shows_an_unknown_processor_no_live_span() -> None:
     assert "th:8" in processor.texts[0]
 
 
+class CopiesBaggage(SpanProcessor):
+    """One that makes attributes of the parent's baggage, as OpenTelemetry's own does."""
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        """Copy."""
+        for key, value in get_all(parent_context).items():
+            span.set_attribute(key, value)
+
+
+@pytest.mark.parametrize("mode", ["strict", "standard"])
+def test_attributes_from_baggage_that_the_operator_allows_leave(mode: Mode) -> None:
+    """It is the same for spans whose context is handed over, and for those whose context is the current."""
+    sent = Sent()
+    provider = provider_of(CopiesBaggage(), SimpleSpanProcessor(sent))
+    context = set_baggage("tenant", "a7", set_baggage("title", CANARY))
+    tracer = provider.get_tracer("desk")
+    with gated(mode, allowed=("tenant",)):
+        tracer.start_span("server", context).end()
+        token = attach(context)
+        with tracer.start_as_current_span("outer"):
+            tracer.start_span("inner").end()
+        detach(token)
+    left = {"tenant": "a7"} if mode == "strict" else {"tenant": "a7", "title": CANARY}
+    assert sent.attributes() == [left] * 3
+
+
 def test_the_control_of_strict_without_a_gate() -> None:
     """Without the gate the same processor sees the content in each place: the test above can fail."""
     processor = SendsEarly()
@@ -271,6 +299,32 @@ def test_a_defect_of_ours_behind_a_live_span(
         ") was swallowed in gate; the host is not affected, the event may be missing. "
         "Please report this line."
     )
+
+
+def test_a_defect_of_ours_behind_a_parent_context(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where we cannot tell which baggage may be seen, the processor runs and sees none, and it is said."""
+    seen: list[Any] = []
+
+    class Looks(SpanProcessor):
+        """It keeps what it is handed."""
+
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            del span
+            seen.append(dict(parent_context))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    provider = provider_of(Looks())
+    set_reraise(reraise=False)
+    with gated("strict", allowed=("tenant",)):
+        monkeypatch.setattr("otel_incident.gate.rules.Strict.of_scope", fail)
+        provider.get_tracer("desk").start_span(CANARY, set_baggage("tenant", "a7"))
+    assert seen == [{}]
+    (line,) = caplog.messages
+    assert line.startswith("An internal error (RuntimeError at gate/wrapping.py:")
 
 
 def test_an_unknown_processor_s_own_error_stays_its_own() -> None:

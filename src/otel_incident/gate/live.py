@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
+from opentelemetry.baggage import get_all, set_baggage
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import NonRecordingSpan, Span, get_current_span, set_span_in_context
 
 from otel_incident.gate.parts import bare
@@ -13,7 +15,6 @@ from otel_incident.guard import swallow
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import SpanContext
     from opentelemetry.trace.status import Status, StatusCode
     from opentelemetry.util.types import Attributes, AttributeValue
@@ -50,6 +51,10 @@ class LiveSpan(Span):
             swallow("gate", error)
             raise AttributeError(name) from None
         return getattr(copy, name)
+
+    def __repr__(self) -> str:
+        """Its identity."""
+        return f"{type(self).__name__}({self.get_span_context()!r})"
 
     def get_span_context(self) -> SpanContext:
         """Its context without foreign trace state."""
@@ -98,12 +103,31 @@ class LiveSpan(Span):
         self._span.end(end_time)
 
 
-def bare_parent(context: Context | None) -> Context | None:
-    """A parent context with the identity of the parent span alone; None stays None, the current context."""
-    if context is None:
-        return None
-    parent = get_current_span(context).get_span_context()
-    return set_span_in_context(NonRecordingSpan(bare(parent)), Context())
+def shown_context(
+    context: Context | None,
+    filtered: Callable[[Any], ReadableSpan],
+    allowed: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> Context:
+    """What a processor that strict does not know sees of a parent context: the parent, and allowed baggage.
+
+    Processors that copy baggage into attributes find what strict lets stand there, wherever the parent is.
+
+    Args:
+        context: The parent context; None is the current one.
+        filtered: Makes the copy of the parent that may leave.
+        allowed: What of these keys and values may stand as attributes.
+    """
+    parent = get_current_span(context)
+    span = (
+        LiveSpan(parent, filtered)
+        if isinstance(parent, ReadableSpan)
+        else NonRecordingSpan(bare(parent.get_span_context()))
+    )
+    shown = set_span_in_context(span, Context())
+    baggage = get_all(context)
+    for key, value in allowed(baggage).items() if baggage else ():
+        shown = set_baggage(key, value, shown)
+    return shown
 
 
 def raised_in(error: Exception) -> str:

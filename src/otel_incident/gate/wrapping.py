@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Final, final
 
+from opentelemetry.context import Context
 from opentelemetry.sdk._logs.export import (
     BatchLogRecordProcessor,
     SimpleLogRecordProcessor,
@@ -21,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
-from otel_incident.gate.live import LiveSpan, bare_parent, raised_in
+from otel_incident.gate.live import LiveSpan, raised_in, shown_context
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.pipelines import Field, Method, has_field, has_method
 from otel_incident.gate.processors import filtered_record
@@ -31,7 +32,7 @@ from otel_incident.guard import fail_open, swallow
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from otel_incident.gate.rules import GateRules
     from otel_incident.vocabulary import Signal
@@ -236,10 +237,21 @@ class Wrapping:
         if self._known("spans", holder):
             before(holder, span, parent_context=parent_context)
             return
+        shown = self._shown(parent_context)
         try:
-            before(holder, LiveSpan(span, self._uncounted), parent_context=bare_parent(parent_context))
+            before(holder, LiveSpan(span, self._uncounted), parent_context=shown)
         except Exception as error:  # noqa: BLE001  it may have expected another span, which is our doing
             self._missed("span processor", error)
+
+    def _shown(self, parent_context: Any) -> Context:
+        def allowed(baggage: Mapping[str, Any]) -> Mapping[str, Any]:
+            return self.rules.strict.of_scope(None).attributes.keep(baggage, [])
+
+        try:
+            return shown_context(parent_context, self._uncounted, allowed)
+        except Exception as error:  # noqa: BLE001  the processor has to run, and may see less
+            swallow("gate", error)
+            return Context()
 
     def _on_ending(self, before: Callable[..., None], holder: Any, span: Any) -> None:
         if self._known("spans", holder):
