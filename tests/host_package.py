@@ -14,6 +14,7 @@ import pytest
 from otel_incident.events import IncidentEvent
 from otel_incident.hooks.activation import Activation
 from otel_incident.hooks.spec import HookFile, parse
+from tests.zero_code import distribution
 
 SERVICES: Final = '''
 """What an incident desk does. It knows nothing of telemetry."""
@@ -132,11 +133,12 @@ def forget_package() -> None:
 
 @pytest.fixture
 def desk_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The package `desk` can be imported; nobody has done so."""
+    """The package `desk` of the distribution `acme-desk` can be imported; nobody has done so."""
     folder = tmp_path / "host" / "desk"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
     (folder / "services.py").write_text(SERVICES)
+    distribution(folder.parent, "acme-desk")
     monkeypatch.syspath_prepend(str(folder.parent))
     forget_package()
     yield

@@ -1,5 +1,6 @@
 """The gate that `IncidentInstrumentor` puts in place: its mode, what it forbids, and what it says."""
 
+import importlib
 import logging
 import os
 import subprocess
@@ -26,6 +27,7 @@ from tests.gated_pipelines import ATTRIBUTES, CANARY, FREE, KEPT, LEFT, Sent, ga
 from tests.host_package import desk_package as desk_package  # noqa: PLC0414  a fixture is used by its name
 from tests.host_package import services
 from tests.processes import environment
+from tests.zero_code import distribution
 
 IN_PLACE: Final = (
     "The gate ({}) is in place: spans, log records and metrics of every provider of the OpenTelemetry SDK in "
@@ -155,14 +157,20 @@ def test_what_an_operator_s_file_names_as_content(instrumentor: Any, tmp_path: P
     assert sent({**ATTRIBUTES, "headline": "x", "head.line": "y"}) == {KEPT: "42", "head.line": "y"}
 
 
-def test_what_a_preset_names_as_content(instrumentor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The content fields of a preset are forbidden from the moment that its host is imported, not before."""
+@pytest.mark.parametrize("own", [False, True])
+def test_what_a_preset_names_as_content(
+    own: object, instrumentor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content fields of a preset are forbidden once its own host is imported, not another's."""
     monkeypatch.delitem(sys.modules, "helpdesk", raising=False)
+    distribution(tmp_path / "installed", "django-helpdesk" if own else "acme", modules={"helpdesk": ""})
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
     instrumentor.instrument()
     attributes = {"resolution": CANARY, FREE: CANARY}
     assert sent(attributes) == attributes
-    wrapt.notify_module_loaded(ModuleType("helpdesk"))
-    assert sent(attributes) == {FREE: CANARY}
+    importlib.import_module("helpdesk")
+    assert sent(attributes) == ({FREE: CANARY} if own else attributes)
+    del sys.modules["helpdesk"]
 
 
 @pytest.mark.usefixtures("desk_package")

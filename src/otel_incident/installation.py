@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from otel_incident.gate.rules import GateRules
 from otel_incident.hooks.activation import read_files
+from otel_incident.hooks.ownership import is_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from otel_incident.config import Config
     from otel_incident.gate.rules import Mode
+    from otel_incident.hooks.spec import HookFile
 
 
 def content_names(config: Config) -> dict[str, tuple[str, ...]]:
@@ -20,8 +22,16 @@ def content_names(config: Config) -> dict[str, tuple[str, ...]]:
     return {
         file.source: file.content
         for file in read_files(config.hook_files)
-        if file.content and (not file.preset or find_spec(file.module.partition(".")[0]) is not None)
+        if file.content and (not file.preset or _is_installed(file))
     }
+
+
+def _is_installed(preset: HookFile) -> bool:
+    module = preset.module.partition(".")[0]
+    spec = find_spec(module)
+    if spec is None:
+        return False
+    return is_of(preset.distribution, module, spec.submodule_search_locations or [spec.origin or ""])
 
 
 def rules_of(

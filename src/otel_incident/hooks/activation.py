@@ -1,6 +1,7 @@
 """Puts the hooks of all files in place and takes them away again.
 
-An operator's file is on at once; a preset is on as soon as its host is imported. A file that is
+An operator's file is on at once; a preset is on as soon as its host is imported, and not with a module of
+the same name that is somebody else's. A file that is
 refused is said in one line and costs nothing else: the host runs, and so do the other files.
 """
 
@@ -18,6 +19,7 @@ from otel_incident.hooks.calls import CallWatch
 from otel_incident.hooks.django_commits import DjangoCommits
 from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
+from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.spec import HookFile, load, presets
 from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch
@@ -104,8 +106,9 @@ class Activation:
         return next((file.distribution for file in self._matched if file.distribution), "")
 
     def _on_import(self, file: HookFile) -> Callable[[Any], None]:
-        def start(_module: Any) -> None:
-            if self._active:
+        def start(module: Any) -> None:
+            mine = not file.distribution or is_of(file.distribution, file.module, places_of(module))
+            if self._active and mine:
                 self._start(file)
 
         return start
