@@ -21,6 +21,7 @@ from otel_incident.errors import HookFileError
 from otel_incident.events import Incident
 from otel_incident.hooks import spec
 from otel_incident.hooks.paths import PathError, compile_path
+from otel_incident.hooks.requests import AFTER, BEFORE
 from otel_incident.vocabulary import ACTIONS
 from tests.collector import ROOT
 
@@ -36,6 +37,12 @@ BEYOND_A_SCHEMA: Final = {
     "target-twice": "the same",
     "hook-names-twice": "that one item's property differs from another's cannot be said in JSON Schema",
     "stage-offset-float": "JSON Schema holds 1.0 for an integer, which TOML does not",
+    "client-target-twice": "the same",
+    "http-route-and-action-twice": "the same",
+    "http-path-of-no-capture": "that a value stands within another cannot be said in JSON Schema",
+    "http-when-of-no-capture": "the same",
+    "http-given-of-no-capture": "the same",
+    "http-each-without-list": "the same, without a second definition of each path",
     "not-toml": "a schema describes what was read",
 }
 """The bad files that the schema cannot refuse, and why."""
@@ -96,9 +103,10 @@ def test_knows_its_limits(name: str) -> None:
 def test_names_the_vocabulary() -> None:
     """Actions, ids and the incident's keys are those of the vocabulary and of `Incident`, in their order."""
     parts = SCHEMA["$defs"]
-    assert parts["call_hook"]["properties"]["action"]["enum"] == list(ACTIONS)
+    for hook in ("call_hook", "http_hook"):
+        assert parts[hook]["properties"]["action"]["enum"] == list(ACTIONS)
     assert parts["ids"]["propertyNames"]["enum"] == list(spec.ID_ATTRIBUTES)
-    for hook in ("call_hook", "model_hook"):
+    for hook in ("call_hook", "model_hook", "http_hook"):
         assert list(parts[hook]["properties"]["incident"]["properties"]) == list(spec.INCIDENT_KEYS)
     assert list(spec.INCIDENT_KEYS) == list(Incident.__dataclass_fields__)
 
@@ -131,6 +139,10 @@ PIECES: Final = (
         "self",
         "result",
         "user",
+        "path",
+        "body",
+        "reply",
+        "each",
         "selfish",
         "len(",
         "sum(len(",
@@ -145,13 +157,20 @@ PIECES: Final = (
 )
 
 
-@pytest.mark.parametrize("kind", ["call", "model"])
+PATHS: Final[dict[str, tuple[str, ...]]] = {
+    **{str(kind): roots for kind, roots in spec.ROOTS.items()},
+    "before": BEFORE,
+    "after": AFTER,
+}
+
+
+@pytest.mark.parametrize("kind", PATHS)
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=7))
-def test_reads_paths_alike(kind: spec.Kind, pieces: list[str]) -> None:
+def test_reads_paths_alike(kind: str, pieces: list[str]) -> None:
     """Schema and package agree on every path that can be put together from right and wrong pieces."""
     text = "".join(pieces)
     try:
-        compile_path(text, spec.ROOTS[kind])
+        compile_path(text, PATHS[kind])
     except PathError:
         taken = False
     else:

@@ -15,6 +15,7 @@ from otel_incident.errors import HookFileError
 from otel_incident.hooks import spec
 from otel_incident.hooks.paths import Path as HookPath
 from otel_incident.hooks.paths import compile_path
+from otel_incident.hooks.requests import AFTER, BEFORE, Client, Request, Route
 from otel_incident.hooks.spec import Hook, HookFile, Stage
 from otel_incident.policy import KEEPS_RULE
 from otel_incident.vocabulary import EVENTS
@@ -112,6 +113,64 @@ def test_model_keys() -> None:
     assert hook.commander_field == "commander"
     assert hook.stage == Stage("priority", offset=-1)
     assert hook.id_shapes == {"incident.post.id": re.compile("p[0-9]+", re.ASCII)}
+
+
+def test_http_keys() -> None:
+    """Every key of a client and of an http hook arrives; a hook with several routes is one for each."""
+    file = spec.load(Path(__file__).parent / "testdata" / "hooks" / "good" / "http-most.toml")
+    assert file.clients == (
+        Client(
+            targets=("desk_client:Client.send", "desk_client:AsyncClient.send"),
+            method=compile_path("arg.method", BEFORE),
+            url=compile_path("arg.kwargs['url']", BEFORE),
+            base=compile_path("self.base_url", BEFORE),
+            body=compile_path("arg.json", BEFORE),
+            status=compile_path("result.status_code", AFTER),
+            reply=compile_path("result", AFTER),
+        ),
+        Client(
+            targets=("desk_client.bulk:send",),
+            method=compile_path("arg.request.method", BEFORE),
+            url=compile_path("arg.request.url.path", BEFORE),
+            status=compile_path("arg.response.status", AFTER),
+        ),
+    )
+    moved, moved_too, declared = file.hooks
+    assert moved == Hook(
+        name="move on",
+        kind="http",
+        target="desk_client PATCH /v1/incidents/{}",
+        action="change_stage",
+        incident={
+            "id": path_of("path.incident_id", "http"),
+            "active": path_of("reply.active", "http"),
+            "team_id": path_of("reply['team'].id", "http"),
+            "checklist_count": path_of("len(reply.stages)", "http"),
+            "checklist_item_count": path_of("sum(len(reply.stages[*].tasks))", "http"),
+        },
+        actor_id=path_of("self.user_id", "http"),
+        system_admin=path_of("user.is_staff", "http"),
+        stage=Stage(path_of("body.stage.kind", "http"), order=("triage", 2, True)),
+        id_shapes={
+            "incident.id": re.compile("INC-[0-9]{1,9}", re.ASCII),
+            "user.id": re.compile("U[0-9]+", re.ASCII),
+        },
+        request=Request(
+            route=Route("PATCH", ("v1", "incidents", "{incident_id}")),
+            when=(
+                (path_of("body.stage.kind", "http"), ("triage", 2, True)),
+                (path_of("reply.active", "http"), (True,)),
+            ),
+            given=(path_of("body.stage", "http"), path_of("path.incident_id", "http")),
+        ),
+    )
+    assert moved_too.request is not None
+    assert moved_too.request.route.text == "POST /v1/desks/{desk_id}/incidents/{incident_id}/move"
+    assert moved_too.target == "desk_client POST /v1/desks/{}/incidents/{}/move"
+    assert declared.request == Request(
+        route=Route("POST", ("v1", "incidents")), each=path_of("reply.incidents", "http")
+    )
+    assert declared.public == path_of("each.public", "http")
 
 
 @pytest.mark.parametrize(

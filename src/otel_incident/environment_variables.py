@@ -40,8 +40,8 @@ OTEL_INCIDENT_HOOKS = "OTEL_INCIDENT_HOOKS"
 """
 .. envvar:: OTEL_INCIDENT_HOOKS
 
-Path of a hook file (TOML) that says which callables or models of the host mean what; several are
-separated like `PATH` entries. Default: none; the presets that ship with the package are always there.
+Path of a hook file (TOML) that says which callables, models or requests of the host mean what; several
+are separated like `PATH` entries. Default: none; the presets that ship with the package are always there.
 """
 
 OTEL_INCIDENT_ID_MODE = "OTEL_INCIDENT_ID_MODE"

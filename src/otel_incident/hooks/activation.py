@@ -19,6 +19,7 @@ from otel_incident.hooks.calls import CallWatch
 from otel_incident.hooks.django_commits import DjangoCommits
 from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
+from otel_incident.hooks.http import HttpWatch, http_watches
 from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.spec import HookFile, load, presets
@@ -73,7 +74,7 @@ class Activation:
         self._requests = DjangoRequests()
         self._commits = DjangoCommits()
         self._sessions = SqlAlchemySessions()
-        self._watches: list[CallWatch | ModelWatch | MappedClassWatch] = []
+        self._watches: list[CallWatch | ModelWatch | MappedClassWatch | HttpWatch] = []
         self._waits_no_longer: list[Callable[[], None]] = []
         self._active = False
 
@@ -103,7 +104,9 @@ class Activation:
 
     def host_distribution(self) -> str:
         """The distribution of the first host that a hook matched, "" if none says one."""
-        return next((file.distribution for file in self._matched if file.distribution), "")
+        # a client library that a preset is about is not the host
+        hosts = (file for file in self._matched if not (file.preset and file.clients))
+        return next((file.distribution for file in hosts if file.distribution), "")
 
     def _on_import(self, file: HookFile) -> Callable[[Any], None]:
         def start(module: Any) -> None:
@@ -116,8 +119,8 @@ class Activation:
     def _start(self, file: HookFile) -> None:
         if self._forbid is not None:
             self._forbid(file.content)
-        for hook in file.hooks:
-            watch = self._watch(file, hook)
+        watches = [self._watch(file, hook) for hook in file.hooks if hook.kind != "http"]
+        for watch in [*watches, *http_watches(file, self._sink, self._note)]:
             self._watches.append(watch)
             watch.install()
 

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 from otel_incident.events import Actor
-from otel_incident.hooks.paths import Path, compile_path
+from otel_incident.hooks.paths import Path, compile_path, present
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def actor_of(hook: Hook, roots: Mapping[str, object]) -> Actor | None:
         hook: It may name its own places; by default the request's user and its `is_superuser`.
         roots: What paths begin with; `user` is the request's user.
     """
-    identifier = (hook.actor_id or _USER_ID).resolve(roots)
+    identifier = present((hook.actor_id or _USER_ID).resolve(roots))
     if identifier is None:
         return None
     # a hook that names another user does not thereby name that user's role

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_incident.events import Incident, IncidentEvent
 from otel_incident.hooks.actors import actor_of
-from otel_incident.hooks.paths import Path
+from otel_incident.hooks.paths import Path, present
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,13 +33,22 @@ def incident_of(
         active: Whether it is active, as far as the caller knows better than a path.
         localise: Gives a naive datetime its time zone, where the host defines one.
     """
-    found: dict[str, Any] = {key: path.resolve(roots) for key, path in hook.incident.items()}
+    found: dict[str, Any] = {key: present(path.resolve(roots)) for key, path in hook.incident.items()}
     if active is not None:
         found["active"] = active
+    if type(found.get("created_at")) is str:
+        found["created_at"] = _moment(found["created_at"])
     if localise is not None and issubclass(type(found.get("created_at")), datetime):
         found["created_at"] = _localised(found["created_at"], localise)
     # what is absent takes the default of `Incident`: nothing, or 0 items
     return Incident(id=found.pop("id"), **{key: value for key, value in found.items() if value is not None})
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _localised(value: datetime, localise: Callable[[datetime], datetime]) -> datetime | None:

@@ -33,6 +33,11 @@ _FOLDS: Final = (
     (re.compile(r"sum\(len\((.*)\)\)"), "sum"),
     (re.compile(r"len\((.*)\)"), "len"),
 )
+# Roots that are no values themselves.
+_NAMES: Final = {
+    "arg": "all arguments; name one, as in arg.owner",
+    "path": "all that a route captures; name one, as in path.incident_id",
+}
 _TEXT: Final = (str, bytes, bytearray, memoryview)
 _Collection: TypeAlias = list[object] | tuple[object, ...] | dict[object, object] | AbstractSet[object]
 _COLLECTIONS: Final = (list, tuple, dict, set, frozenset)
@@ -57,7 +62,7 @@ class Path:
 
     Attributes:
         text: As it stands in the hook file.
-        root: Its first name: `self`, `arg`, `result` or `user`.
+        root: Its first name, one of those that its hook knows.
         segments: What to look up, in order: a name, an index or a key, or each item.
         fold: What to make of what is found: the value itself, its length, or the sum of lengths.
     """
@@ -83,6 +88,11 @@ class Path:
             return _length(found[0]) if self.fold == "len" else found[0]
         except Exception:  # noqa: BLE001  a host's property may raise anything; then there is no value
             return None
+
+
+def present(value: object) -> object:
+    """The value, or None for an empty text, by which JSON says that there is none."""
+    return None if type(value) is str and not value else value
 
 
 def compile_path(text: str, roots: Sequence[str]) -> Path:
@@ -122,8 +132,8 @@ def compile_path(text: str, roots: Sequence[str]) -> Path:
         else:
             segments.append(int(segment["index"]) if segment["index"] else name or segment["key"])
         position = segment.end()
-    if head[0] == "arg" and not segments:
-        raise PathError(f"{text!r} is all arguments; name one, as in arg.owner")
+    if head[0] in _NAMES and not segments:
+        raise PathError(f"{text!r} is {_NAMES[head[0]]}")
     if (_EACH in segments) != (fold == "sum"):
         raise PathError(f"{text!r}: [*] and sum(len(…)) go together, since an attribute has one value")
     return Path(text=text, root=head[0], segments=tuple(segments), fold=fold)

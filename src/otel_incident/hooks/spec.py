@@ -12,11 +12,12 @@ import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, final
 
 from otel_incident.errors import HookFileError
+from otel_incident.hooks.requests import HTTP_ROOTS, check_captures, client_of, requests_of
 from otel_incident.hooks.tables import Table
 from otel_incident.vocabulary import ACTIONS, ATTRIBUTES, EVENTS, Action
 
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_incident.hooks.paths import Path
+    from otel_incident.hooks.requests import Client, Request
     from otel_incident.hooks.tables import Plain
 
-Kind = Literal["call", "model"]
+Kind = Literal["call", "model", "http"]
 
 ROOTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "call": ("arg", "self", "result", "user"),
     "model": ("self", "user"),
+    "http": HTTP_ROOTS,
 }
 INCIDENT_KEYS: Final = (
     "id",
@@ -47,12 +50,20 @@ _IN_EVENTS: Final = {name for event in EVENTS.values() for name in event.attribu
 ID_ATTRIBUTES: Final = tuple(
     name for name in ATTRIBUTES if ATTRIBUTES[name].rule == "id" and name in _IN_EVENTS
 )
-_KINDS: Final[tuple[Kind, ...]] = ("call", "model")
+_KINDS: Final[tuple[Kind, ...]] = ("call", "model", "http")
+# What is said of which key where two hooks are about one thing.
+_SUBJECT: Final[Mapping[Kind, str]] = {"call": "target", "model": "model", "http": "route"}
 _FIELD: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MODULE: Final = re.compile(rf"{_FIELD.pattern}(\.{_FIELD.pattern})*", re.ASCII)
 _MODEL: Final = re.compile(rf"{_FIELD.pattern}\.{_FIELD.pattern}", re.ASCII)
 _TARGET: Final = re.compile(rf"{_MODULE.pattern}:{_MODULE.pattern}", re.ASCII)
 _MODEL_OR_CLASS: Final = re.compile(rf"{_MODEL.pattern}|{_TARGET.pattern}", re.ASCII)
+_TARGET_IS: Final = "module:name, as in desk.services:Desk.declare"
+_OWN: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "call": ("target", "action"),
+    "model": ("model", "lifecycle", "commander"),
+    "http": ("route", "action", "each", "when", "given"),
+}
 
 
 @final
@@ -81,9 +92,10 @@ class Hook:
 
     Attributes:
         name: How messages call it.
-        kind: Whether it watches a callable or a model.
-        target: `module:qualname` of the callable or of SQLAlchemy's class, or Django's `app_label.Model`.
-        action: What a call means; None for models, whose transitions decide.
+        kind: Whether it watches a callable, a model or a client library's requests.
+        target: `module:qualname` of the callable or of SQLAlchemy's class, Django's `app_label.Model`, or the
+            library and the route.
+        action: What a call or a request means; None for models, whose transitions decide.
         incident: Where the incident's values are found, by the parameter of `Incident`.
         actor_id, system_admin: Where who did it is found; by default the request's user.
         public: Where `incident.public` is found, or the value itself.
@@ -91,6 +103,7 @@ class Hook:
         lifecycle_field, closed: The field whose values in `closed` mean that an incident has ended.
         commander_field: The field whose change is a change of commander.
         id_shapes: What this host uses as ids, by attribute name.
+        request: Which requests it is about; None for other kinds.
     """
 
     name: str
@@ -106,6 +119,12 @@ class Hook:
     closed: tuple[Plain, ...] = ()
     commander_field: str = ""
     id_shapes: Mapping[str, re.Pattern[str]] | None = None
+    request: Request | None = None
+
+    @property
+    def subject(self) -> str:
+        """The key that says what it watches."""
+        return _SUBJECT[self.kind]
 
     @property
     def watched(self) -> tuple[Kind, str]:
@@ -119,9 +138,9 @@ class Hook:
         return self.kind == "model" and ":" in self.target
 
     @property
-    def meaning(self) -> tuple[Kind, str, Action | None]:
+    def meaning(self) -> tuple[Kind, str, Action | None, tuple[object, ...]]:
         """What it watches, for what: two hooks that share this report everything twice."""
-        return *self.watched, self.action
+        return *self.watched, self.action, self.request.condition if self.request is not None else ()
 
 
 @final
@@ -135,6 +154,7 @@ class HookFile:
         module: The module whose import switches a preset on; "" is always on.
         distribution: The distribution whose version is the host's.
         content: Names of the host's fields that hold content.
+        clients: The choke points of the client library that hooks of kind `http` are about.
         hooks: The hooks.
         preset: Whether it ships with the package: then a target that is absent is no mistake.
     """
@@ -144,6 +164,7 @@ class HookFile:
     module: str = ""
     distribution: str = ""
     content: tuple[str, ...] = ()
+    clients: tuple[Client, ...] = ()
     hooks: tuple[Hook, ...] = ()
     preset: bool = False
 
@@ -204,21 +225,21 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
     except ValueError as error:  # Python reads integers of at most some thousand digits
         raise HookFileError(source, "", "", "holds a number that is too long") from error
     top = Table(source, "", "", values)
-    top.allow("host", "hook")
+    top.allow("host", "client", "hook")
     host = top.table("host", required="names the host")
-    host.allow("name", "module", "distribution", "content")
-    hooks: dict[str, Hook] = {}
+    host.allow("name", "module", "distribution", "content", "ids")
+    clients = _clients(top)
+    shapes = _id_shapes(host.table("ids"))
+    hooks: list[Hook] = []
     for table in top.hooks():
-        hook = _hook(table)
-        if hook.name in hooks:
+        made = _hooks(table, clients, shapes)
+        if any(hook.name == made[0].name for hook in hooks):
             raise table.error("name", "stands twice; each hook has a name of its own")
-        same = next((other for other in hooks.values() if other.meaning == hook.meaning), None)
-        if same is not None:
-            raise table.error(
-                "model" if hook.kind == "model" else "target",
-                f"is what hook {same.name!r} is about; one of them is enough",
-            )
-        hooks[hook.name] = hook
+        for hook in made:
+            same = next((other for other in hooks if other.meaning == hook.meaning), None)
+            if same is not None:
+                raise table.error(hook.subject, f"is what hook {same.name!r} is about; one of them is enough")
+            hooks.append(hook)
     has_module = preset or "module" in host
     return HookFile(
         source=source,
@@ -226,17 +247,35 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
         module=host.matching("module", _MODULE, "a module, as in desk.services") if has_module else "",
         distribution=host.text("distribution"),
         content=host.texts("content"),
-        hooks=tuple(hooks.values()),
+        clients=clients,
+        hooks=tuple(hooks),
         preset=preset,
     )
 
 
-def _hook(table: Table) -> Hook:
+def _clients(top: Table) -> tuple[Client, ...]:
+    clients: list[Client] = []
+    for table in top.array("client"):
+        client = client_of(table, _TARGET, _TARGET_IS)
+        taken = {target for other in clients for target in other.targets}
+        for number, target in enumerate(client.targets):
+            _refuse_main(table, "target", target)
+            if target in taken or target in client.targets[:number]:
+                raise table.error("target", f"{target} stands twice; once is enough")
+        clients.append(client)
+    return tuple(clients)
+
+
+def _hooks(
+    table: Table, clients: tuple[Client, ...], shapes: Mapping[str, re.Pattern[str]] | None
+) -> list[Hook]:
+    """What one `[[hook]]` says: of kind `http` a hook for each of its routes."""
     name = table.text("name", required=True)
     kind = cast("Kind", table.one_of("kind", _KINDS))
-    own = ("target", "action") if kind == "call" else ("model", "lifecycle", "commander")
-    table.allow("name", "kind", "incident", "actor", "create", "stage", "ids", *own)
+    table.allow("name", "kind", "incident", "actor", "create", "stage", "ids", *_OWN[kind])
     roots = ROOTS[kind]
+    if kind == "http" and "each" not in table:
+        roots = tuple(root for root in roots if root != "each")
     incident = table.table("incident", required="says where the incident's values are found")
     incident.allow(*INCIDENT_KEYS)
     incident.path("id", roots, required="says where the incident's id is found")
@@ -245,28 +284,53 @@ def _hook(table: Table) -> Hook:
     create = table.table("create")
     create.allow("public")
     found = {key: incident.path(key, roots) for key in INCIDENT_KEYS}
-    made: dict[str, Any] = {
-        "name": name,
-        "kind": kind,
-        "incident": {key: path for key, path in found.items() if path is not None},
-        "actor_id": actor.path("id", roots),
-        "system_admin": actor.path("system_admin", roots),
-        "public": create.path_or_flag("public", roots),
-        "stage": _stage(table.table("stage"), kind, roots),
-        "id_shapes": _id_shapes(table.table("ids")),
-    }
-    return Hook(**made, **(_of_call(table) if kind == "call" else _of_model(table)))
+    hook = Hook(
+        name=name,
+        kind=kind,
+        incident={key: path for key, path in found.items() if path is not None},
+        actor_id=actor.path("id", roots),
+        system_admin=actor.path("system_admin", roots),
+        public=create.path_or_flag("public", roots),
+        stage=_stage(table.table("stage"), kind, roots),
+        id_shapes={**(shapes or {}), **(_id_shapes(table.table("ids")) or {})} or None,
+        **{"call": _of_call, "model": _of_model, "http": _of_http}[kind](table),
+    )
+    if kind != "http":
+        return [hook]
+    if not clients:
+        raise table.error("kind", "is http, which needs a [[client]] that says where a call has what")
+    requests = requests_of(table)
+    paths: list[tuple[str, object]] = [(f"incident.{key}", path) for key, path in hook.incident.items()]
+    paths += [("actor.id", hook.actor_id), ("actor.system_admin", hook.system_admin)]
+    paths += [("create.public", hook.public), ("stage.path", hook.stage and hook.stage.source)]
+    check_captures(table, paths, requests)
+    library = clients[0].library
+    return [replace(hook, target=f"{library} {request.route.shape}", request=request) for request in requests]
 
 
 def _of_call(table: Table) -> dict[str, Any]:
     """What a hook of kind `call` alone says."""
-    target = table.matching("target", _TARGET, "module:name, as in desk.services:Desk.declare")
+    target = table.matching("target", _TARGET, _TARGET_IS)
     _refuse_main(table, "target", target)
+    return {"target": target, "action": _action(table)}
+
+
+def _of_http(table: Table) -> dict[str, Any]:
+    """What a hook of kind `http` alone says, but for its requests."""
+    return {"target": "", "action": _action(table)}
+
+
+def _action(table: Table) -> Action:
     action = cast("Action", table.one_of("action", ACTIONS))
     for key, belongs_to in (("create", "create"), ("stage", "change_stage")):
         if key in table and action != belongs_to:
             raise table.error(key, f"goes with the action {belongs_to}; this hook's is {action}")
-    return {"target": target, "action": action}
+    return action
+
+
+def _refuse_main(table: Table, key: str, target: str) -> None:
+    if target.startswith("__main__:"):
+        raise table.error(key, "is in __main__, which is never imported; move it into a module of its own")
 
 
 def _of_model(table: Table) -> dict[str, Any]:
@@ -290,11 +354,6 @@ def _of_model(table: Table) -> dict[str, Any]:
     if commander:
         made["commander_field"] = _field(commander)
     return made
-
-
-def _refuse_main(table: Table, key: str, target: str) -> None:
-    if target.startswith("__main__:"):
-        raise table.error(key, "is in __main__, which is never imported; move it into a module of its own")
 
 
 def _field(table: Table) -> str:

@@ -71,13 +71,30 @@ class Table:
 
     def hooks(self) -> list[Table]:
         """The hooks of the file; messages call one without a usable name by its number."""
-        values = self._values.get("hook", [])
-        if not isinstance(values, list) or not all(isinstance(item, dict) for item in values):
-            raise self.error("hook", "must be an array of tables: [[hook]]")
         return [
             Table(self._source, item["name"] if _is_text(item.get("name")) else f"#{number}", "", item)
-            for number, item in enumerate(values, start=1)
+            for number, item in enumerate(self._items("hook"), start=1)
         ]
+
+    def array(self, key: str) -> list[Table]:
+        """The tables under a key that may stand several times; messages number them where they do."""
+        items = self._items(key)
+        for item in items:
+            if not item:
+                raise self.error(key, "is empty; fill it in or remove it")
+        numbers = (
+            [f"{key}[{number}]." for number in range(1, len(items) + 1)] if len(items) > 1 else [f"{key}."]
+        )
+        return [
+            Table(self._source, self._hook, prefix, item)
+            for prefix, item in zip(numbers, items, strict=False)  # a number for none, too
+        ]
+
+    def _items(self, key: str) -> list[Mapping[str, Any]]:
+        values = self._values.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(item, dict) for item in values):
+            raise self.error(key, f"must be an array of tables: [[{key}]]")
+        return values
 
     def text(self, key: str, *, required: bool = False) -> str:
         """A text without the blanks around it; "" where it may be left out and is."""
@@ -97,6 +114,17 @@ class Table:
         value = self._values.get(key, [])
         if not isinstance(value, list) or not all(_is_text(item) for item in value):
             raise self.error(key, "must be a list of texts")
+        return tuple(value)
+
+    def plain_or_list(self, key: str) -> tuple[Plain, ...]:
+        """A value of the host's, or a list of some."""
+        value = self._values[key]
+        if isinstance(value, str | int):
+            return (value,)
+        if not isinstance(value, list) or not value or not all(isinstance(item, str | int) for item in value):
+            raise self.error(
+                key, "must be a text, an integer, a boolean or a list of them; the path stands in quotes"
+            )
         return tuple(value)
 
     def plain_list(self, key: str, *, required: str = "") -> tuple[Plain, ...]:
@@ -135,6 +163,15 @@ class Table:
         if grammar.fullmatch(value) is None:
             raise self.error(key, f"must be {expected}")
         return value
+
+    def matching_each(self, key: str, grammar: re.Pattern[str], expected: str) -> tuple[str, ...]:
+        """Texts that a grammar describes; one of them may stand alone."""
+        value = self._values.get(key)
+        if not isinstance(value, list):
+            return (self.matching(key, grammar, expected),)
+        if not value or not all(_is_text(item) and grammar.fullmatch(item.strip()) for item in value):
+            raise self.error(key, f"must be {expected}")
+        return tuple(item.strip() for item in value)
 
     def path(self, key: str, roots: tuple[str, ...], *, required: str = "") -> Path | None:
         """A path expression; None where it may be left out and is.

@@ -1,0 +1,230 @@
+"""What a client library asks of a server, as hook files say it: its choke points, and what a request means.
+
+`[[client]]` says once where a choke point has the method, the URL, the body, the status and the reply; a
+hook of kind `http` says which request is which action. Both only look values up.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast, final
+from urllib.parse import unquote, urlsplit
+
+from otel_incident.hooks.paths import Path, PathError, compile_path, present
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from otel_incident.hooks.tables import Plain, Table
+
+METHODS: Final = ("POST", "PUT", "PATCH", "DELETE")
+"""The methods that change something."""
+BEFORE: Final = ("arg", "self")
+AFTER: Final = ("arg", "self", "result")
+HTTP_ROOTS: Final = ("path", "body", "reply", "each", "self", "user")
+
+_SEGMENT: Final = r"(?:[A-Za-z0-9_.~:-]+|\{[A-Za-z_][A-Za-z0-9_]*\})"
+_ROUTE: Final = re.compile(rf"({'|'.join(METHODS)}) ((?:/{_SEGMENT})+)", re.ASCII)
+_ROUTE_IS: Final = (
+    f"a method ({', '.join(METHODS)}) and a path, as in PUT /incidents/{{incident_id}}, or a list of them"
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and the template of a path.
+
+    Attributes:
+        method: In capitals.
+        segments: Of the path; a capture is its name in braces.
+    """
+
+    method: str
+    segments: tuple[str, ...]
+
+    @property
+    def captures(self) -> set[str]:
+        """The names of its captures."""
+        return {segment[1:-1] for segment in self.segments if segment.startswith("{")}
+
+    @property
+    def literal(self) -> int:
+        """How many segments are no captures: where several routes match, the most literal one is meant."""
+        return sum(not segment.startswith("{") for segment in self.segments)
+
+    @property
+    def text(self) -> str:
+        """As it stands in the file."""
+        return f"{self.method} /{'/'.join(self.segments)}"
+
+    @property
+    def shape(self) -> str:
+        """The route without the names of its captures."""
+        path = "/".join("{}" if segment.startswith("{") else segment for segment in self.segments)
+        return f"{self.method} /{path}"
+
+    def match(self, segments: Sequence[str]) -> dict[str, str] | None:
+        """What the captures hold, if these are the segments of a path of this route."""
+        if len(segments) != len(self.segments):
+            return None
+        captured = {}
+        for own, given in zip(self.segments, segments, strict=True):
+            if own.startswith("{"):
+                captured[own[1:-1]] = unquote(given)
+            elif own != given:
+                return None
+        return captured
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which requests a hook is about.
+
+    Attributes:
+        route: Its method and path.
+        each: The list of what one request touches, an event for each item; None where it touches one.
+        when: Paths, and which values each may lead to.
+        given: Paths that must lead to something.
+    """
+
+    route: Route
+    each: Path | None = None
+    when: tuple[tuple[Path, tuple[Plain, ...]], ...] = ()
+    given: tuple[Path, ...] = ()
+
+    @property
+    def condition(self) -> tuple[object, ...]:
+        """What it asks of a request besides its route."""
+        return self.each, self.when, self.given
+
+    def holds(self, roots: Mapping[str, object]) -> bool:
+        """Whether what a request holds is what the hook asks for."""
+        if any(present(path.resolve(roots)) is None for path in self.given):
+            return False
+        return all(_is_one_of(path.resolve(roots), values) for path, values in self.when)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """The choke points of a client library, alike in where they have what.
+
+    Attributes:
+        targets: `module:qualname` of the callables.
+        method, url: Where a call has them.
+        base: Where it has the URL that all others begin with; None where there is none.
+        body: Where it has what is sent, as JSON text or as what becomes that.
+        status: Where the HTTP status is; None where whatever returns has succeeded.
+        reply: Where what was answered is.
+    """
+
+    targets: tuple[str, ...]
+    method: Path
+    url: Path
+    base: Path | None = None
+    body: Path | None = None
+    status: Path | None = None
+    reply: Path | None = None
+
+    @property
+    def library(self) -> str:
+        """The top module: what two files can both be about."""
+        return self.targets[0].partition(":")[0].partition(".")[0]
+
+    def segments(self, roots: Mapping[str, object]) -> list[str] | None:
+        """The segments of a request's path below the base; None where there is no URL."""
+        url = self.url.resolve(roots)
+        if not isinstance(url, str):
+            return None
+        path = _path(url)
+        base = self.base.resolve(roots) if self.base is not None else None
+        if isinstance(base, str):
+            prefix = _path(base)
+            if prefix and path[: len(prefix)] == prefix:
+                path = path[len(prefix) :]
+        return path
+
+
+def client_of(table: Table, target_of: re.Pattern[str], example: str) -> Client:
+    """Read one `[[client]]`.
+
+    Args:
+        table: The table.
+        target_of: The grammar of a target.
+        example: What a target is, for messages.
+    """
+    table.allow("target", "method", "url", "base", "body", "status", "reply")
+    return Client(
+        targets=table.matching_each("target", target_of, example),
+        method=cast("Path", table.path("method", BEFORE, required="says where a call has the HTTP method")),
+        url=cast("Path", table.path("url", BEFORE, required="says where a call has the path or the URL")),
+        base=table.path("base", BEFORE),
+        body=table.path("body", BEFORE),
+        status=table.path("status", AFTER),
+        reply=table.path("reply", AFTER),
+    )
+
+
+def requests_of(table: Table) -> tuple[Request, ...]:
+    """The requests that a hook of kind `http` is about, one for each of its routes."""
+    each = table.path("each", ("body", "reply"))
+    if each is not None and each.fold != "value":
+        raise table.error("each", f"{each.text!r} is a number; it must be the path of a list")
+    roots = HTTP_ROOTS if each is not None else tuple(root for root in HTTP_ROOTS if root != "each")
+    when = table.table("when")
+    conditions = tuple((_key(when, key, roots), when.plain_or_list(key)) for key in when.keys())  # noqa: SIM118  a Table is no mapping
+    given = tuple(_compiled(table, "given", text, roots) for text in table.texts("given"))
+    requests = tuple(
+        Request(
+            Route(text.partition(" ")[0], tuple(text.partition(" ")[2][1:].split("/"))),
+            each,
+            conditions,
+            given,
+        )
+        for text in table.matching_each("route", _ROUTE, _ROUTE_IS)
+    )
+    check_captures(when, ((path.text, path) for path, _ in conditions), requests)
+    check_captures(table, (("given", path) for path in given), requests)
+    return requests
+
+
+def check_captures(table: Table, paths: Iterable[tuple[str, object]], requests: Sequence[Request]) -> None:
+    """Refuse a path from a capture on that a route does not have.
+
+    Args:
+        table: Where they stand.
+        paths: By key; what is no path is passed over.
+        requests: Of the hook.
+    """
+    for key, path in paths:
+        if not isinstance(path, Path) or path.root != "path":
+            continue
+        for request in requests:
+            if path.segments[0] not in request.route.captures:
+                raise table.error(key, f"{path.text!r} is captured by no part of {request.route.text}")
+
+
+def _key(when: Table, key: str, roots: tuple[str, ...]) -> Path:
+    return _compiled(when, key, key, roots)
+
+
+def _compiled(table: Table, key: str, text: str, roots: tuple[str, ...]) -> Path:
+    try:
+        return compile_path(text, roots)
+    except PathError as error:
+        raise table.error(key, str(error)) from error
+
+
+def _is_one_of(value: object, values: tuple[Plain, ...]) -> bool:
+    return any(type(known) is type(value) and known == value for known in values)
+
+
+def _path(url: str) -> list[str]:
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # no URL
+        return []
+    return [segment for segment in path.split("/") if segment]
