@@ -71,7 +71,7 @@ def test_on_is_seen(tmp_path: Path, receiver: OtlpReceiver) -> None:
     """The same program without a switch makes all of these, so that the test above can fail."""
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint}
     seen = watched(tmp_path, OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf", **endpoint)
-    assert "OtelBatchLogRecordProcessor" in seen
+    assert "otel-incident-otlp_proto_http" in seen
     assert "os.mkdir" in seen
     assert [each for each in seen if each.startswith("open ") and "diagnostic-id" in each]
     kept = {path.name for path in (tmp_path / "state").iterdir()}

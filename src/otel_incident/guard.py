@@ -167,10 +167,10 @@ def _handlers() -> tuple[list[logging.Handler], bool]:
 def _say(message: str, *arguments: object) -> bool:
     """Whether the stack was deep enough for it."""
     try:
-        others, sends = _handlers()
-        if not boundary.ending:
+        (others, sends), ending = _handlers(), boundary.ending  # read once: it may change in between
+        if not ending:
             _logger.warning(message, *arguments, stacklevel=3)
-        if boundary.ending or (sends and not others):  # a line that is sent alone, nobody on the machine sees
+        if ending or (sends and not others):  # a line that is sent alone, nobody on the machine sees
             _say_here(others, message, arguments)
     except RecursionError:
         return False
