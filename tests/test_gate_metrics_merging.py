@@ -1,7 +1,8 @@
 """What becomes of data points that are one when their attributes have gone."""
 
 import math
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -28,8 +29,9 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otel_incident import gate
+from otel_incident import gate, guard
 from otel_incident.gate import ContentGateMetricExporter, merging
+from otel_incident.gate.merging import Merge, Point, Shape
 from tests.metric_points import (
     ACTIVE,
     CUMULATIVE,
@@ -314,6 +316,15 @@ def test_a_counter_never_falls(mode: gate.Mode) -> None:
 
 
 @BOTH
+def test_what_goes_is_counted_at_each_collection(mode: gate.Mode) -> None:
+    """The same point, collected three times, has lost its attribute three times."""
+    gated = Gated(mode)
+    for collection in range(1, 4):
+        gated.export(counter([number(1, title("a"))]))
+        assert gated.drops == {LOST: collection}
+
+
+@BOTH
 def test_a_counter_does_not_fall_where_nothing_has_to_go_any_more(mode: gate.Mode) -> None:
     """The one point that is left holds nothing forbidden; what had lost its attribute still counts."""
     gated = Gated(mode)
@@ -415,6 +426,76 @@ def test_scopes_that_become_one_are_remembered_apart() -> None:
     exporter.export(MetricsData([ResourceMetrics(Resource({}), first, "")]))
     exporter.export(MetricsData([ResourceMetrics(Resource({}), first[:1], "")]))
     assert [point.value for batch in following.batches for point in points_of(batch)] == [3, 3]
+
+
+@BOTH
+def test_scopes_of_other_attributes_are_remembered_apart(mode: gate.Mode) -> None:
+    """Two meters that differ in their attributes alone are two sources: of each, what has ended counts."""
+    following = Exported()
+    exporter = ContentGateMetricExporter(following, mode=mode)
+    first, second = (
+        InstrumentationScope(DJANGO.name, DJANGO.version, "", {"of": each}) for each in ("first", "second")
+    )
+
+    def scoped(meter: InstrumentationScope, *points: Any) -> ScopeMetrics:
+        return ScopeMetrics(meter, [metric(counter(points))], "")
+
+    both = [
+        scoped(first, number(1, title("a")), number(10, title("b"))),
+        scoped(second, number(2, title("a")), number(20, title("b"))),
+    ]
+    exporter.export(MetricsData([ResourceMetrics(Resource({}), both, "")]))
+    exporter.export(MetricsData([ResourceMetrics(Resource({}), [scoped(second, number(4, title("a")))], "")]))
+    values = [[point.value for point in points_of(batch)] for batch in following.batches]
+    assert values == ([[33], [35]] if mode == "strict" else [[11, 22], [24]])
+
+
+class Source:
+    """What tells a point from others; whoever compares it lets another thread run to its end."""
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self._run = run
+
+    def __hash__(self) -> int:
+        """The same for all, so that they are compared."""
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same object."""
+        run, self._run = self._run, lambda: None
+        run()
+        return self is other
+
+
+def test_two_who_collect_at_once_do_not_disturb_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one goes through what is remembered, nobody adds to it: another waits, for so long as he may."""
+    monkeypatch.setattr(guard, "LOCK_SECONDS", 0.01)
+    merge, shape = Merge(), Shape(Sum, CUMULATIVE, monotonic=True)
+
+    def export(*sources: Hashable) -> list[Any]:
+        points = [Point(number(1), source) for source in sources]
+        left: list[Any] = merge("metric", shape, {"identity": points})[0]
+        return [point.value for point in left]
+
+    outcomes: list[str] = []
+
+    def collect_too() -> None:
+        try:
+            outcomes.append(f"exported {export('another')}")
+        except TimeoutError:
+            outcomes.append("waited")
+
+    def in_another_thread() -> None:
+        thread = threading.Thread(target=collect_too)
+        thread.start()
+        thread.join()
+
+    assert export("a", "b") == [2]
+    assert export(1, Source(lambda: None)) == [4]
+    # asked of `1`, which has the same hash, whether it is there: in the middle of what is remembered
+    assert export(Source(in_another_thread)) == [5]
+    assert outcomes == ["waited"]
+    assert export("another") == [6]
 
 
 def test_resources_that_become_one_are_one() -> None:

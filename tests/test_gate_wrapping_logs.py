@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler, LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk._logs._internal import (
     ConcurrentMultiLogRecordProcessor,
@@ -78,6 +79,22 @@ def test_a_provider_made_before_us(mode: Mode, multi: Callable[[], Any], process
     assert log_attributes(late.get_finished_logs()) == [LEFT[mode]]
     body = None if mode == "strict" else CANARY
     assert [record.log_record.body for record in late.get_finished_logs()] == [body]
+
+
+@pytest.mark.filterwarnings("ignore:Log record attributes were dropped")
+@EVERY_MODE
+@pytest.mark.parametrize("processor", [SimpleLogRecordProcessor, BatchLogRecordProcessor])
+def test_otlp_counts_what_was_taken(mode: Mode, processor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record says how many attributes it lacks: what the gate took, and what the SDK's limit had taken."""
+    monkeypatch.setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", str(len(ATTRIBUTES)))
+    exporter = in_memory()
+    provider = provider_of(processor(exporter))
+    with gated(mode):
+        emit(provider, {"evicted": CANARY, **ATTRIBUTES})
+        provider.shutdown()
+    (record,) = exporter.get_finished_logs()
+    (sent,) = encode_logs([record]).resource_logs[0].scope_logs[0].log_records
+    assert sent.dropped_attributes_count == 1 + len(ATTRIBUTES) - len(LEFT[mode])
 
 
 # The SDK's handler is deprecated in favour of one in a package that we do not need.

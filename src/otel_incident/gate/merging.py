@@ -24,6 +24,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from otel_incident.gate.measurements import measured
+from otel_incident.guard import HostLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -297,6 +298,7 @@ class _Sources:
     def __init__(self) -> None:
         self._metrics: dict[Hashable, dict[Hashable, dict[Hashable, list[DataPointT]]]] = {}
         self._room = MAX_SOURCES
+        self._lock = HostLock()  # a reader that is asked may be asked by two at once
 
     def know_any(self) -> bool:
         """Whether anything is remembered."""
@@ -319,10 +321,11 @@ class _Sources:
         now: dict[Hashable, list[DataPointT]] = {}
         for source, point in present:
             now.setdefault(source, []).append(replace(point, attributes={}, exemplars=()))
-        known = self._metrics.get(place, {}).get(same, {})
-        absent = [point for source, points in known.items() if source not in now for point in points]
-        for source, points in now.items():
-            if source in known or self._room > 0:
-                self._room -= source not in known
-                self._metrics.setdefault(place, {}).setdefault(same, {})[source] = points
+        with self._lock:
+            known = self._metrics.get(place, {}).get(same, {})
+            absent = [point for source, points in known.items() if source not in now for point in points]
+            for source, points in now.items():
+                if source in known or self._room > 0:
+                    self._room -= source not in known
+                    self._metrics.setdefault(place, {}).setdefault(same, {})[source] = points
         return absent
