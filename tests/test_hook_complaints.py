@@ -1,7 +1,9 @@
 """Hooks that report nothing say why, in a line that names the file, the hook and what the operator wrote."""
 
+import inspect
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
@@ -309,6 +311,104 @@ def test_a_target_in_the_program_itself_is_said(app: App) -> None:
 
 
 # -- ids that are not found
+
+
+PATHS: Final = """
+    [hook.incident]
+    id = "arg.no_id"
+    commander_id = "arg.{0}.id"
+    team_id = "len(arg.{0})"
+    post_id = "result.post"
+    [hook.actor]
+    id = "arg['{0}']"
+    system_admin = "user.is_superuser"
+    [hook.create]
+    public = "arg[0]"
+"""
+
+
+def paths_on(target: str, parameter: str) -> HookFile:
+    """A file with one hook whose paths begin with a parameter, but for `arg[0]`, which none is."""
+    text = f"""
+        [host]
+        name = "desk"
+        [[hook]]
+        name = "watched"
+        kind = "call"
+        target = "desk.services:{target}"
+        action = "create"
+    """
+    return parse(text + PATHS.format(parameter), "hooks.toml")
+
+
+NO_PARAMETER: Final = (
+    "hooks.toml, hook 'watched': desk.services:{} has no parameter at the beginning of {}, which finds "
+    "nothing; correct the path."
+)
+
+
+@pytest.mark.usefixtures("desk_package")
+@pytest.mark.parametrize(
+    ("target", "parameter", "known"),
+    [
+        ("declare", "owner", True),
+        ("declare", "public", True),
+        ("declare", "onwer", False),
+        ("declare_async", "owner", True),
+        ("declare_async", "onwer", False),
+        ("Desk.declare", "owner", True),
+        ("Desk.declare", "onwer", False),
+        ("Desk.declare_class", "onwer", False),
+        ("Desk.declare_static", "onwer", False),
+        ("Desk.declare_static", "error", True),
+        ("declare_any", "people", True),
+        ("declare_any", "facts", True),
+        ("declare_any", "owner", False),
+        ("declare_decorated", "owner", True),  # what it claims of what it wraps
+        ("declare_decorated", "onwer", False),
+        ("declare_decorated", "args", False),
+        ("declare_signed", "owner", True),
+        ("declare_signed", "facts", False),
+    ],
+)
+def test_a_parameter_that_there_is_not_is_said(
+    target: str, parameter: str, known: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the function is there, before any event goes out without it; of the id the first event says it."""
+    services().declare_signed = signed = lambda **facts: facts
+    vars(signed)["__signature__"] = inspect.signature(services().declare)
+    wrong = ["arg[0]"]
+    if not known:
+        wrong = [f"arg.{parameter}.id", f"len(arg.{parameter})", f"arg['{parameter}']", *wrong]
+    with watching(paths_on(target, parameter)):
+        assert caplog.messages == [NO_PARAMETER.format(target, path) for path in wrong]
+
+
+@pytest.mark.usefixtures("desk_package")
+@pytest.mark.parametrize("target", ["declare_cached", "declare_partial", "declare_odd", "declare_asked"])
+def test_what_does_not_say_its_parameters_is_not_asked(target: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An object that can be called may have code behind every question: nothing is said of its paths."""
+
+    class Asked:
+        def __getattribute__(self, name: str) -> object:
+            raise LookupError(name)
+
+    services().declare_odd = odd = lambda owner: owner
+    vars(odd)["__signature__"] = Asked()
+    services().declare_asked = asked = lambda owner: owner
+    vars(asked)["__wrapped__"] = Asked()
+    with watching(paths_on(target, "onwer")):
+        assert caplog.messages == []
+
+
+@pytest.mark.usefixtures("desk_package")
+def test_a_preset_s_parameters_are_not_questioned(caplog: pytest.LogCaptureFixture) -> None:
+    """Versions of a host differ; who runs it can correct nothing."""
+    file = replace(paths_on("declare", "onwer"), preset=True, module="desk")
+    services()
+    with watching(file):
+        assert hasattr(services().declare, "__wrapped__")
+    assert caplog.messages == []
 
 
 @pytest.mark.usefixtures("desk_package")

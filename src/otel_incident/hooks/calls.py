@@ -13,6 +13,7 @@ from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.functions import Call, FunctionWatch
 from otel_incident.hooks.nesting import Nesting
+from otel_incident.hooks.parameters import astray
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,15 @@ class CallWatch(FunctionWatch):
         super().__init__(file, hook.target, Complaints(file.source, hook.name), matched)
         self._hook = hook
         self._nesting = Nesting(sink)
+
+    def _found(self, function: object) -> None:
+        """Say which paths cannot find anything; of a preset's nobody could correct them."""
+        for path in [] if self._file.preset else astray(function, self._hook):
+            self._complaints.say(
+                "%s has no parameter at the beginning of %s, which finds nothing; correct the path.",
+                self._target,
+                path,
+            )
 
     def _about(self, call: Call) -> Any:
         return call

@@ -117,6 +117,10 @@ class FunctionWatch(ABC):
     def _raised(self, call: Call, about: Any, begun: Any) -> None:
         """It has raised an error."""
 
+    def _found(self, function: object) -> None:
+        """The callable is there, and watched from now on."""
+        del function
+
     def _arguments(self, call: Call) -> Mapping[str, Any]:
         """The arguments by name; of a callable whose signature is not known those that were named."""
         try:
@@ -164,6 +168,7 @@ class FunctionWatch(ABC):
 
         self._undo = undo
         self._matched(self._file)
+        self._found(function)
 
     def _warn(self, why: str) -> None:
         sentence = f"%s {why}, so it reports nothing; correct `target` or remove the hook."
