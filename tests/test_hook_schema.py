@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from otel_incident.errors import HookFileError
 from otel_incident.events import Incident
 from otel_incident.hooks import spec
+from otel_incident.hooks.actors import PLACES
 from otel_incident.hooks.paths import PathError, compile_path
 from otel_incident.hooks.requests import AFTER, BEFORE
 from otel_incident.vocabulary import ACTIONS
@@ -143,6 +144,8 @@ PIECES: Final = (
         "body",
         "reply",
         "each",
+        "g",
+        "state",
         "selfish",
         "len(",
         "sum(len(",
@@ -159,6 +162,7 @@ PIECES: Final = (
 
 PATHS: Final[dict[str, tuple[str, ...]]] = {
     **{str(kind): roots for kind, roots in spec.ROOTS.items()},
+    **{f"{kind}_actor": (*roots, *PLACES) for kind, roots in spec.ROOTS.items()},
     "before": BEFORE,
     "after": AFTER,
 }

@@ -18,13 +18,13 @@ from typing import Annotated
 
 import psycopg  # type: ignore[import-not-found]  # not installed here
 import requests
-import uvicorn  # type: ignore[import-not-found]  # the same
-from fastapi import FastAPI, Form  # type: ignore[import-not-found]  # the same
+import uvicorn
+from fastapi import FastAPI, Form
 from opentelemetry import metrics
 from sqlalchemy import create_engine, text
-from starlette.responses import PlainTextResponse  # type: ignore[import-not-found]  # the same
-from starlette.routing import Host  # type: ignore[import-not-found]  # the same
-from starlette.types import Receive, Scope, Send  # type: ignore[import-not-found]  # the same
+from starlette.responses import PlainTextResponse
+from starlette.routing import Host
+from starlette.types import Receive, Scope, Send
 
 # TID251: where a host finds its own things is not the package's configuration.
 POSTGRESQL = os.environ["DESK_POSTGRESQL"]  # noqa: TID251
@@ -39,7 +39,7 @@ declared = metrics.get_meter("desk").create_counter("desk.declared")
 TABLE = "create table if not exists incident (id serial primary key, title text, detail text, reporter text)"
 
 
-@application.post("/incidents/{team}", status_code=201)  # type: ignore[untyped-decorator]  # not installed here
+@application.post("/incidents/{team}", status_code=201)
 def declare(
     team: str,
     title: Annotated[str, Form()],
@@ -64,7 +64,7 @@ def declare(
     return fields
 
 
-@application.get("/incidents")  # type: ignore[untyped-decorator]  # the same
+@application.get("/incidents")
 def search(title: str) -> dict[str, int]:
     """Count by a title, slowly, and as nobody should."""
     # S608: the same.
@@ -76,7 +76,7 @@ def search(title: str) -> dict[str, int]:
     return {"count": count}
 
 
-@application.post("/incidents/{number}/escalate")  # type: ignore[untyped-decorator]  # the same
+@application.post("/incidents/{number}/escalate")
 def escalate(number: int, title: Annotated[str, Form()]) -> None:
     """Fail with a message that says what the incident is about, after a handled failure of the database."""
     try:

@@ -25,6 +25,7 @@ from otel_incident.hooks.precedence import each_once, refuse_double, without_dou
 from otel_incident.hooks.spec import HookFile, load, presets
 from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch
 from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
+from otel_incident.hooks.starlette_requests import StarletteRequests
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Activation:
         self._sink = sink
         self._forbid = forbid
         self._matched: list[HookFile] = []
-        self._requests = DjangoRequests()
+        self._requests = (DjangoRequests(), StarletteRequests())
         self._commits = DjangoCommits()
         self._sessions = SqlAlchemySessions()
         self._watches: list[CallWatch | ModelWatch | MappedClassWatch | HttpWatch] = []
@@ -81,7 +82,8 @@ class Activation:
     def install(self) -> None:
         """Watch what the files name, now or when it is imported."""
         self._active = True
-        self._requests.install()
+        for requests in self._requests:
+            requests.install()
         atexit.register(self._ended)
         for file in self._files:
             if file.preset:
@@ -96,7 +98,8 @@ class Activation:
         atexit.unregister(self._ended)
         while self._waits_no_longer:
             self._waits_no_longer.pop()()
-        fail_open("hook")(self._requests.uninstall)()
+        for requests in self._requests:
+            fail_open("hook")(requests.uninstall)()
         while self._watches:
             fail_open("hook")(self._watches.pop().uninstall)()
         fail_open("hook")(self._commits.uninstall)()

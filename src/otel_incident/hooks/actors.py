@@ -1,8 +1,8 @@
 """Who did it: the authenticated user of the request at hand, as far as the host has loaded it.
 
-A web framework's adapter puts a reader into a context variable while a request is handled; whoever
-needs the actor asks it. The reader only looks: it never makes the host run a query. Outside a
-request there is no actor, unless the hook says where to find one.
+A web framework's adapter puts a reader into a context variable while a request is handled (Flask has
+a context of its own); whoever needs the actor asks it. The reader only looks: it never makes the host
+run a query. Outside a request there is no actor, unless the hook says where to find one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 from otel_incident.events import Actor
+from otel_incident.hooks.authenticated import authenticated
+from otel_incident.hooks.flask_requests import held_in_g, holds_login_user, login_user
 from otel_incident.hooks.paths import Path, compile_path, present
 
 if TYPE_CHECKING:
@@ -19,14 +21,24 @@ if TYPE_CHECKING:
     from otel_incident.hooks.spec import Hook
 
 user_reader: Final[ContextVar[Callable[[], object] | None]] = ContextVar("otel_incident_user", default=None)
-"""Gives the request's user if it is loaded and authenticated, else None."""
+"""Gives the request's user if it is loaded and authenticated, else None.
 
-_USER_ID: Final = compile_path("user.pk", ("user",))
+One with a method `state` gives what the host holds in `request.state`.
+"""
+
+PLACES: Final = ("g", "state")
+"""Where a host keeps what belongs to a request: `flask.g`, and Starlette's `request.state`."""
+
+# By what a user's id is called: Django's key, everybody's column, what Starlette asks of a user.
+_USER_IDS: Final = tuple(compile_path(f"user.{name}", ("user",)) for name in ("pk", "id", "identity"))
 _USER_IS_ADMIN: Final = compile_path("user.is_superuser", ("user",))
 
 
 def request_user() -> object:
     """The authenticated user of the request at hand, or None."""
+    held = held_in_g()
+    if holds_login_user(held):
+        return authenticated(login_user())
     reader = user_reader.get()
     return reader() if reader is not None else None
 
@@ -35,10 +47,16 @@ def actor_of(hook: Hook, roots: Mapping[str, object]) -> Actor | None:
     """Who did what a hook reports; None where that is not known.
 
     Args:
-        hook: It may name its own places; by default the request's user and its `is_superuser`.
+        hook: It may name its own places, or whom to ask; by default the request's user and its
+            `is_superuser`.
         roots: What paths begin with; `user` is the request's user.
     """
-    identifier = present((hook.actor_id or _USER_ID).resolve(roots))
+    paths = [path for path in (hook.actor_id, hook.system_admin) if path is not None]
+    if hook.actor_callable is not None:
+        roots = {**roots, "user": hook.actor_callable.ask()}
+    if any(path.root in PLACES for path in paths):
+        roots = {**roots, "g": held_in_g(), "state": getattr(user_reader.get(), "state", lambda: None)()}
+    identifier = _first(_USER_IDS if hook.actor_id is None else (hook.actor_id,), roots)
     if identifier is None:
         return None
     # a hook that names another user does not thereby name that user's role
@@ -47,6 +65,14 @@ def actor_of(hook: Hook, roots: Mapping[str, object]) -> Actor | None:
     if is_admin is None:
         return Actor(id=identifier)  # type: ignore[arg-type]  # what is no id is for the policy to refuse
     return Actor(id=identifier, roles=("system_admin",) if is_admin else ("end_user",))  # type: ignore[arg-type]  # the same
+
+
+def _first(paths: tuple[Path, ...], roots: Mapping[str, object]) -> object:
+    for path in paths:
+        found = present(path.resolve(roots))
+        if found is not None:
+            return found
+    return None
 
 
 def _truth(path: Path | None, roots: Mapping[str, object]) -> bool | None:

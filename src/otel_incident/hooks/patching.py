@@ -28,8 +28,22 @@ def wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> Callable[[], No
     Returns:
         What puts it back.
     """
+    return replace(owner, name, lambda original: wrapt.FunctionWrapper(original, wrapper))
+
+
+def replace(owner: type, name: str, make: Callable[[Any], Any]) -> Callable[[], None]:
+    """Put something of ours in place of an attribute of a class.
+
+    Args:
+        owner: The class.
+        name: The attribute's name; AttributeError if neither the class nor one of its bases has it.
+        make: Makes ours of what is there.
+
+    Returns:
+        What puts it back.
+    """
     own = vars(owner).get(name, _MISSING)
-    ours = wrapt.FunctionWrapper(_inherited(owner, name) if own is _MISSING else own, wrapper)
+    ours = make(_inherited(owner, name) if own is _MISSING else own)
     setattr(owner, name, ours)
 
     def undo() -> None:

@@ -17,7 +17,9 @@ import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, final
+from typing import Any, Final, Literal, TypeAlias, final
+
+from otel_incident.hooks.flask_requests import is_current_user, login_user
 
 Fold = Literal["value", "len", "sum"]
 
@@ -140,7 +142,7 @@ def compile_path(text: str, roots: Sequence[str]) -> Path:
 
 
 def _look_up(value: object, segment: str | int) -> object:
-    value = _resolved(value)
+    value = resolved(value)
     kind = type(value)  # never `__class__`, which a proxy answers by resolving itself
     if isinstance(segment, int):
         indexable = issubclass(kind, Sequence) and not issubclass(kind, _TEXT)
@@ -153,7 +155,7 @@ def _look_up(value: object, segment: str | int) -> object:
     if "_state" in loaded and hasattr(kind, "_meta"):
         return _django_loaded(value, loaded, segment)
     if "_sa_instance_state" in loaded:
-        return loaded.get(segment)
+        return loaded[segment] if segment in loaded else _part_of_key(loaded["_sa_instance_state"], segment)
     return getattr(value, segment, None)
 
 
@@ -163,8 +165,23 @@ def _loaded(value: object) -> dict[str, object]:
     return held if type(held) is dict else {}
 
 
-def _resolved(value: object) -> object:
-    """What a lazy object of Django's (`request.user`) stands for; None until the host has resolved it."""
+def _part_of_key(state: Any, name: str) -> object:
+    """A column of a row's primary key, which SQLAlchemy knows after a commit has expired what was loaded."""
+    if state.key is None:  # not a row yet
+        return None
+    for column, value in zip(state.mapper.primary_key, state.key[1], strict=True):
+        if state.mapper.get_property_by_column(column).key == name:
+            return value
+    return None
+
+
+def resolved(value: object) -> object:
+    """What a lazy user (Django's `request.user`, flask-login's `current_user`) stands for.
+
+    None until the host has resolved it. Everything else is what it is.
+    """
+    if is_current_user(value):
+        return login_user()
     for kind in type(value).__mro__:
         if kind.__name__ == "LazyObject" and kind.__module__ == "django.utils.functional":
             held = object.__getattribute__(value, "__dict__").get("_wrapped")
@@ -205,6 +222,6 @@ def _length(value: object) -> int | None:
 
 def _collection(value: object) -> _Collection | None:
     """A collection in memory: one of Python's own, or the rows that a query set has fetched already."""
-    value = _resolved(value)
+    value = resolved(value)
     value = _loaded(value).get("_result_cache", value)
     return value if issubclass(type(value), _COLLECTIONS) else None  # type: ignore[return-value]  # one of them

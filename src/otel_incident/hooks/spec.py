@@ -17,6 +17,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, final
 
 from otel_incident.errors import HookFileError
+from otel_incident.hooks.actors import PLACES
+from otel_incident.hooks.callee import Callee
+from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.requests import HTTP_ROOTS, check_captures, client_of, requests_of
 from otel_incident.hooks.tables import Table
 from otel_incident.vocabulary import ACTIONS, ATTRIBUTES, EVENTS, Action
@@ -98,6 +101,7 @@ class Hook:
         action: What a call or a request means; None for models, whose transitions decide.
         incident: Where the incident's values are found, by the parameter of `Incident`.
         actor_id, system_admin: Where who did it is found; by default the request's user.
+        actor_callable: Who is asked for the user, in place of the request.
         public: Where `incident.public` is found, or the value itself.
         stage: The stage: of a model the field that is watched, of a call a path.
         lifecycle_field, closed: The field whose values in `closed` mean that an incident has ended.
@@ -113,6 +117,7 @@ class Hook:
     incident: Mapping[str, Path] = field(default_factory=dict)
     actor_id: Path | None = None
     system_admin: Path | None = None
+    actor_callable: Callee | None = None
     public: Path | bool | None = None
     stage: Stage | None = None
     lifecycle_field: str = ""
@@ -280,7 +285,8 @@ def _hooks(
     incident.allow(*INCIDENT_KEYS)
     incident.path("id", roots, required="says where the incident's id is found")
     actor = table.table("actor")
-    actor.allow("id", "system_admin")
+    actor.allow("callable", "id", "system_admin")
+    actor_roots = (*roots, *PLACES)
     create = table.table("create")
     create.allow("public")
     found = {key: incident.path(key, roots) for key in INCIDENT_KEYS}
@@ -288,8 +294,9 @@ def _hooks(
         name=name,
         kind=kind,
         incident={key: path for key, path in found.items() if path is not None},
-        actor_id=actor.path("id", roots),
-        system_admin=actor.path("system_admin", roots),
+        actor_id=actor.path("id", actor_roots),
+        system_admin=actor.path("system_admin", actor_roots),
+        actor_callable=_callee(actor, name),
         public=create.path_or_flag("public", roots),
         stage=_stage(table.table("stage"), kind, roots),
         id_shapes={**(shapes or {}), **(_id_shapes(table.table("ids")) or {})} or None,
@@ -306,6 +313,13 @@ def _hooks(
     check_captures(table, paths, requests)
     library = clients[0].library
     return [replace(hook, target=f"{library} {request.route.shape}", request=request) for request in requests]
+
+
+def _callee(actor: Table, hook: str) -> Callee | None:
+    if "callable" not in actor:
+        return None
+    target = actor.matching("callable", _TARGET, "module:name, as in desk.auth:current_user")
+    return Callee(target, Complaints(actor.source, hook))
 
 
 def _of_call(table: Table) -> dict[str, Any]:

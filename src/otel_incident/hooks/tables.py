@@ -29,6 +29,11 @@ class Table:
     def __init__(self, source: str, hook: str, prefix: str, values: Mapping[str, Any]) -> None:
         self._source, self._hook, self._prefix, self._values = source, hook, prefix, values
 
+    @property
+    def source(self) -> str:
+        """The file, for messages."""
+        return self._source
+
     def __contains__(self, key: str) -> bool:
         """Whether the key stands in the table."""
         return key in self._values
