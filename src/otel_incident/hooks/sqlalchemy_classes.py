@@ -56,6 +56,7 @@ class MappedClassWatch:
         self._active = True
         self._settled = False
         self._class: Any = None
+        self._rows: MappedRows | None = None
         self._orm = False
         self._undo: list[Callable[[], None]] = []
 
@@ -76,6 +77,8 @@ class MappedClassWatch:
 
     def ended(self) -> None:
         """The process ends: say it if there was nothing to watch."""
+        if self._rows is not None:
+            self._rows.ended()
         if self._settled or self._file.preset:
             return
         if why_absent("sqlalchemy"):
@@ -118,11 +121,15 @@ class MappedClassWatch:
             return
         self._settled = True
         try:
-            rows = MappedRows(self._hook, mapper, self._sessions, self._complaints, self._sink)
+            self._rows = MappedRows(self._hook, mapper, self._sessions, self._complaints, self._sink)
         except UnknownFieldError as error:
-            self._warn("the model %s has no field %r, so the hook reports nothing; correct it.", str(error))
+            self._warn(
+                "the model %s has no column %r, nor a relation of this name whose key is in the row, so the "
+                "hook reports nothing; correct it.",
+                str(error),
+            )
             return
-        self._undo.append(rows.uninstall)
+        self._undo.append(self._rows.uninstall)
         for path in astray(mapper, self._hook):
             self._warn(
                 "the model %s has neither a column nor a relation at the beginning of %s, which finds "

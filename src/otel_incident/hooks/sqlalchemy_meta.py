@@ -7,7 +7,7 @@ imported the classes that its relations name, and SQLAlchemy would refuse them f
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
 from otel_incident.hooks.paths import Path
@@ -27,13 +27,15 @@ class Attribute:
 
     Attributes:
         key: Under which name instances hold its value.
+        column: What statements call it.
         relations: The relations that set it.
         members: The members of the enumeration that it holds, by what the database is told of each.
     """
 
     key: str
-    relations: frozenset[str] = frozenset()
-    members: Mapping[str, enum.Enum] = field(default_factory=dict)
+    column: str
+    relations: frozenset[str]
+    members: Mapping[str, enum.Enum]
 
     def plain(self, value: Any) -> Any:
         """A value as hook files know it: a member is its value, or its name if that is no text or number."""
@@ -70,7 +72,7 @@ def attribute(mapper: Any, name: str) -> Attribute | None:
         return None
     (column, *_) = found.columns
     relations = frozenset(each.key for each in mapper.relationships if column in each.local_columns)
-    return Attribute(found.key, relations, _members(column.type))
+    return Attribute(found.key, column.key, relations, _members(column.type))
 
 
 def _members(kind: Any) -> dict[str, enum.Enum]:

@@ -23,6 +23,7 @@ from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.sqlalchemy_meta import attribute, identity_keys
 from otel_incident.hooks.sqlalchemy_sessions import Row, listen
+from otel_incident.hooks.sqlalchemy_statements import Statements
 from otel_incident.hooks.transitions import Fields, created_actions, transitions
 
 if TYPE_CHECKING:
@@ -89,6 +90,13 @@ class MappedRows:
             ("after_delete", self._deleted),
         ):
             self._undo.append(listen(mapper.class_, name, listener, raw=True, propagate=True))
+        names = {name for each in found.values() for name in (each.key, each.column)}
+        self._statements = Statements(mapper, names, hook.target, complaints)
+        self._undo.append(self._statements.uninstall)
+
+    def ended(self) -> None:
+        """The process ends: say what was not seen."""
+        self._statements.ended()
 
     def uninstall(self) -> None:
         """Listen no longer."""
