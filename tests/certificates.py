@@ -26,6 +26,8 @@ class Certificates:
     client_key: Path
     expired_cert: Path
     """Of the server, good until yesterday."""
+    misnamed_cert: Path
+    """With the server's key, for another host."""
 
 
 def make_certificates(directory: Path) -> Certificates:
@@ -56,6 +58,14 @@ def make_certificates(directory: Path) -> Certificates:
         *("-extfile", str(directory / "server.ext"), "-CA", str(ca), "-CAkey", str(ca_key)),
         *("-CAcreateserial", "-out", str(directory / "expired.pem")),
     )
+    (directory / "misnamed.ext").write_text(
+        f"{_LEAF}extendedKeyUsage = serverAuth\nsubjectAltName = DNS:elsewhere.example\n"
+    )
+    _openssl(
+        *("x509", "-req", "-in", str(directory / "server.csr"), "-days", "1"),
+        *("-extfile", str(directory / "misnamed.ext"), "-CA", str(ca), "-CAkey", str(ca_key)),
+        *("-CAcreateserial", "-out", str(directory / "misnamed.pem")),
+    )
     return Certificates(
         ca=ca,
         server_cert=directory / "server.pem",
@@ -63,6 +73,7 @@ def make_certificates(directory: Path) -> Certificates:
         client_cert=directory / "client.pem",
         client_key=directory / "client.key",
         expired_cert=directory / "expired.pem",
+        misnamed_cert=directory / "misnamed.pem",
     )
 
 

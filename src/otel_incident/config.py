@@ -254,6 +254,11 @@ class _Reader:
         return Path(home) / ".local" / "state" / "otel-incident" if home else None
 
 
+def variables_of_process() -> dict[str, str]:
+    """The environment, for a command that says which variable means what."""
+    return dict(os.environ)  # noqa: TID251  as above
+
+
 class _Process:
     """What the instrumentor was given, while it is on or has been told to be off."""
 

@@ -68,8 +68,11 @@ class Destination:
     @property
     def shown(self) -> str:
         """The endpoint without what in it may be secret."""
+        endpoint = self.endpoint
+        if self.kind in DEFAULT_ENDPOINT and "://" not in endpoint:  # gRPC does without a scheme
+            return re.split(r"[?#]", endpoint, maxsplit=1)[0].rpartition("@")[2]
         try:
-            parts = urlsplit(self.endpoint)
+            parts = urlsplit(endpoint)
         except ValueError:  # who can say what of it is a password
             return "(no URL)"
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))

@@ -22,11 +22,12 @@ def content_names(config: Config) -> dict[str, tuple[str, ...]]:
     return {
         file.source: file.content
         for file in read_files(config.hook_files)
-        if file.content and (not file.preset or _is_installed(file))
+        if file.content and (not file.preset or is_installed(file))
     }
 
 
-def _is_installed(preset: HookFile) -> bool:
+def is_installed(preset: HookFile) -> bool:
+    """Whether a preset's host is there, and is the one that it means; not imported."""
     module = preset.module.partition(".")[0]
     spec = find_spec(module)
     if spec is None:

@@ -1,0 +1,84 @@
+"""The order in which the doctor looks: from the switch to the endpoint, as an event travels."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, final
+
+from otel_incident.destinations import destinations
+from otel_incident.doctor import delivery, installation, packages, switches
+from otel_incident.doctor.findings import warning
+from otel_incident.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from otel_incident.config import Config
+    from otel_incident.doctor.findings import Finding
+
+
+def examine(variables: Mapping[str, str], *, offline: bool = False) -> list[Finding]:
+    """Everything that there is to say of an environment.
+
+    Args:
+        variables: Those of the environment.
+        offline: Whether to connect to nothing.
+    """
+    with _overhearing():
+        found, config = switches.look(variables)
+    found += packages.general()
+    if config is None:  # what holds is in a file that cannot be read, or that says no more
+        return found
+    found += installation.settings(config)
+    found += installation.hooks(config)
+    found += installation.gate(config)
+    found += _speaker(config)
+    for destination in destinations(config):
+        found += delivery.look(destination, config, variables, offline=offline)
+    return found
+
+
+def _speaker(config: Config) -> list[Finding]:
+    """Who is speaking: what a host would say of it in its log is a finding here."""
+    identity = Identity(config, makes=False)
+    with _overhearing() as heard:
+        identity.resource(installation.distribution(config))
+    return [
+        *installation.identity(config),
+        *(warning("identity", line.removesuffix(".")) for line in heard),
+        *delivery.service(identity.service_name()),
+    ]
+
+
+@final
+class _Ear(logging.Handler):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.lines.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _overhearing() -> Iterator[list[str]]:
+    """Keep from the log what this package says, and silence what OpenTelemetry's own packages say.
+
+    They may quote a file with a header in it; what there is to say of it is said as a finding.
+    """
+    ours, theirs, ear = logging.getLogger("otel_incident"), logging.getLogger("opentelemetry"), _Ear()
+    before = ours.propagate, theirs.propagate
+    silent = logging.NullHandler()
+    ours.addHandler(ear)
+    theirs.addHandler(silent)  # else Python's handler of last resort would speak
+    ours.propagate = theirs.propagate = False
+    try:
+        yield ear.lines
+    finally:
+        ours.propagate, theirs.propagate = before
+        ours.removeHandler(ear)
+        theirs.removeHandler(silent)

@@ -1,0 +1,183 @@
+"""What is set up here: the settings, the hook files and presets, the gate, and the identity."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from otel_incident.doctor.findings import failure, ok, warning
+from otel_incident.errors import HookFileError
+from otel_incident.gate.rules import GateRules
+from otel_incident.gate.wrapping import Wrapping
+from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
+from otel_incident.hooks.spec import load, presets
+from otel_incident.identity import ID_TO_COME, Identity
+from otel_incident.installation import is_installed
+from otel_incident.state import ephemeral_mount, places_of
+
+if TYPE_CHECKING:
+    from otel_incident.config import Config
+    from otel_incident.doctor.findings import Finding
+    from otel_incident.hooks.spec import HookFile
+
+_MOUNTINFO: Final = Path("/proc/self/mountinfo")
+_GATES: Final = {
+    "standard": "takes what hosts call their content out of the host's own signals, and nothing else",
+    "strict": "takes whatever is not known to be free of content out of the host's own signals",
+    "audit": "does what standard does, and counts what strict would take out",
+}
+
+
+def settings(config: Config) -> list[Finding]:
+    """What is set and cannot be used."""
+    return [warning("settings", each.removesuffix("."), "correct it") for each in config.problems]
+
+
+def hooks(config: Config) -> list[Finding]:
+    """Which hook files and presets would be in force."""
+    live, refused = _files(config)
+    found = [failure("hooks", f"{error}; the file is not in force", "correct it") for error in refused]
+    found += [
+        ok("hooks", f"{_called(file)}: {_count(len(file.hooks), 'hook')} for {file.host}")
+        for file in live
+        if file.hooks
+    ]
+    found += [
+        warning("hooks", f"{_called(file)} has no hook: nothing of {file.host} is reported", "add one")
+        for file in live
+        if not file.hooks
+    ]
+    if live:
+        return found
+    if not found:
+        found.append(
+            warning(
+                "hooks",
+                "there is no hook file and no host with a preset: only what the host's own code reports "
+                "becomes an event",
+                "name one in OTEL_INCIDENT_HOOKS",
+            )
+        )
+    return found
+
+
+def distribution(config: Config) -> str:
+    """The distribution of the first host that a hook file or a preset names; "" where none does."""
+    return next((file.distribution for file in _files(config)[0] if file.distribution), "")
+
+
+def gate(config: Config) -> list[Finding]:
+    """What of the host's own signals is taken out, and whether that can be done with this SDK."""
+    if config.gate == "off":
+        return [warning("gate", "off: the host's own spans, logs and metrics leave as they are")]
+    try:
+        rules = GateRules(
+            config.gate, allowed=config.allowed_attributes, forbidden=config.forbidden_attributes
+        )
+        wrapping = Wrapping(rules)
+        wrapping.install()
+        missing = [*wrapping.ungated]
+        wrapping.undo()
+    except Exception as error:  # noqa: BLE001  whatever it is, the host's process will meet it too
+        missing = [type(error).__name__]
+    if missing:
+        return [
+            failure(
+                "gate",
+                f"{config.gate} cannot be put in place with this SDK ({'; '.join(missing)})",
+                "install another release of opentelemetry-sdk",
+            )
+        ]
+    return [ok("gate", f"{config.gate}: {_GATES[config.gate]}")]
+
+
+def identity(config: Config, mountinfo: Path = _MOUNTINFO) -> list[Finding]:
+    """Whether the installation has an identity that lasts.
+
+    Args:
+        config: The settings.
+        mountinfo: Where the kernel lists the mounts.
+    """
+    directory = config.state_dir
+    if directory is None:
+        return [
+            warning(
+                "identity",
+                "there is no home directory to keep the diagnostic id in: it is another one at each start",
+                "set OTEL_INCIDENT_STATE_DIR to a writable directory",
+            )
+        ]
+    kept = Identity(config, makes=False).diagnostic_id()
+    found = [*_unusable(directory), *_ephemeral(directory, mountinfo)]
+    if kept != ID_TO_COME:
+        return [ok("identity", f"diagnostic id {kept}, kept in {directory}"), *found]
+    if found:
+        return found
+    return [ok("identity", f"the diagnostic id is made at the first event, in {directory}")]
+
+
+def _files(config: Config) -> tuple[list[HookFile], list[HookFileError]]:
+    """What would be in force: the operator's files, presets whose host is installed; and what is refused."""
+    files: list[HookFile] = []
+    refused: list[HookFileError] = []
+    for path in each_once(config.hook_files):
+        try:
+            file = load(path)
+            refuse_double(file, files)
+        except HookFileError as error:
+            refused.append(error)
+            continue
+        files.append(file)
+    shipped = [without_doubles(each, files) for each in presets() if is_installed(each)]
+    return [*files, *(each for each in shipped if each.hooks)], refused
+
+
+def _unusable(directory: Path) -> list[Finding]:
+    """Why the state directory cannot be used; nothing is made to find out."""
+    there = next((each for each in (directory, *directory.parents) if each.exists()), directory)
+    to_do = "set OTEL_INCIDENT_STATE_DIR to a directory that is writable for the host's user"
+    if not there.is_dir():
+        return [failure("identity", f"the state directory {directory} cannot be: {there} is a file", to_do)]
+    if not os.access(there, os.W_OK | os.X_OK):
+        return [
+            failure(
+                "identity", f"the state directory {directory} cannot be used: {there} is not writable", to_do
+            )
+        ]
+    kept = next((each for each in places_of(directory) if (each / "diagnostic-id").exists()), None)
+    if kept is not None and kept.stat().st_uid != os.geteuid():
+        return [
+            warning(
+                "identity",
+                f"the state directory {directory} is another user's",
+                "run this as the user of the host, or what it says holds for you alone",
+            )
+        ]
+    return []
+
+
+def _ephemeral(directory: Path, mountinfo: Path) -> list[Finding]:
+    try:
+        text = mountinfo.read_text("utf-8", "surrogateescape")  # mount points are bytes to the kernel
+    except OSError:  # not a Linux kernel: nothing is known, so nothing is said
+        return []
+    kind = ephemeral_mount(directory.resolve(), text)
+    if not kind:
+        return []
+    return [
+        warning(
+            "identity",
+            f"{directory} is on {kind} and ends with its container or machine: so do the identity, and the "
+            "events that wait there",
+            "mount a volume there, or set OTEL_INCIDENT_STATE_DIR",
+        )
+    ]
+
+
+def _called(file: HookFile) -> str:
+    return f"preset {file.source}" if file.preset else file.source
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
