@@ -1,7 +1,7 @@
 """What the policy took out is counted by signal, reason and rule, said once, and never quoted."""
 
 import threading
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -10,6 +10,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otel_incident.drops import Drops
 from otel_incident.errors import IncidentTelemetryError, PolicyViolation
 from otel_incident.policy import Drop
+from otel_incident.spool.retention import Reason as spool_reasons  # noqa: N813  a type of several
 from otel_incident.vocabulary import ATTRIBUTES, REASONS
 from tests.processes import succeed
 
@@ -92,9 +93,10 @@ def test_each_kind_is_said_once(drop: Drop, caplog: pytest.LogCaptureFixture) ->
 
 
 def test_every_reason_has_its_sentence() -> None:
-    """The sentences above try each reason that an event of ours can have; the others are the gate's."""
-    gates = {"forbidden", "text_field", "unknown_metric", "not_mergeable"}
-    assert {drop.reason for drop in SENTENCES} == set(REASONS) - gates
+    """The sentences try each reason that an event can have; the others are the gate's and the spool's."""
+    others = {"forbidden", "text_field", "unknown_metric", "not_mergeable", *get_args(spool_reasons)}
+    assert {drop.reason for drop in SENTENCES} == set(REASONS) - others
+    assert set(get_args(spool_reasons)) <= set(REASONS)
     assert all(drop.attribute == "" or drop.attribute in ATTRIBUTES for drop in SENTENCES)
 
 

@@ -55,6 +55,7 @@ RESOURCE_ATTRIBUTES: Final = {
     "incident.license.id": ("license", "string", "id", "installation"),
     "service.version": ("serverVersion", "string", "version", "nobody"),
 }
+SPOOL_ATTRIBUTES: Final = {"otel_incident.exporter": ("", "string", "enum", "nobody")}
 METRIC_ATTRIBUTES: Final = {
     "otel_incident.signal": ("", "string", "enum", "nobody"),
     "otel_incident.reason": ("", "string", "enum", "nobody"),
@@ -222,7 +223,7 @@ def test_every_decided_attribute_is_there(vocabulary: ModuleType) -> None:
         name: (attribute.seed_name, attribute.type, attribute.rule, attribute.identifies)
         for name, attribute in vocabulary.ATTRIBUTES.items()
     }
-    assert found == EVENT_ATTRIBUTES | RESOURCE_ATTRIBUTES | METRIC_ATTRIBUTES
+    assert found == EVENT_ATTRIBUTES | RESOURCE_ATTRIBUTES | METRIC_ATTRIBUTES | SPOOL_ATTRIBUTES
 
 
 def test_events_list_what_they_may_carry(vocabulary: ModuleType) -> None:
@@ -247,12 +248,26 @@ def test_resource_and_metrics_list_what_they_may_carry(vocabulary: ModuleType) -
     assert [key for key, level in vocabulary.RESOURCE.items() if level == "required"] == [
         "incident.diagnostic.id"
     ]
+    exporter = {"otel_incident.exporter": "required"}
     assert metrics == {
         "incident.events": ("counter", "{event}", "int", {"incident.action": "required"}),
         "incident.duration": ("histogram", "s", "double", {}),
         **dict.fromkeys(
             ("otel_incident.policy.audited", "otel_incident.policy.dropped"),
             ("counter", "{drop}", "int", dict.fromkeys(METRIC_ATTRIBUTES, "required")),
+        ),
+        "otel_incident.spool.waiting": ("updowncounter", "By", "int", exporter),
+        "otel_incident.spool.oldest_age": ("gauge", "s", "double", exporter),
+        **dict.fromkeys(
+            [f"otel_incident.spool.{name}" for name in ("delivered", "rejected", "quarantined")],
+            ("counter", "{record}", "int", exporter),
+        ),
+        "otel_incident.spool.retried": ("counter", "{attempt}", "int", exporter),
+        "otel_incident.spool.dropped": (
+            "counter",
+            "{record}",
+            "int",
+            {"otel_incident.reason": "required"},
         ),
     }
 
@@ -272,6 +287,7 @@ def test_closed_enums_are_types_and_tuples(vocabulary: ModuleType) -> None:
         "user.roles": (vocabulary.Role, vocabulary.ROLES),
         "otel_incident.signal": (vocabulary.Signal, vocabulary.SIGNALS),
         "otel_incident.reason": (vocabulary.Reason, vocabulary.REASONS),
+        "otel_incident.exporter": (vocabulary.Exporter, vocabulary.EXPORTERS),
     }
     for name, (alias, members) in enums.items():
         assert get_args(alias) == members == vocabulary.ATTRIBUTES[name].members

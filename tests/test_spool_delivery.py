@@ -298,14 +298,18 @@ def test_requeue(tmp_path: Path) -> None:
     course.run()
     assert course.backlog.quarantined == 2
 
-    def crash(_: bytes) -> None:
+    def crash(_: bytes) -> bool:
         raise KeyboardInterrupt
+
+    def keep(line: bytes) -> bool:
+        course.writer.append(line)
+        return True
 
     with pytest.raises(KeyboardInterrupt):
         course.quarantine.requeue(crash)
     endpoint.judge = lambda _: DELIVERED
-    assert course.quarantine.requeue(lambda each: course.writer.append(each) is None) == 2
-    assert course.quarantine.requeue(course.writer.append) == 0
+    assert course.quarantine.requeue(keep) == 2
+    assert course.quarantine.requeue(keep) == 0
     course.run()
     assert endpoint.taken == [1, 2]
     assert quarantined(course) == {}

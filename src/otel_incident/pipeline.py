@@ -15,6 +15,7 @@ import contextlib
 import logging
 import time
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
 from opentelemetry._logs import NoOpLogger
@@ -82,6 +83,7 @@ class Pipeline:
         self._now = now
         self._new_uid = new_uid
         self._processors: list[Processor] = []
+        self._end_metrics: Callable[[], None] = lambda: None
         self._given_write = write
         self._own_write: Write | None = None
         self._route: Route | None = None
@@ -163,6 +165,7 @@ class Pipeline:
             atexit.unregister(self._at_exit)
         for processor in processors:
             processor.shutdown()
+        self._end_metrics()
 
     @fail_open("pipeline")
     def _at_exit(self) -> None:
@@ -221,10 +224,15 @@ class Pipeline:
     def _open(self, identity: Identity) -> None:
         """Make what delivers, unless it was made for what a former process had left."""
         if not self._processors:
-            from otel_incident.processors import processors_of  # noqa: PLC0415  not before the first event
+            # not before the first event
+            from otel_incident.processors import processors_of, spool_of  # noqa: PLC0415
+            from otel_incident.spool_metrics import report  # noqa: PLC0415  the same
 
             self._processors = processors_of(self._config, identity.service_name())
             atexit.register(self._at_exit)
+            spool = spool_of(self._processors)
+            if spool is not None:
+                self._end_metrics = partial(report(spool, self._meter_provider).end, spool)
 
 
 _default_lock: Final = HostLock()

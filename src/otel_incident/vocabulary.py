@@ -36,6 +36,11 @@ Reason = Literal[
     "text_field",
     "unknown_metric",
     "not_mergeable",
+    "max_bytes",
+    "max_age",
+    "memory_full",
+    "not_encodable",
+    "ended",
 ]
 """Closed values of `otel_incident.reason`."""
 
@@ -50,8 +55,19 @@ REASONS: Final[tuple[Reason, ...]] = (
     "text_field",
     "unknown_metric",
     "not_mergeable",
+    "max_bytes",
+    "max_age",
+    "memory_full",
+    "not_encodable",
+    "ended",
 )
 """The members of `Reason`, in order."""
+
+Exporter = Literal["otlp_proto_grpc", "otlp_proto_http", "otlp_json_http", "other"]
+"""Closed values of `otel_incident.exporter`."""
+
+EXPORTERS: Final[tuple[Exporter, ...]] = ("otlp_proto_grpc", "otlp_proto_http", "otlp_json_http", "other")
+"""The members of `Exporter`, in order."""
 
 Role = Literal["end_user", "system_admin"]
 """Closed values of `user.roles`."""
@@ -158,6 +174,48 @@ METRIC_OTEL_INCIDENT_POLICY_DROPPED: Final = "otel_incident.policy.dropped"
 Type: counter, int. Unit: `{drop}`.
 """
 
+METRIC_OTEL_INCIDENT_SPOOL_WAITING: Final = "otel_incident.spool.waiting"
+"""How much waits to be delivered, on disk and in memory.
+
+Type: updowncounter, int. Unit: `By`.
+"""
+
+METRIC_OTEL_INCIDENT_SPOOL_OLDEST_AGE: Final = "otel_incident.spool.oldest_age"
+"""How long the oldest record that waits has been waiting; zero if none does.
+
+Type: gauge, double. Unit: `s`.
+"""
+
+METRIC_OTEL_INCIDENT_SPOOL_DELIVERED: Final = "otel_incident.spool.delivered"
+"""Number of log records that the endpoint has taken.
+
+Type: counter, int. Unit: `{record}`.
+"""
+
+METRIC_OTEL_INCIDENT_SPOOL_REJECTED: Final = "otel_incident.spool.rejected"
+"""Number of delivered log records that the endpoint has refused in a partial success.
+
+Type: counter, int. Unit: `{record}`.
+"""
+
+METRIC_OTEL_INCIDENT_SPOOL_RETRIED: Final = "otel_incident.spool.retried"
+"""Number of attempts to deliver that were not the first.
+
+Type: counter, int. Unit: `{attempt}`.
+"""
+
+METRIC_OTEL_INCIDENT_SPOOL_QUARANTINED: Final = "otel_incident.spool.quarantined"
+"""Number of log records set aside because they can never be delivered.
+
+Type: counter, int. Unit: `{record}`.
+"""
+
+METRIC_OTEL_INCIDENT_SPOOL_DROPPED: Final = "otel_incident.spool.dropped"
+"""Number of log records that no exporter or not every one had delivered when they went.
+
+Type: counter, int. Unit: `{record}`.
+"""
+
 INCIDENT_ID: Final = "incident.id"
 """Unique identifier of the incident.
 
@@ -262,7 +320,13 @@ Type: string, rule `enum`.
 """
 
 OTEL_INCIDENT_REASON: Final = "otel_incident.reason"
-"""Why the policy took something out or hashed it.
+"""Why the policy took something out or hashed it, or the spool dropped it.
+
+Type: string, rule `enum`.
+"""
+
+OTEL_INCIDENT_EXPORTER: Final = "otel_incident.exporter"
+"""The kind of exporter that the records are for.
 
 Type: string, rule `enum`.
 """
@@ -489,10 +553,25 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
             "text_field",
             "unknown_metric",
             "not_mergeable",
+            "max_bytes",
+            "max_age",
+            "memory_full",
+            "not_encodable",
+            "ended",
         ),
         seed_name="",
-        brief="Why the policy took something out or hashed it.",
-        why="Tells a host that sends content from one that sends a wrong type.",
+        brief="Why the policy took something out or hashed it, or the spool dropped it.",
+        why="Tells a host that sends content from one that sends a wrong type, and both from a full spool.",
+        identifies="nobody",
+    ),
+    OTEL_INCIDENT_EXPORTER: Attribute(
+        name=OTEL_INCIDENT_EXPORTER,
+        type="string",
+        rule="enum",
+        members=("otlp_proto_grpc", "otlp_proto_http", "otlp_json_http", "other"),
+        seed_name="",
+        brief="The kind of exporter that the records are for.",
+        why="Tells the exporter that is down from the one that delivers.",
         identifies="nobody",
     ),
     OTEL_INCIDENT_RULE: Attribute(
@@ -731,6 +810,83 @@ METRICS: Final[dict[str, Metric]] = {
             OTEL_INCIDENT_RULE: "required",
         },
         why="Shows an operator that something was held back and by which rule.",
+    ),
+    METRIC_OTEL_INCIDENT_SPOOL_WAITING: Metric(
+        name=METRIC_OTEL_INCIDENT_SPOOL_WAITING,
+        instrument="updowncounter",
+        unit="By",
+        brief="How much waits to be delivered, on disk and in memory.",
+        value_type="int",
+        attributes={
+            OTEL_INCIDENT_EXPORTER: "required",
+        },
+        why="Shows that an endpoint does not take what is sent.",
+    ),
+    METRIC_OTEL_INCIDENT_SPOOL_OLDEST_AGE: Metric(
+        name=METRIC_OTEL_INCIDENT_SPOOL_OLDEST_AGE,
+        instrument="gauge",
+        unit="s",
+        brief="How long the oldest record that waits has been waiting; zero if none does.",
+        value_type="double",
+        attributes={
+            OTEL_INCIDENT_EXPORTER: "required",
+        },
+        why="Tells an endpoint that is slow from one that is down.",
+    ),
+    METRIC_OTEL_INCIDENT_SPOOL_DELIVERED: Metric(
+        name=METRIC_OTEL_INCIDENT_SPOOL_DELIVERED,
+        instrument="counter",
+        unit="{record}",
+        brief="Number of log records that the endpoint has taken.",
+        value_type="int",
+        attributes={
+            OTEL_INCIDENT_EXPORTER: "required",
+        },
+        why="Shows that events arrive.",
+    ),
+    METRIC_OTEL_INCIDENT_SPOOL_REJECTED: Metric(
+        name=METRIC_OTEL_INCIDENT_SPOOL_REJECTED,
+        instrument="counter",
+        unit="{record}",
+        brief="Number of delivered log records that the endpoint has refused in a partial success.",
+        value_type="int",
+        attributes={
+            OTEL_INCIDENT_EXPORTER: "required",
+        },
+        why="Shows that an endpoint takes events and throws them away.",
+    ),
+    METRIC_OTEL_INCIDENT_SPOOL_RETRIED: Metric(
+        name=METRIC_OTEL_INCIDENT_SPOOL_RETRIED,
+        instrument="counter",
+        unit="{attempt}",
+        brief="Number of attempts to deliver that were not the first.",
+        value_type="int",
+        attributes={
+            OTEL_INCIDENT_EXPORTER: "required",
+        },
+        why="Shows that an endpoint is unreliable before anything waits for long.",
+    ),
+    METRIC_OTEL_INCIDENT_SPOOL_QUARANTINED: Metric(
+        name=METRIC_OTEL_INCIDENT_SPOOL_QUARANTINED,
+        instrument="counter",
+        unit="{record}",
+        brief="Number of log records set aside because they can never be delivered.",
+        value_type="int",
+        attributes={
+            OTEL_INCIDENT_EXPORTER: "required",
+        },
+        why="Shows that a person has to decide what becomes of events.",
+    ),
+    METRIC_OTEL_INCIDENT_SPOOL_DROPPED: Metric(
+        name=METRIC_OTEL_INCIDENT_SPOOL_DROPPED,
+        instrument="counter",
+        unit="{record}",
+        brief="Number of log records that no exporter or not every one had delivered when they went.",
+        value_type="int",
+        attributes={
+            OTEL_INCIDENT_REASON: "required",
+        },
+        why="Shows that events were lost and by which bound.",
     ),
 }
 """Every metric, by name."""

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from otel_incident.errors import ConfigurationError
 from otel_incident.forks import no_fork_while_importing
@@ -25,6 +25,7 @@ from otel_incident.spool.quarantine import Quarantine
 from otel_incident.spool.reports import Reports
 from otel_incident.spool.retention import Bounds, tidy
 from otel_incident.spool.segments import SEGMENTS, segments_in
+from otel_incident.spool.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,11 +33,28 @@ if TYPE_CHECKING:
     from otel_incident.spool.attempts import Attempts
     from otel_incident.spool.memory import Store
     from otel_incident.spool.retention import Reason
+    from otel_incident.spool.waiting import Waiting
 
 LOOK_SECONDS: Final = 5.0
 """How often a process looks whether the lease is free, and, at the least, what others have written."""
 
 _GLANCE_SECONDS: Final = 0.05  # another process may deliver, which nobody here is told
+
+
+class Figures(NamedTuple):
+    """What a process has done for an exporter.
+
+    Attributes:
+        delivered: Records taken by the endpoint.
+        rejected: Of these, refused by a partial success.
+        retried: Attempts that were not the first.
+        quarantined: Records set aside.
+    """
+
+    delivered: int = 0
+    rejected: int = 0
+    retried: int = 0
+    quarantined: int = 0
 
 
 class _NotMadeError(Exception):
@@ -144,6 +162,27 @@ class Sender:
     def failing(self) -> bool:
         """Whether the last attempt of this process failed."""
         return self._pid == os.getpid() and self._outage()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether what is counted here is of this process, and not of the one that it was forked from."""
+        return self._pid == os.getpid()
+
+    def figures(self) -> Figures:
+        """What this process has done for the exporter."""
+        delivery = self.delivery if self.is_own else None
+        if delivery is None:
+            return Figures()
+        counts = delivery.counts
+        return Figures(counts.delivered, counts.rejected, counts.retried, delivery.backlog.quarantined)
+
+    def on_disk(self) -> Waiting:
+        """What waits on disk for this exporter.
+
+        Raises:
+            OSError: The directory cannot be listed.
+        """
+        return waiting(self._directory / SEGMENTS, self._cursor(self.name))
 
     def waiting(self) -> tuple[int, int]:
         """Of the oldest segment that waits for this exporter when it was begun, ns since the epoch; bytes."""

@@ -6,16 +6,19 @@ as the operator has named, each of which gets every record and holds up no other
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
-from otel_incident.forks import notice_fork
+from otel_incident.forks import forget_in_children, notice_fork
 from otel_incident.guard import say, swallow
 from otel_incident.spool.delivery import Counts
 from otel_incident.spool.lines import LineWriter
 from otel_incident.spool.memory import Store
 from otel_incident.spool.sender import Sender
+from otel_incident.spool.waiting import Waiting, observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from otel_incident.spool.attempts import Attempts
     from otel_incident.spool.retention import Bounds, Reason
+    from otel_incident.spool.sender import Figures
 
 EXIT_SECONDS: Final = 2.0
 """At exit at most this long is spent on delivery; the rest waits for the next start."""
@@ -57,7 +61,7 @@ class Status:
 
     Attributes:
         waiting_bytes: On disk, of all processes.
-        oldest_seconds: Age of the oldest segment of these; 0.0 where there is none.
+        oldest_seconds: For how long the oldest record of these has been waiting; 0.0 where there is none.
         in_memory: Records that the disk had no room for.
         delivered: Records taken by the endpoint.
         rejected: Of these, refused by a partial success.
@@ -102,6 +106,7 @@ class Spool:
         exit_seconds: float | None = None,
     ) -> None:
         names = [outlet.name for outlet in outlets]
+        self._most = queue_size
         self._store = Store(directory.absolute(), names, durable=sync, most=queue_size)
         self._lines = LineWriter()
         self._not_encodable = 0
@@ -121,6 +126,7 @@ class Spool:
             )
             for outlet in outlets
         ]
+        forget_in_children(self)
 
     @property
     def directory(self) -> Path:
@@ -184,14 +190,57 @@ class Spool:
         """How it stands, by exporter."""
         return {sender.name: self._status(sender) for sender in self._senders}
 
+    def figures(self) -> dict[str, Figures]:
+        """What this process has done, by exporter; nothing is looked at on disk."""
+        return {sender.name: sender.figures() for sender in self._senders}
+
+    def dropped(self) -> dict[Reason, int]:
+        """Records that went and that some exporter had not delivered, each once, by reason."""
+        dropped = self._lost()
+        for sender in self._senders:
+            if sender.is_own:
+                dropped.update(sender.dropped)
+        return dict(+dropped)
+
+    def backlog(self) -> dict[str, Waiting]:
+        """What is this process's to deliver: its memory, and what is on disk where it delivers that.
+
+        So the sum over all processes is what waits. An exporter is absent that another process delivers to.
+        """
+        found = {}
+        for sender in self._senders:
+            lines = [line for _, line in self._store.memory.waiting(sender.name, self._most)]
+            on_disk = Waiting()
+            if sender.is_own and sender.has_lease:
+                with contextlib.suppress(OSError):
+                    on_disk = sender.on_disk()
+            elif not lines:
+                continue
+            since = min(filter(None, (on_disk.here_since, observed(lines[0]) if lines else 0)), default=0)
+            found[sender.name] = Waiting(on_disk.bytes + sum(map(len, lines)), since)
+        return found
+
+    def forget(self) -> None:
+        """In a forked child: what the parent has lost, the parent counts."""
+        self._not_encodable = self._ended = self._store.memory.dropped = 0
+
+    def _lost(self) -> Counter[Reason]:
+        """What went before it came to any exporter."""
+        return Counter(
+            {
+                "memory_full": self._store.memory.dropped,
+                "not_encodable": self._not_encodable,
+                "ended": self._ended,
+            }
+        )
+
     def _status(self, sender: Sender) -> Status:
-        oldest, total = sender.waiting()
+        total, oldest = sender.waiting()[1], 0
+        with contextlib.suppress(OSError):
+            oldest = sender.on_disk().here_since
         delivery = sender.delivery
         counts = Counts() if delivery is None else delivery.counts
-        dropped = sender.dropped.copy()
-        dropped["memory_full"] += self._store.memory.dropped
-        dropped["not_encodable"] += self._not_encodable
-        dropped["ended"] += self._ended
+        dropped = sender.dropped + self._lost()
         return Status(
             waiting_bytes=total,
             oldest_seconds=max(0.0, time.time() - oldest / _NS) if oldest else 0.0,

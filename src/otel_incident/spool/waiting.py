@@ -29,10 +29,18 @@ class Waiting(NamedTuple):
     Attributes:
         bytes: How much.
         since: When the oldest record was queued, ns since the epoch; 0 where nothing waits.
+        segment: When its segment was begun, ns since the epoch; it may be much older, or (of what was set
+            aside before) younger.
     """
 
     bytes: int = 0
     since: int = 0
+    segment: int = 0
+
+    @property
+    def here_since(self) -> int:
+        """Since when the oldest record has been waiting there, ns since the epoch; 0 where nothing waits."""
+        return max(self.since, self.segment)
 
 
 def waiting(directory: Path, cursor: Cursor) -> Waiting:
@@ -45,28 +53,28 @@ def waiting(directory: Path, cursor: Cursor) -> Waiting:
     Raises:
         OSError: The directory cannot be listed.
     """
-    total = since = 0
+    total = since = begun = 0
     for segment in segments_in(directory):
         with contextlib.suppress(OSError):
             done = cursor.of(segment.name)
             left = segment.size() - done
             if left > 0:
                 total += left
-                since = since or queued_at(segment, done)
-    return Waiting(total, since)
+                if not since:
+                    since, begun = _queued_at(segment, done), segment.created
+    return Waiting(total, since, begun)
 
 
-def queued_at(segment: Segment, offset: int) -> int:
-    """When the record at an offset was queued, ns since the epoch.
+def observed(line: bytes) -> int:
+    """When the record of a line was queued, ns since the epoch; 0 where it does not say."""
+    found = _OBSERVED.search(line)
+    return int(found[1]) if found else 0
 
-    A segment may be much older than what waits in it: a process writes to one for as long as it lives.
 
-    Raises:
-        OSError: The segment cannot be read.
-    """
+def _queued_at(segment: Segment, offset: int) -> int:
+    """When the record at an offset was queued, ns since the epoch; else when its segment was begun."""
     lines = segment.read(offset, 1, _CHUNK_BYTES).lines
-    found = _OBSERVED.search(lines[0]) if lines else None
-    return (int(found[1]) if found else 0) or segment.created
+    return (observed(lines[0]) if lines else 0) or segment.created
 
 
 def count_records(directory: Path, cursor: Cursor) -> int:
