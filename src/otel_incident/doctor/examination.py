@@ -6,8 +6,9 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, final
 
+from otel_incident.config import spooling_if_on
 from otel_incident.destinations import destinations
-from otel_incident.doctor import delivery, installation, packages, switches
+from otel_incident.doctor import delivery, installation, packages, switches, waiting
 from otel_incident.doctor.findings import warning
 from otel_incident.identity import Identity
 
@@ -36,7 +37,7 @@ def examine(variables: Mapping[str, str], *, offline: bool = False) -> list[Find
     found += _speaker(config)
     for destination in destinations(config):
         found += delivery.look(destination, config, variables, offline=offline)
-    return found
+    return found + waiting.look(config, spooling_if_on(variables))
 
 
 def _speaker(config: Config) -> list[Finding]:
