@@ -8,7 +8,6 @@ quiet. Whatever goes wrong here is swallowed by `guard`: an incident tool must n
 from __future__ import annotations
 
 import logging
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
@@ -19,6 +18,7 @@ from otel_incident.events import Actor, Incident, IncidentEvent, epoch_milliseco
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import boundary, swallow
 from otel_incident.settling import Settling
+from otel_incident.ulids import new_ulid
 from otel_incident.vocabulary import (
     EVENTS,
     INCIDENT_ACTION,
@@ -53,9 +53,6 @@ _logger: Final = logging.getLogger("otel_incident")
 
 _EVENT_NAMES: Final[Mapping[str, str]] = {event.action: event.name for event in EVENTS.values()}
 _ACTIVE_AFTER: Final[Mapping[str, bool]] = {"create": True, "restart": True, "end": False}
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS: Final = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
-_FIVE_BITS: Final = _CROCKFORD.encode() * 8  # by byte, the digit of its lowest five bits
 _LAST_NANOSECOND: Final = 2**63 - 1  # one time that OTLP cannot encode would cost its whole batch
 
 
@@ -88,20 +85,6 @@ class Check(Protocol):
     ) -> Mapping[str, Any] | None:
         """Decide about one event."""
         ...
-
-
-def new_ulid(now: int) -> str:
-    """A ULID: 48 bits of milliseconds and 80 random ones, 26 characters that sort by time.
-
-    Args:
-        now: ns since the epoch.
-    """
-    time_part = now // 1_000_000 & 0xFFFF_FFFF_FFFF
-    return (
-        f"{_PAIRS[time_part >> 40]}{_PAIRS[time_part >> 30 & 0x3FF]}{_PAIRS[time_part >> 20 & 0x3FF]}"
-        f"{_PAIRS[time_part >> 10 & 0x3FF]}{_PAIRS[time_part & 0x3FF]}"
-        f"{os.urandom(16).translate(_FIVE_BITS).decode()}"
-    )
 
 
 @final

@@ -25,12 +25,13 @@ from otel_incident import records
 from otel_incident.announcements import announce
 from otel_incident.config import config_of_process
 from otel_incident.drops import Drops
-from otel_incident.emitter import Route, new_ulid
+from otel_incident.emitter import Route
 from otel_incident.ending import ending
 from otel_incident.guard import HostLock, boundary, fail_open
 from otel_incident.identity import HASH_TO_COME, Identity
 from otel_incident.policy import Policy
 from otel_incident.state import places_of
+from otel_incident.ulids import new_ulid
 from otel_incident.version import __version__
 from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME
 
