@@ -313,6 +313,17 @@ def test_the_line_at_the_end(mode: str, line: str | None, host: Host) -> None:
     assert said == ([] if line is None else [line])
 
 
+@pytest.mark.parametrize("told", [SAYS, "logging.getLogger('otel_incident').setLevel(logging.INFO)\n"])
+def test_the_line_at_the_end_is_not_sent(told: str, host: Host) -> None:
+    """OpenTelemetry's handler, whose provider has ended by then, is not asked, and says nothing of it."""
+    variables = {**ON_STDERR, "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true"}
+    seen = "print([type(each).__name__ for each in logging.getLogger().handlers])\n"
+    ended = host.run(f"{told}{seen}spans(trace.get_tracer_provider())\n", variables)
+    assert "LoggingHandler" in ended.stdout
+    line = "The gate (standard) has taken out 2 of spans.\n"
+    assert ended.stderr == (line if told == SAYS else "")
+
+
 def test_nothing_to_say_at_the_end(host: Host) -> None:
     """Where nothing was taken out, the process ends without a word."""
     ended = host.run(SAYS + "with trace.get_tracer('x').start_as_current_span('x'): pass", {})

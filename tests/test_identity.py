@@ -56,7 +56,7 @@ def test_looking_makes_nothing(directory: Path) -> None:
     def look() -> Identity:
         return Identity(Config(state_dir=directory), NO_MOUNTS, makes=False)
 
-    assert look().diagnostic_id() == "made-at-the-first-event"
+    assert look().diagnostic_id() == "00000000-0000-0000-0000-000000000000"
     assert look().pseudonym("jane.doe") == "hmac-00000000000000000000000000000000"
     assert not directory.exists()
     made = make(directory)

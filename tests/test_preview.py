@@ -20,6 +20,7 @@ from tests.processes import succeed
 PRESETS: Final = (
     "The version of a host with a preset (django-helpdesk) is known when it runs: it is not imported here."
 )
+NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 NO_HASH: Final = "hmac-00000000000000000000000000000000"
 HOOKS: Final = """
 [host]
@@ -80,20 +81,41 @@ def test_nothing_is_made_for_a_preview(tmp_path: Path, off: str) -> None:
     """Neither directory nor id nor key: a look by another user must not keep the service's from its own."""
     config = Config(off=off, state_dir=tmp_path / "state", server_version="1", id_modes={"": "hmac"})
     request = preview(config)
-    assert identity_in(request)["incident.diagnostic.id"] == "made-at-the-first-event"
+    assert identity_in(request)["incident.diagnostic.id"] == NO_ID
     assert values_of(request, "user.hash") == values_of(request, "incident.id") == {NO_HASH}
     assert is_hash(NO_HASH)
     assert list(tmp_path.iterdir()) == []
     assert notes(config) == [
-        f"The diagnostic id is made at the first event; none can be read in {tmp_path / 'state'} now.",
+        (
+            f"The diagnostic id is made at the first event, and none can be read in {tmp_path / 'state'} now; "
+            f"{NO_ID} stands for it."
+        ),
         f"The key of the hashes is made at the first event; {NO_HASH} stands for each.",
     ]
+
+
+@pytest.mark.parametrize("id_mode", ["plain", "hmac"])
+def test_the_gate_would_take_nothing_out_of_it(
+    id_mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a new installation, where ids and key are to come, `policy check` in strict objects to nothing."""
+    monkeypatch.setenv("OTEL_INCIDENT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("OTEL_INCIDENT_ID_MODE", id_mode)
+    assert main(["preview"]) == 0
+    seen = tmp_path / "preview.json"
+    seen.write_text(capsys.readouterr().out)
+    assert NO_ID in seen.read_text()
+    assert main(["policy", "check", str(seen), "--mode", "strict"]) == 0
+    assert capsys.readouterr().out == f"{seen}, mode strict: 5 records, nothing would be removed.\n"
 
 
 def test_without_a_home_the_id_is_made_at_each_start() -> None:
     """Where nothing can be kept the note says that instead of a place."""
     assert notes(Config(state_dir=None)) == [
-        "The diagnostic id is made at each start: there is no home directory to keep it in.",
+        (
+            "The diagnostic id is made at each start, since there is no home directory to keep it in; "
+            f"{NO_ID} stands for it."
+        ),
         PRESETS,
     ]
 
@@ -101,7 +123,7 @@ def test_without_a_home_the_id_is_made_at_each_start() -> None:
 def test_an_id_that_is_none_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A diagnostic id that the operator set and that cannot be used is said as the host would say it."""
     config = Config(state_dir=tmp_path / "state", server_version="1", diagnostic_id="production")
-    assert identity_in(preview(config))["incident.diagnostic.id"] == "made-at-the-first-event"
+    assert identity_in(preview(config))["incident.diagnostic.id"] == NO_ID
     (line,) = caplog.messages
     assert line == (
         "OTEL_INCIDENT_DIAGNOSTIC_ID cannot be used: expected an id that a machine made (a UUID, say); "
@@ -123,7 +145,7 @@ def test_root_sees_the_identity_of_another_user(tmp_path: Path, monkeypatch: pyt
     )
     assert identity_in(preview(config))["incident.diagnostic.id"] == made
     monkeypatch.setattr(os, "geteuid", lambda: 77)
-    assert identity_in(preview(config))["incident.diagnostic.id"] == "made-at-the-first-event"
+    assert identity_in(preview(config))["incident.diagnostic.id"] == NO_ID
     monkeypatch.undo()
     assert [(path.name, path.stat().st_uid) for path in (tmp_path / "state").iterdir()] == before
 

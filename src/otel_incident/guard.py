@@ -171,7 +171,7 @@ def _say(message: str, *arguments: object) -> bool:
         if not ending:
             _logger.warning(message, *arguments, stacklevel=3)
         if ending or (sends and not others):  # a line that is sent alone, nobody on the machine sees
-            _say_here(others, message, arguments)
+            _say_here(others, logging.WARNING, message, arguments)
     except RecursionError:
         return False
     except Exception:  # noqa: BLE001, S110  a handler of anybody's; to say that would be to ask it again
@@ -179,10 +179,21 @@ def _say(message: str, *arguments: object) -> bool:
     return True
 
 
-def _say_here(handlers: list[logging.Handler], message: str, arguments: tuple[object, ...]) -> None:
+def inform_at_end(message: str, *arguments: object) -> None:
+    """Log one line of information when the process and its providers have ended: not by OpenTelemetry's."""
+    try:
+        others, _ = _handlers()
+        _say_here(others, logging.INFO, message, arguments)
+    except Exception:  # noqa: BLE001, S110  a handler of anybody's; to say that would be to ask it again
+        pass
+
+
+def _say_here(
+    handlers: list[logging.Handler], level: int, message: str, arguments: tuple[object, ...]
+) -> None:
     """Give a line to handlers, or to that of last resort, as the logger would."""
-    record = _logger.makeRecord(_logger.name, logging.WARNING, __file__, 0, message, arguments, None)
-    if not _logger.isEnabledFor(logging.WARNING) or not _logger.filter(record):
+    record = _logger.makeRecord(_logger.name, level, __file__, 0, message, arguments, None)
+    if not _logger.isEnabledFor(level) or not _logger.filter(record):
         return
     for handler in handlers or ([] if logging.lastResort is None else [logging.lastResort]):
         if record.levelno >= handler.level:

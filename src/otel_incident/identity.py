@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 UNKNOWN_VERSION: Final = "unknown"
-ID_TO_COME: Final = "made-at-the-first-event"
-"""Stands for a diagnostic id that does not exist yet, where none may be made."""
+ID_TO_COME: Final = "00000000-0000-0000-0000-000000000000"
+"""Stands for a diagnostic id that does not exist yet, where none may be made; it has the form of one."""
 HASH_TO_COME: Final = f"hmac-{0:032}"
 """Stands for a keyed hash where no key may be made; it has the form that the policy asks for."""
 _KEY_BYTES: Final = 32

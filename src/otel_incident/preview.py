@@ -102,9 +102,11 @@ def notes(config: Config) -> list[str]:
     identity = Identity(replace(config, off=""), makes=False)
     if identity.diagnostic_id() == ID_TO_COME:
         found.append(
-            f"The diagnostic id is made at the first event; none can be read in {config.state_dir} now."
+            f"The diagnostic id is made at the first event, and none can be read in {config.state_dir} now; "
+            f"{ID_TO_COME} stands for it."
             if config.state_dir is not None
-            else "The diagnostic id is made at each start: there is no home directory to keep it in."
+            else "The diagnostic id is made at each start, since there is no home directory to keep it in; "
+            f"{ID_TO_COME} stands for it."
         )
     if "hmac" in config.id_modes.values() and identity.pseudonym("") == HASH_TO_COME:
         found.append(f"The key of the hashes is made at the first event; {HASH_TO_COME} stands for each.")

@@ -19,7 +19,7 @@ from opentelemetry.metrics import get_meter_provider
 from opentelemetry.trace import get_tracer_provider
 
 from otel_incident.gate.pipelines import exit_handler
-from otel_incident.guard import fail_open, say
+from otel_incident.guard import fail_open, inform_at_end, say
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class SelfCheck:
         with contextlib.suppress(Exception):  # nothing of ours may disturb the end of a process
             summary = self.summary()
             if summary:
-                self._inform("%s", summary)
+                inform_at_end("%s", summary)
 
     def _inform(self, message: str, *arguments: object) -> None:
         with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
