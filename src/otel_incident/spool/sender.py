@@ -105,7 +105,7 @@ class Sender:
         self._wake = threading.Event()  # something waits
         self._prod = threading.Event()  # nobody may wait any longer
         self._turned = threading.Condition()
-        self._closing = False
+        self._closing = self._interrupted = False
         self._deadline = self._not_before = self._tidied = 0.0
         self._thread: threading.Thread | None = None
         self._parents, self._attempts = self._attempts, None  # kept: a gRPC channel is not closed in a child
@@ -221,6 +221,7 @@ class Sender:
             return
         thread.join(seconds)
         if thread.is_alive() and self._attempts is not None:
+            self._interrupted = True
             try:
                 self._attempts.shutdown()  # interrupts it; the lease goes with the thread
             except Exception as error:  # noqa: BLE001  an exporter of anybody's; the host is about to end
@@ -288,7 +289,8 @@ class Sender:
         if from_disk and (due is None or now - self._tidied >= LOOK_SECONDS):
             self._tidied = now
             self._tidy(delivery)
-        self._reports.say_what_happened(delivery, self.dropped)
+        if not self._interrupted:  # else what the attempt ended with is our own doing
+            self._reports.say_what_happened(delivery, self.dropped)
         if due is not None:
             return due
         # whoever delivers looks as often as a batch would leave: nobody tells him that others have written
