@@ -87,8 +87,8 @@ def test_nothing_is_made_for_a_preview(tmp_path: Path, off: str) -> None:
     assert list(tmp_path.iterdir()) == []
     assert notes(config) == [
         (
-            f"The diagnostic id is made at the first event, and none can be read in {tmp_path / 'state'} now; "
-            f"{NO_ID} stands for it."
+            "The diagnostic id is made at the first event, and none can be read in "
+            f"{tmp_path / 'state'} now; {NO_ID} stands for it."
         ),
         f"The key of the hashes is made at the first event; {NO_HASH} stands for each.",
     ]
