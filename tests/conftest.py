@@ -12,6 +12,7 @@ from tests.backend import Backend, collector_binary, everything_required, report
 from tests.certificates import Certificates, make_certificates
 from tests.collector import Collector
 from tests.django_host import INCIDENTS, empty, project, watching
+from tests.host_environment import HostEnvironment, host_environment
 from tests.otlp_receiver import OtlpReceiver
 from tests.process_state import clear_environment, forget_everything
 
@@ -52,6 +53,12 @@ def receiver() -> Iterator[OtlpReceiver]:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """An authority, a server and a client, for TLS and mTLS."""
     return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> HostEnvironment:
+    """Where the client libraries of incident products are installed, with this package's wheel."""
+    return host_environment("clients", tmp_path_factory.mktemp("clients"))
 
 
 @pytest.fixture(scope="session")

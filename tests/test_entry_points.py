@@ -20,6 +20,7 @@ from tests.zero_code import app as app  # noqa: PLC0414  a fixture is used by it
 OPTIONS: Final = (
     "--incident_allowed_attributes",
     "--incident_diagnostic_id",
+    "--incident_disabled_hooks",
     "--incident_enabled",
     "--incident_forbidden_attributes",
     "--incident_gate",

@@ -30,7 +30,6 @@ action = "create"
 incident.id = "result.id"
 """
 GOOD: Final = PRESET.replace('module = "desk"\n', "")
-PRESETS: Final = ["django-helpdesk"]
 
 
 @pytest.mark.usefixtures("desk_package")
@@ -63,15 +62,6 @@ def test_preset_taken_away_before_its_host_came() -> None:
     assert not hasattr(services().declare, "__wrapped__")
 
 
-def test_presets_of_absent_hosts_cost_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """In a process without their hosts the presets import nothing and say nothing."""
-    files = read_files([])
-    before = set(sys.modules)
-    with watching(*files):
-        assert set(sys.modules) == before
-    assert caplog.messages == []
-
-
 @pytest.mark.usefixtures("desk_package")
 def test_host_distribution_is_that_of_a_match() -> None:
     """The host is that of the first file whose target was found, not of one that is merely there."""
@@ -96,7 +86,7 @@ def test_a_refused_file_is_one_error_and_the_others_work(
     long.write_text(f"x = {'1' * 5000}")
     os.mkfifo(pipe)
     files = read_files([bad, tmp_path / "missing.toml", long, pipe, good])
-    assert [file.source for file in files] == [str(good), *PRESETS]
+    assert [file.source for file in files] == [str(good)]
     actions = "create, end, restart, change_commander, change_stage"
     reasons = (
         f"{bad}, hook 'declare', key 'action': must be one of {actions}",
@@ -121,7 +111,7 @@ def test_a_log_handler_that_raises_costs_no_other_file(tmp_path: Path) -> None:
     logger = logging.getLogger("otel_incident")
     logger.addHandler(handler)
     try:
-        assert [file.source for file in read_files([tmp_path / "missing.toml"])] == PRESETS
+        assert [file.source for file in read_files([tmp_path / "missing.toml"])] == []
     finally:
         logger.removeHandler(handler)
 

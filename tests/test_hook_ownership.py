@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 import pytest
 
 from otel_incident.hooks.ownership import is_of, places_of
-from otel_incident.hooks.spec import presets
+from otel_incident.hooks.spec import parse
 from tests.host_package import watching
 from tests.zero_code import distribution
 
@@ -83,15 +84,24 @@ def test_a_module_from_nowhere(place: str | None) -> None:
     assert not is_of("pytest", "helpdesk", places_of(module))
 
 
+PRESET: Final = """
+[host]
+name = "helpdesk"
+module = "helpdesk"
+distribution = "django-helpdesk"
+content = ["title"]
+"""
+
+
 @pytest.mark.parametrize(("name", "own"), [("django-helpdesk", True), ("acme-site", False)])
 def test_a_preset_watches_its_own_host_alone(
     name: str, own: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of another host whose module has the same name nothing is watched, and nothing is forbidden there."""
     monkeypatch.syspath_prepend(str(distribution(package(tmp_path), name)))
-    (preset,) = presets()
+    file = parse(PRESET, "django-helpdesk", preset=True)
     forbidden: list[str] = []
-    with watching(preset) as watched:
+    with watching(file) as watched:
         watched.activation._forbid = forbidden.extend  # noqa: SLF001  what the gate hands over
         importlib.import_module("helpdesk")
-    assert forbidden == (list(preset.content) if own else [])
+    assert forbidden == (["title"] if own else [])

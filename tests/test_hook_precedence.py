@@ -7,7 +7,9 @@ from typing import Final
 import pytest
 
 from otel_incident.hooks.activation import read_files
-from otel_incident.hooks.spec import HookFile
+from otel_incident.hooks.precedence import without_doubles
+from otel_incident.hooks.shipped import PRESETS
+from otel_incident.hooks.spec import HookFile, parse
 
 CALL: Final = """
 [host]
@@ -31,7 +33,6 @@ model = "helpdesk.ticket"
 incident.id = "self.pk"
 """
 ENOUGH: Final = "one of them is enough. The file is not in force; the host runs without it."
-PRESET: Final = "django-helpdesk"
 
 
 def written(directory: Path, **texts: str) -> list[Path]:
@@ -52,7 +53,7 @@ def test_a_file_that_is_named_twice_counts_once(tmp_path: Path, caplog: pytest.L
     link = tmp_path / "link.toml"
     link.symlink_to(path)
     files = read_files([path, path, tmp_path / "nowhere" / ".." / "one.toml", link])
-    assert hooks(files) == [("one.toml", ["declare"]), (PRESET, ["ticket"])]
+    assert hooks(files) == [("one.toml", ["declare"])]
     assert caplog.records == []
 
 
@@ -70,7 +71,7 @@ def test_of_two_files_for_one_thing_the_second_is_refused(
         tmp_path, one=text, two=text.replace("helpdesk.ticket", "helpdesk.Ticket"), three=other
     )
     files = read_files([one, two, three])
-    assert [file.source for file in files[:2]] == [str(one), str(three)]
+    assert [file.source for file in files] == [str(one), str(three)]
     assert caplog.record_tuples == [
         (
             "otel_incident",
@@ -84,7 +85,7 @@ def test_one_function_can_mean_two_things(tmp_path: Path, caplog: pytest.LogCapt
     """Hooks on one target for different actions are no doubles, in two files or in one."""
     close = CALL.replace('action = "create"', 'action = "end"')
     both = CALL + close.partition('name = "desk"\n')[2].replace('"declare"\n', '"close"\n', 1)
-    assert hooks(read_files(written(tmp_path, one=CALL, two=close)))[:2] == [
+    assert hooks(read_files(written(tmp_path, one=CALL, two=close))) == [
         ("one.toml", ["declare"]),
         ("two.toml", ["declare"]),
     ]
@@ -92,16 +93,66 @@ def test_one_function_can_mean_two_things(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.records == []
 
 
-def test_an_operators_file_comes_before_a_preset(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+HTTP: Final = """
+[host]
+name = "desk"
+{module}
+
+[[client]]
+target = "{choke}"
+method = "arg.method"
+url = "arg.url"
+
+[[hook]]
+name = "resolve"
+kind = "http"
+route = ["PUT /incidents/{{{capture}}}", "PUT /incidents/{{{capture}}}/{rest}"]
+action = "end"
+incident.id = "path.{capture}"
+"""
+
+
+def test_an_operators_file_comes_before_a_preset(tmp_path: Path) -> None:
     """For the model that both are about the preset is silent; what else it says of the host stays."""
-    files = read_files(written(tmp_path, one=MODEL))
-    assert hooks(files) == [("one.toml", ["a ticket"]), (PRESET, [])]
-    assert files[1].content == ("title", "description", "resolution", "submitter_email")
-    assert caplog.records == []
+    (preset,) = [preset for preset in PRESETS if preset.name == "django-helpdesk"]
+    file = without_doubles(preset.read(), read_files(written(tmp_path, one=MODEL)))
+    assert hooks([file]) == [("django-helpdesk", [])]
+    assert file.content == ("title", "description", "resolution", "submitter_email")
+
+
+def test_an_operators_route_comes_before_a_presets(tmp_path: Path) -> None:
+    """Of the same library, whatever its captures are called and by whichever choke point; others stay."""
+    text = HTTP.format(
+        module='module = "desk_client"', choke="desk_client:send", capture="id", rest="resolve"
+    )
+    preset = parse(text, "desk-client", preset=True)
+    own = HTTP.format(module="", choke="desk_client.http:Client.send", capture="number", rest="close")
+    other = HTTP.format(module="", choke="other_client:send", capture="id", rest="resolve")
+    for name, own_text, left in (
+        ("own", own, ["desk_client PUT /incidents/{}/resolve"]),
+        ("other", other, [hook.target for hook in preset.hooks]),
+    ):
+        files = read_files(written(tmp_path, **{name: own_text}))
+        assert len(files) == 1
+        assert [hook.target for hook in without_doubles(preset, files).hooks] == left
+
+
+def test_of_two_files_for_one_route_the_second_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For the same action and under the same conditions; one line names both."""
+    text = HTTP.format(module="", choke="desk_client:send", capture="id", rest="resolve")
+    again = text.replace('"resolve"', '"again"').replace("{id}", "{number}").replace("path.id", "path.number")
+    differs = text + 'given = ["path.id"]\n'
+    one, two, three = written(tmp_path, one=text, two=again, three=differs)
+    assert [file.source for file in read_files([one, two, three])] == [str(one), str(three)]
+    assert caplog.messages == [
+        f"{two}, hook 'again', key 'route': is what hook 'resolve' of {one} is about; {ENOUGH}"
+    ]
 
 
 def test_a_path_that_no_file_can_have_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     """It is said as of any file that cannot be read."""
-    assert hooks(read_files([Path("a\0b")])) == [(PRESET, ["ticket"])]
+    assert read_files([Path("a\0b")]) == []
     (line,) = caplog.messages
     assert line.endswith("cannot be read (ValueError). The file is not in force; the host runs without it.")

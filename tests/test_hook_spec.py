@@ -284,18 +284,6 @@ def test_shape_that_no_engine_takes(shape: str) -> None:
     assert error.reason.startswith("is no regular expression: ")
 
 
-def test_presets() -> None:
-    """Every preset can be read, waits for its host's module and knows the host's distribution and content."""
-    files = spec.presets()
-    assert [file.source for file in files] == ["django-helpdesk"]
-    for file in files:
-        assert file.preset is True
-        assert file.module
-        assert file.distribution
-        assert file.content
-        assert file.hooks
-
-
 def test_a_preset_names_its_module() -> None:
     """A preset without a module would be on in every process, and is refused."""
     with pytest.raises(HookFileError) as refused:

@@ -23,8 +23,9 @@ FROM_SDK: Final = (
 
 INCIDENT: Final = "instrumentation/development:\n  python:\n    incident: "
 KNOWN: Final = (
-    "enabled, gate, allowed_attributes, forbidden_attributes, hooks, id_mode, state_dir, diagnostic_id, "
-    "license_id, server_version, span_events, spool, spool_dir, spool_sync, spool_max_bytes, spool_max_age"
+    "enabled, gate, allowed_attributes, forbidden_attributes, hooks, disabled_hooks, id_mode, state_dir, "
+    "diagnostic_id, license_id, server_version, span_events, spool, spool_dir, spool_sync, spool_max_bytes, "
+    "spool_max_age"
 )
 
 

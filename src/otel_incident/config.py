@@ -33,6 +33,7 @@ from otel_incident.config_values import Values
 from otel_incident.environment_variables import (
     OTEL_INCIDENT_ALLOWED_ATTRIBUTES,
     OTEL_INCIDENT_DIAGNOSTIC_ID,
+    OTEL_INCIDENT_DISABLED_HOOKS,
     OTEL_INCIDENT_ENABLED,
     OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES,
     OTEL_INCIDENT_GATE,
@@ -71,6 +72,7 @@ class Config:
         gate_alone: Whether the gate holds although telemetry is off.
         allowed_attributes, forbidden_attributes: Globs of keys that the gate lets through or removes besides.
         hook_files: The hook files of the operator, in order.
+        disabled_hooks: Names of presets that are to stay off, as set.
         id_modes: `plain`, `hmac` or `drop` by attribute name; "" is the mode of all others.
         state_dir: Where identity is kept; None where there is no home directory to keep it in.
         diagnostic_id, license_id, server_version: As set, unchecked; "" when not set.
@@ -90,6 +92,7 @@ class Config:
     allowed_attributes: tuple[str, ...] = ()
     forbidden_attributes: tuple[str, ...] = ()
     hook_files: tuple[Path, ...] = ()
+    disabled_hooks: tuple[str, ...] = ()
     id_modes: Mapping[str, Literal["plain", "hmac", "drop"]] = field(default_factory=dict)
     state_dir: Path | None = None
     diagnostic_id: str = ""
@@ -198,6 +201,7 @@ class _Reader:
                 for part in values.text(OTEL_INCIDENT_HOOKS).split(os.pathsep)
                 if part.strip()
             ),
+            disabled_hooks=values.list(OTEL_INCIDENT_DISABLED_HOOKS),
             id_modes=self._id_modes(),
             state_dir=state_dir,
             diagnostic_id=values.text(OTEL_INCIDENT_DIAGNOSTIC_ID),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_incident.environment_variables import (
     OTEL_INCIDENT_ALLOWED_ATTRIBUTES,
     OTEL_INCIDENT_DIAGNOSTIC_ID,
+    OTEL_INCIDENT_DISABLED_HOOKS,
     OTEL_INCIDENT_ENABLED,
     OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES,
     OTEL_INCIDENT_GATE,
@@ -44,6 +45,7 @@ _FILE_OPTIONS: Final[Mapping[str, str]] = {
     "allowed_attributes": OTEL_INCIDENT_ALLOWED_ATTRIBUTES,
     "forbidden_attributes": OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES,
     "hooks": OTEL_INCIDENT_HOOKS,
+    "disabled_hooks": OTEL_INCIDENT_DISABLED_HOOKS,
     "id_mode": OTEL_INCIDENT_ID_MODE,
     "state_dir": OTEL_INCIDENT_STATE_DIR,
     "diagnostic_id": OTEL_INCIDENT_DIAGNOSTIC_ID,
@@ -58,9 +60,9 @@ _FILE_OPTIONS: Final[Mapping[str, str]] = {
 }
 OPTION_OF: Final[Mapping[str, str]] = {variable: name for name, variable in _FILE_OPTIONS.items()}
 """The option of a file or a call that sets a variable."""
-_GLOBS: Final = ("allowed_attributes", "forbidden_attributes")
+_LISTS: Final = ("allowed_attributes", "forbidden_attributes", "disabled_hooks")
 _ALSO: Final = {
-    **dict.fromkeys(_GLOBS, ", or as a list of them"),
+    **dict.fromkeys(_LISTS, ", or as a list of them"),
     "hooks": ", or as a list of them",
     "id_mode": ", or as a table of modes by attribute",
 }
@@ -143,7 +145,7 @@ def as_variables(options: Mapping[str, Any]) -> dict[str, str]:
             and all(isinstance(item, str | Path) for item in value)
         ):
             variables[variable] = os.pathsep.join(str(item) for item in value)
-        elif isinstance(value, list) and name in _GLOBS and all(isinstance(item, str) for item in value):
+        elif isinstance(value, list) and name in _LISTS and all(isinstance(item, str) for item in value):
             variables[variable] = ",".join(value)
         elif isinstance(value, dict) and name == "id_mode":
             variables[variable] = ",".join(

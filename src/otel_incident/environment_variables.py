@@ -44,6 +44,14 @@ Path of a hook file (TOML) that says which callables, models or requests of the 
 are separated like `PATH` entries. Default: none; the presets that ship with the package are always there.
 """
 
+OTEL_INCIDENT_DISABLED_HOOKS = "OTEL_INCIDENT_DISABLED_HOOKS"
+"""
+.. envvar:: OTEL_INCIDENT_DISABLED_HOOKS
+
+Names of presets that stay off when their host is imported, separated by commas:
+`django-helpdesk,pagerduty`. Default: none.
+"""
+
 OTEL_INCIDENT_ID_MODE = "OTEL_INCIDENT_ID_MODE"
 """
 .. envvar:: OTEL_INCIDENT_ID_MODE

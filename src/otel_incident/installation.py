@@ -8,25 +8,23 @@ from typing import TYPE_CHECKING
 from otel_incident.gate.rules import GateRules
 from otel_incident.hooks.activation import read_files
 from otel_incident.hooks.ownership import is_of
+from otel_incident.hooks.shipped import enabled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from otel_incident.config import Config
     from otel_incident.gate.rules import Mode
-    from otel_incident.hooks.spec import HookFile
+    from otel_incident.hooks.shipped import Preset
 
 
 def content_names(config: Config) -> dict[str, tuple[str, ...]]:
     """What hosts call their content, by hook file: the operator's, and presets whose host is installed."""
-    return {
-        file.source: file.content
-        for file in read_files(config.hook_files)
-        if file.content and (not file.preset or is_installed(file))
-    }
+    presets = [preset.read() for preset in enabled(config.disabled_hooks) if is_installed(preset)]
+    return {file.source: file.content for file in [*read_files(config.hook_files), *presets] if file.content}
 
 
-def is_installed(preset: HookFile) -> bool:
+def is_installed(preset: Preset) -> bool:
     """Whether a preset's host is there, and is the one that it means; not imported."""
     module = preset.module.partition(".")[0]
     spec = find_spec(module)

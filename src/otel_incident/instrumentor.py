@@ -78,11 +78,15 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         self._gate(config)
         from otel_incident.emitter import IncidentEmitter  # noqa: PLC0415  off loads as little as it can
         from otel_incident.hooks.activation import Activation, read_files  # noqa: PLC0415  the same
+        from otel_incident.hooks.shipped import enabled, unknown  # noqa: PLC0415  the same
         from otel_incident.pipeline import Pipeline, set_default_pipeline  # noqa: PLC0415  the same
 
         emitter = IncidentEmitter()
         forbid = self._wrapping.rules.standard.forbid if self._wrapping is not None else None
-        activation = Activation(read_files(config.hook_files), emitter.emit, forbid)
+        for line in unknown(config.disabled_hooks):
+            say("%s. Correct or remove it.", line)
+        files, presets = read_files(config.hook_files), enabled(config.disabled_hooks)
+        activation = Activation(files, emitter.emit, forbid, presets)
         pipeline = Pipeline(
             config,
             logger_provider=logger_provider,

@@ -20,7 +20,8 @@ from opentelemetry.metrics import NoOpMeterProvider
 from otel_incident.emitter import IncidentEmitter
 from otel_incident.errors import HookFileError
 from otel_incident.events import Actor, Incident, IncidentEvent
-from otel_incident.hooks.spec import load, presets
+from otel_incident.hooks.shipped import enabled
+from otel_incident.hooks.spec import load
 from otel_incident.identity import HASH_TO_COME, ID_TO_COME, Identity
 from otel_incident.pipeline import Pipeline
 from otel_incident.records import through_processors
@@ -136,7 +137,7 @@ class _Hooks:
     def __init__(self, config: Config) -> None:
         self.problems: list[HookFileError] = []
         self.distribution = self.source = ""
-        self.presets = [file.host for file in presets()]
+        self.presets = [preset.name for preset in enabled(config.disabled_hooks) if not preset.client]
         for path in config.hook_files:
             try:
                 file = load(path)

@@ -11,7 +11,8 @@ from otel_incident.errors import HookFileError
 from otel_incident.gate.rules import GateRules
 from otel_incident.gate.wrapping import Wrapping
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
-from otel_incident.hooks.spec import load, presets
+from otel_incident.hooks.shipped import enabled, unknown
+from otel_incident.hooks.spec import load
 from otel_incident.identity import ID_TO_COME, Identity
 from otel_incident.installation import is_installed
 from otel_incident.state import ephemeral_mount, places_of
@@ -37,7 +38,8 @@ def settings(config: Config) -> list[Finding]:
 def hooks(config: Config) -> list[Finding]:
     """Which hook files and presets would be in force."""
     live, refused = _files(config)
-    found = [failure("hooks", f"{error}; the file is not in force", "correct it") for error in refused]
+    found = [warning("hooks", line, "correct or remove it") for line in unknown(config.disabled_hooks)]
+    found += [failure("hooks", f"{error}; the file is not in force", "correct it") for error in refused]
     found += [
         ok("hooks", f"{_called(file)}: {_count(len(file.hooks), 'hook')} for {file.host}")
         for file in live
@@ -50,7 +52,7 @@ def hooks(config: Config) -> list[Finding]:
     ]
     if live:
         return found
-    if not found:
+    if not refused:
         found.append(
             warning(
                 "hooks",
@@ -64,7 +66,8 @@ def hooks(config: Config) -> list[Finding]:
 
 def distribution(config: Config) -> str:
     """The distribution of the first host that a hook file or a preset names; "" where none does."""
-    return next((file.distribution for file in _files(config)[0] if file.distribution), "")
+    named = (file.host_distribution for file in _files(config)[0])
+    return next((each for each in named if each), "")
 
 
 def gate(config: Config) -> list[Finding]:
@@ -129,7 +132,8 @@ def _files(config: Config) -> tuple[list[HookFile], list[HookFileError]]:
             refused.append(error)
             continue
         files.append(file)
-    shipped = [without_doubles(each, files) for each in presets() if is_installed(each)]
+    there = [each for each in enabled(config.disabled_hooks) if is_installed(each)]
+    shipped = [without_doubles(each.read(), files) for each in there]
     return [*files, *(each for each in shipped if each.hooks)], refused
 
 

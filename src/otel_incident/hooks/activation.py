@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -22,7 +23,7 @@ from otel_incident.hooks.django_requests import DjangoRequests
 from otel_incident.hooks.http import HttpWatch, http_watches
 from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
-from otel_incident.hooks.spec import HookFile, load, presets
+from otel_incident.hooks.spec import HookFile, load
 from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch
 from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
 from otel_incident.hooks.starlette_requests import StarletteRequests
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_incident.events import IncidentEvent
+    from otel_incident.hooks.shipped import Preset
     from otel_incident.hooks.spec import Hook
 
 _logger: Final = logging.getLogger("otel_incident")
 
 
 def read_files(paths: Iterable[Path]) -> list[HookFile]:
-    """The operator's hook files, and after them the presets; a refused one is said and left out."""
+    """The operator's hook files; a refused one is said and left out."""
     files: list[HookFile] = []
     for path in each_once(paths):
         try:
@@ -49,7 +51,7 @@ def read_files(paths: Iterable[Path]) -> list[HookFile]:
         except HookFileError as error:
             with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
                 _logger.error("%s. The file is not in force; the host runs without it.", error)  # noqa: TRY400  the message says all
-    return files + [without_doubles(preset, files) for preset in presets()]
+    return files
 
 
 @final
@@ -60,6 +62,7 @@ class Activation:
         files: The hook files.
         sink: Takes the events.
         forbid: Is told what a host calls its content, as soon as the host's file is in force.
+        presets: Presets that are read when their host is imported.
     """
 
     def __init__(
@@ -67,10 +70,12 @@ class Activation:
         files: Iterable[HookFile],
         sink: Callable[[IncidentEvent], None],
         forbid: Callable[[Iterable[str]], None] | None = None,
+        presets: Iterable[Preset] = (),
     ) -> None:
         self._files = tuple(files)
         self._sink = sink
         self._forbid = forbid
+        self._presets = tuple(presets)
         self._matched: list[HookFile] = []
         self._requests = (DjangoRequests(), StarletteRequests())
         self._commits = DjangoCommits()
@@ -87,10 +92,11 @@ class Activation:
         atexit.register(self._ended)
         for file in self._files:
             if file.preset:
-                start = fail_open("hook")(self._on_import(file))
-                self._waits_no_longer.append(when_imported(file.module, start))
+                self._wait(file.module, file.distribution, partial(_itself, file))
             else:
                 self._start(file)
+        for preset in self._presets:
+            self._wait(preset.module, preset.distribution, partial(self._read, preset))
 
     def uninstall(self) -> None:
         """Put everything back as it was, each thing whatever becomes of the others."""
@@ -107,17 +113,19 @@ class Activation:
 
     def host_distribution(self) -> str:
         """The distribution of the first host that a hook matched, "" if none says one."""
-        # a client library that a preset is about is not the host
-        hosts = (file for file in self._matched if not (file.preset and file.clients))
-        return next((file.distribution for file in hosts if file.distribution), "")
+        named = (file.host_distribution for file in self._matched)
+        return next((each for each in named if each), "")
 
-    def _on_import(self, file: HookFile) -> Callable[[Any], None]:
+    def _wait(self, name: str, distribution: str, read: Callable[[], HookFile]) -> None:
         def start(module: Any) -> None:
-            mine = not file.distribution or is_of(file.distribution, file.module, places_of(module))
+            mine = not distribution or is_of(distribution, name, places_of(module))
             if self._active and mine:
-                self._start(file)
+                self._start(read())
 
-        return start
+        self._waits_no_longer.append(when_imported(name, fail_open("hook")(start)))
+
+    def _read(self, preset: Preset) -> HookFile:
+        return without_doubles(preset.read(), self._files)
 
     def _start(self, file: HookFile) -> None:
         if self._forbid is not None:
@@ -152,6 +160,10 @@ class Activation:
         """The process ends: say which hooks of the operator's have waited for nothing."""
         for watch in self._watches:
             fail_open("hook")(watch.ended)()
+
+
+def _itself(file: HookFile) -> HookFile:
+    return file
 
 
 def _is_installed(distribution: str) -> bool:

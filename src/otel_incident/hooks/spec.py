@@ -13,7 +13,6 @@ import re
 import stat
 import tomllib
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, final
 
 from otel_incident.errors import HookFileError
@@ -173,6 +172,11 @@ class HookFile:
     hooks: tuple[Hook, ...] = ()
     preset: bool = False
 
+    @property
+    def host_distribution(self) -> str:
+        """The distribution whose version is the host's; a client library that a preset is about is none."""
+        return "" if self.preset and self.clients else self.distribution
+
 
 def load(path: pathlib.Path) -> HookFile:
     """Read an operator's hook file.
@@ -200,15 +204,6 @@ def _read(path: pathlib.Path) -> str:
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def presets() -> list[HookFile]:
-    """The hook files that ship with the package."""
-    folder = resources.files("otel_incident.hooks") / "presets"
-    files = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name
-    )
-    return [parse(file.read_text("utf-8"), file.name.removesuffix(".toml"), preset=True) for file in files]
 
 
 def parse(text: str, source: str, *, preset: bool = False) -> HookFile:

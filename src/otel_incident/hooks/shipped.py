@@ -1,0 +1,67 @@
+"""The presets: hook files that ship with the package, each of which waits for its host.
+
+To read them all would cost every process some milliseconds at its start, and most have one of the hosts or
+none. So what a preset waits for stands here, and its file is read when that is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final, final
+
+from otel_incident.hooks.spec import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_incident.hooks.spec import HookFile
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A preset that has not been read.
+
+    Attributes:
+        name: Its file's, without the ending.
+        module: The module whose import switches it on.
+        distribution: The distribution that the module must be of.
+        client: Whether it is about a client library, which is not the host.
+    """
+
+    name: str
+    module: str
+    distribution: str
+    client: bool = False
+
+    def read(self) -> HookFile:
+        """The file."""
+        file = resources.files("otel_incident.hooks") / "presets" / f"{self.name}.toml"
+        return parse(file.read_text("utf-8"), self.name, preset=True)
+
+
+PRESETS: Final = (
+    Preset("django-helpdesk", "helpdesk", "django-helpdesk"),
+    Preset("mattermostautodriver", "mattermostautodriver", "mattermostautodriver", client=True),
+)
+
+
+def enabled(disabled: Iterable[str]) -> tuple[Preset, ...]:
+    """The presets but for those that an operator has switched off.
+
+    Args:
+        disabled: Their names, in any case.
+    """
+    off = {name.lower() for name in disabled}
+    return tuple(preset for preset in PRESETS if preset.name not in off)
+
+
+def unknown(disabled: Iterable[str]) -> list[str]:
+    """A line for each name that an operator has switched off and no preset has."""
+    known = sorted(preset.name for preset in PRESETS)
+    return [
+        f"OTEL_INCIDENT_DISABLED_HOOKS: no preset is called {name!r}; known are {', '.join(known)}"
+        for name in disabled
+        if name.lower() not in known
+    ]

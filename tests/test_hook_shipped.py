@@ -1,0 +1,119 @@
+"""The presets that ship with the package: each waits for its host, costs nothing until then, can stay off."""
+
+import importlib
+import logging
+import sys
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from otel_incident.hooks.activation import Activation
+from otel_incident.hooks.shipped import PRESETS, Preset, enabled, unknown
+from otel_incident.hooks.spec import ID_ATTRIBUTES
+from otel_incident.instrumentor import IncidentInstrumentor
+from tests.zero_code import distribution
+
+NAMES: Final = sorted(preset.name for preset in PRESETS)
+UNKNOWN: Final = "OTEL_INCIDENT_DISABLED_HOOKS: no preset is called {!r}; known are {}"
+
+
+def test_the_index_is_that_of_the_files() -> None:
+    """Each file stands in the index once, with what it says itself: nothing is read to know that."""
+    folder = resources.files("otel_incident.hooks") / "presets"
+    assert [f"{name}.toml" for name in NAMES] == sorted(file.name for file in folder.iterdir())
+    for preset in PRESETS:
+        file = preset.read()
+        assert (file.source, file.module, file.distribution) == (
+            preset.name,
+            preset.module,
+            preset.distribution,
+        )
+        assert bool(file.clients) is preset.client
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=NAMES)
+def test_each_preset_says_all_that_it_has_to(preset: Preset) -> None:
+    """A host, its content, its hooks; a client's hooks are requests, and say what its ids look like."""
+    file = preset.read()
+    assert file.preset is True
+    assert file.content
+    assert file.hooks
+    if preset.client:
+        assert {hook.kind for hook in file.hooks} == {"http"}
+        for hook in file.hooks:
+            assert set(hook.id_shapes or {}) <= set(ID_ATTRIBUTES)
+            assert "incident.id" in (hook.id_shapes or {})
+
+
+def generic(name: str) -> bool:
+    """Whether keys that end in a name are, by OpenTelemetry's conventions, of much that is no content."""
+    return name in {"name", "message", "id", "status", "state", "value", "body", "type", "text"}
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=NAMES)
+def test_no_preset_forbids_what_conventions_need(preset: Preset) -> None:
+    """`exception.message` and `db.collection.name` stay on the spans of a host that imports a client."""
+    assert [name for name in preset.read().content if generic(name)] == []
+
+
+def test_none_is_disabled() -> None:
+    """By default all of them wait."""
+    assert enabled([]) == PRESETS
+    assert unknown([]) == []
+
+
+def test_disabled() -> None:
+    """By its name, in any case; the others wait."""
+    left = enabled(["Django-Helpdesk"])
+    assert [preset.name for preset in PRESETS if preset not in left] == ["django-helpdesk"]
+    assert unknown(["Django-Helpdesk"]) == []
+
+
+def test_an_unknown_name_is_said() -> None:
+    """A line for each, with the names that there are; what is known stays off."""
+    names = ["helpdesk", "django-helpdesk", "pagerdty"]
+    assert [preset.name for preset in PRESETS if preset not in enabled(names)] == ["django-helpdesk"]
+    assert unknown(names) == [UNKNOWN.format(name, ", ".join(NAMES)) for name in ("helpdesk", "pagerdty")]
+
+
+def test_it_is_said_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    """As a warning, when instrumentation begins."""
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument(disabled_hooks=["pagerdty", "django-helpdesk"], gate="off")
+    instrumentor.uninstrument()
+    line = f"{UNKNOWN.format('pagerdty', ', '.join(NAMES))}. Correct or remove it."
+    assert ("otel_incident", logging.WARNING, line) in caplog.record_tuples
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_a_preset_is_read_with_its_host(off: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before the module is imported, and not at all if it is switched off."""
+    monkeypatch.syspath_prepend(
+        str(
+            distribution(tmp_path / "installed", "mattermostautodriver", modules={"mattermostautodriver": ""})
+        )
+    )
+    read: list[str] = []
+    loads = tomllib.loads
+
+    def counted(text: str) -> dict[str, Any]:
+        read.append(loads(text)["host"]["module"])
+        return loads(text)
+
+    monkeypatch.setattr(tomllib, "loads", counted)
+    forbidden: list[str] = []
+    presets = enabled(["mattermostautodriver"] if off else [])
+    activation = Activation([], lambda _: None, forbidden.extend, presets)
+    before = set(sys.modules)
+    activation.install()
+    try:
+        assert (read, set(sys.modules)) == ([], before)
+        importlib.import_module("mattermostautodriver")
+    finally:
+        activation.uninstall()
+        del sys.modules["mattermostautodriver"]
+    assert read == ([] if off else ["mattermostautodriver"])
+    assert ("run.name" in forbidden) is not off
