@@ -160,6 +160,7 @@ def test_our_own_metrics_pass_strict_as_they_are(name: str) -> None:
     own = METRICS[name]
     values = {
         "incident.action": "create",
+        "otel_incident.exporter": "otlp_proto_http",
         "otel_incident.signal": "spans",
         "otel_incident.reason": "not_mergeable",
         "otel_incident.rule": "profile",
