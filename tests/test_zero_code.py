@@ -137,7 +137,10 @@ def test_the_metrics_travel_with_the_host_s(receiver: OtlpReceiver, app: App) ->
     points = receiver.wait_for_metrics(len(ACTIONS) + 1)
     counts = [(point.attributes, point.value) for point in points if point.name == "incident.events"]
     assert counts == [({"incident.action": action}, 1) for action in ACTIONS]
-    (duration,) = [point for point in points if point.name != "incident.events"]
+    (duration,) = [point for point in points if point.name == "incident.duration"]
+    others = {point.name for point in points} - {"incident.events", "incident.duration"}
+    assert {name for name in others if not name.startswith("otel_incident.spool.")} == set()
+    assert [point for point in points if "41" in map(str, point.attributes.values())] == []
     (end,) = [event for event in receiver.wait_for_events(5) if event.event_name == "incident.end"]
     assert (duration.name, duration.unit, duration.attributes) == ("incident.duration", "s", {})
     assert (duration.count, duration.sum) == (1, end.attributes["incident.duration"])
