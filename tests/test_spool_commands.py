@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -319,40 +321,37 @@ def test_hostile_names(
     assert len(json.loads(told(capsys, "status", "--json")[1])["folders"]) == 2
 
 
-def test_another_users_folder_is_named(tmp_path: Path) -> None:
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A directory that others may look into; pytest keeps its own for its user."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_another_users_folder_is_named(open_to_all: Path) -> None:
     """A folder that cannot be looked into is named with its owner and the command to use; the status is 1."""
+    folder = open_to_all / "desk-0123456789ab"
+    folder.mkdir()
+    (open_to_all / "lost+found").mkdir(mode=0)
+    folder.chmod(0o000)
+    ended = as_nobody("spool status", {"OTEL_INCIDENT_SPOOL_DIR": str(open_to_all)})
+    assert (ended.status, ended.stderr) == (1, "")
+    *_, name, why = ended.stdout.splitlines()
+    assert name == "desk-0123456789ab"
     if os.geteuid() == 0:
-        os.chown(tmp_path, 65534, 65534)
-        for parent in tmp_path.parents[:2]:  # pytest keeps them for its own user
-            parent.chmod(0o755)
-    spool = tmp_path / "spool"
-    (spool / "desk-0123456789ab").mkdir(parents=True)
-    spool.chmod(0o755)
-    (spool / "lost+found").mkdir(mode=0)
-    owner = "root" if os.geteuid() == 0 else Path(spool).owner()
-    (spool / "desk-0123456789ab").chmod(0o000)
-    ended = as_nobody("spool status", {"OTEL_INCIDENT_SPOOL_DIR": str(spool)})
-    path = spool / "desk-0123456789ab"
-    assert ended.stderr == ""
-    assert ended.status == 1
-    if os.geteuid() == 0:
-        assert ended.stdout.splitlines()[-2:] == [
-            "desk-0123456789ab",
-            (
-                f"  cannot be read: desk-0123456789ab belongs to the user {owner}: run "
-                f"`sudo -u {owner} otel-incident spool status {path}`."
-            ),
-        ]
-    else:
-        assert ended.stdout.splitlines()[-1] == "  cannot be read: Permission denied"
+        assert why == (
+            "  cannot be read: desk-0123456789ab belongs to the user root: run `sudo -u root otel-incident "
+            f"spool status {folder}`."
+        )
+    else:  # there is no other user to be
+        assert why == "  cannot be read: Permission denied"
 
 
-def test_another_users_directory_is_named(tmp_path: Path) -> None:
+def test_another_users_directory_is_named(open_to_all: Path) -> None:
     """A spool that cannot even be listed is one line with its owner."""
-    spool = tmp_path / "spool"
+    spool = open_to_all / "spool"
     spool.mkdir()
-    for parent in (tmp_path, *tmp_path.parents[:2]):  # pytest keeps them for its own user
-        parent.chmod(0o755)
     owner = spool.owner()
     spool.chmod(0o000)
     ended = as_nobody("spool status", {"OTEL_INCIDENT_SPOOL_DIR": str(spool)})
