@@ -1,13 +1,19 @@
 """A desk with one action, and a hook on it: for tests about who did it."""
 
-import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from __future__ import annotations
 
-from otel_incident.events import Actor
+import textwrap
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
 from otel_incident.hooks.activation import Activation
 from otel_incident.hooks.spec import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_incident.events import Actor
+    from otel_incident.hooks.celery_tasks import AsSent
 
 HOOK: Final = """
     [host]
@@ -27,16 +33,18 @@ def close(number: Any) -> None:
 
 
 @contextmanager
-def reporting(*actors: str) -> Iterator[list[Actor | None]]:
+def reporting(*actors: str, more: str = "", as_sent: AsSent | None = None) -> Iterator[list[Actor | None]]:
     """Who did what was done in the block, in order.
 
     Args:
         actors: Lines of the hook's `actor` table.
+        more: Further hooks.
+        as_sent: What of an actor a task may carry.
     """
     seen: list[Actor | None] = []
     lines = "\n".join(f"actor.{line}" for line in actors)
-    file = parse(f"{textwrap.dedent(HOOK)}{lines}\n", "hooks.toml")
-    activation = Activation([file], lambda event: seen.append(event.actor))
+    file = parse(f"{textwrap.dedent(HOOK)}{lines}\n{textwrap.dedent(more)}", "hooks.toml")
+    activation = Activation([file], lambda event: seen.append(event.actor), as_sent=as_sent)
     activation.install()
     try:
         yield seen

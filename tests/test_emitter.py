@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from opentelemetry._logs import SeverityNumber
 
-from otel_incident.events import Actor, Incident, IncidentEvent
+from otel_incident.events import Actor, Hashed, Incident, IncidentEvent
 from otel_incident.ulids import new_ulid
 from otel_incident.version import __version__
 from tests import strategies
@@ -143,6 +143,18 @@ def test_an_actor_of_whom_only_the_roles_are_known(host: Emitting) -> None:
         host.attributes()[0],
         {**minimal("create", active=True), "user.roles": ("end_user", "system_admin")},
     )
+
+
+def test_an_actor_of_whom_only_the_hash_is_known(host: Emitting) -> None:
+    """It leaves as `user.hash`, as exact text, and is not hashed again."""
+    hashed = "hmac-0123456789abcdef0123456789abcdef"
+    host.emitter.restart(Incident(id="1"), actor=Actor(id=Hashed(hashed), roles=("end_user",)))
+    (attributes,) = host.attributes()
+    assert {name: value for name, value in attributes.items() if name.startswith("user.")} == {
+        "user.hash": hashed,
+        "user.roles": ("end_user",),
+    }
+    assert type(attributes["user.hash"]) is str
 
 
 def test_a_name_in_an_id_s_place_is_hashed(host: Emitting) -> None:

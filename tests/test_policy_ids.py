@@ -116,6 +116,38 @@ def test_a_keyed_hash_passes_as_an_id() -> None:
     assert drops == []
 
 
+@pytest.mark.parametrize(
+    ("mode", "kept"), [("plain", {"user.hash"}), ("hmac", {"user.hash"}), ("drop", set())]
+)
+def test_a_user_who_was_hashed_before(mode: IdMode, kept: set[str]) -> None:
+    """His hash stays as it is, and goes where his id would go."""
+    hashed = pseudonym(WORD)
+    attributes, drops = check({"user.hash": hashed}, {"user.id": mode})
+    assert attributes == {"incident.id": "1", **dict.fromkeys(kept, hashed)}
+    assert drops == []
+    policy = Policy(pseudonym=pseudonym, id_modes={"user.id": mode})
+    assert policy.check_user("user.hash", hashed) == dict.fromkeys(kept, hashed)
+    assert policy.check_user("user.hash", WORD) == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "kept"),
+    [
+        ("plain", "7", {"user.id": "7"}),
+        ("plain", WORD, {"user.hash": pseudonym(WORD)}),
+        ("plain", "sam", {"user.id": "sam"}),
+        ("plain", 7, {}),
+        ("plain", None, {}),
+        ("hmac", "7", {"user.hash": pseudonym("7")}),
+        ("drop", "7", {}),
+    ],
+)
+def test_a_user_alone_is_judged_as_in_an_event(mode: IdMode, value: Any, kept: dict[str, str]) -> None:
+    """By the mode, the host's own shape and the general rule."""
+    policy = Policy(pseudonym=pseudonym, id_modes={"": mode})
+    assert policy.check_user("user.id", value, {"user.id": re.compile("sam|7")}) == kept
+
+
 def test_a_hook_may_name_a_wider_shape() -> None:
     """A host whose ids are `INC-7` says so for one attribute; the others keep the general rule."""
     shapes = {"incident.id": re.compile(r"INC-[0-9]+")}

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
-from otel_incident.events import Actor, Incident, IncidentEvent, epoch_milliseconds, wire_id, wire_timestamp
+from otel_incident.events import (
+    Actor,
+    Hashed,
+    Incident,
+    IncidentEvent,
+    epoch_milliseconds,
+    wire_id,
+    wire_timestamp,
+)
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import boundary, swallow
 from otel_incident.settling import Settling
@@ -37,6 +45,7 @@ from otel_incident.vocabulary import (
     METRIC_INCIDENT_DURATION,
     METRIC_INCIDENT_EVENTS,
     METRICS,
+    USER_HASH,
     USER_ID,
     USER_ROLES,
 )
@@ -181,7 +190,7 @@ class Route:
             INCIDENT_DURATION: _duration(incident, happened) if action == "end" else None,
         }
         if type(actor) is Actor:
-            said[USER_ID] = wire_id(actor.id)
+            said[USER_HASH if type(actor.id) is Hashed else USER_ID] = wire_id(actor.id)
             said[USER_ROLES] = _roles(actor.roles)
         elif actor is not None:  # an id in its place is taken as one, the rest is for the policy to refuse
             said[USER_ID] = wire_id(actor)

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 Id: TypeAlias = str | int | UUID
 """An identifier made by a machine. On the wire always a string: integers in decimal, UUIDs canonical."""
 
+
+@final
+class Hashed(str):
+    """An id of which only the keyed hash is known, made where the id was: it leaves as `user.hash`."""
+
+    __slots__ = ()
+
+
 Moment: TypeAlias = int | datetime
 """Milliseconds since the Unix epoch, or an aware datetime."""
 

@@ -17,8 +17,10 @@ from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import fail_open, say, swallow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    import re
+    from collections.abc import Collection, Mapping
 
+    from otel_incident.events import Actor
     from otel_incident.gate.self_check import SelfCheck
     from otel_incident.gate.wrapping import Wrapping
     from otel_incident.hooks.activation import Activation
@@ -85,8 +87,12 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         forbid = self._wrapping.rules.standard.forbid if self._wrapping is not None else None
         for line in unknown(config.disabled_hooks):
             say("%s. Correct or remove it.", line)
+
+        def as_sent(actor: Actor, id_shapes: Mapping[str, re.Pattern[str]] | None) -> Mapping[str, object]:
+            return pipeline.actor_as_sent(actor, id_shapes)  # which has to know of the hooks, and comes later
+
         files, presets = read_files(config.hook_files), enabled(config.disabled_hooks)
-        activation = Activation(files, emitter.emit, forbid, presets)
+        activation = Activation(files, emitter.emit, forbid, presets, as_sent)
         pipeline = Pipeline(
             config,
             logger_provider=logger_provider,

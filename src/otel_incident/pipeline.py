@@ -27,13 +27,14 @@ from otel_incident.config import config_of_process
 from otel_incident.drops import Drops
 from otel_incident.emitter import Route
 from otel_incident.ending import ending
+from otel_incident.events import Hashed, wire_id
 from otel_incident.guard import HostLock, boundary, fail_open
 from otel_incident.identity import HASH_TO_COME, Identity
-from otel_incident.policy import Policy
+from otel_incident.policy import KEEPS_RULE, Policy
 from otel_incident.state import places_of
 from otel_incident.ulids import new_ulid
 from otel_incident.version import __version__
-from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME
+from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME, USER_HASH, USER_ID, USER_ROLES
 
 if TYPE_CHECKING:
     import re
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from otel_incident.config import Config
     from otel_incident.emitter import Write
+    from otel_incident.events import Actor
     from otel_incident.processors import Processor
 
 _logger: Final = logging.getLogger("otel_incident")
@@ -88,6 +90,7 @@ class Pipeline:
         self._given_write = write
         self._own_write: Write | None = None
         self._route: Route | None = None
+        self._carrying: Policy | None = None
         self._beside: weakref.WeakSet[Route] = weakref.WeakSet()
         self._closed = False
         self._lock = HostLock()
@@ -176,16 +179,37 @@ class Pipeline:
             processor.shutdown()
         ending.in_vain = any(processor.gave_up for processor in self._processors)
 
-    def _build(self) -> Route:
-        identity = Identity(self._config, makes=self._given_write is None)
-        meter = (self._meter_provider or get_meter_provider()).get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
-        drops = Drops(self._meter_provider, strict=self._strict)
+    def actor_as_sent(
+        self, actor: Actor, id_shapes: Mapping[str, re.Pattern[str]] | None
+    ) -> dict[str, object]:
+        """What of who did it would leave in an event, by attribute: for a task that carries it.
+
+        Builds nothing that delivers: that waits for an event.
+        """
+        policy = self._carrying
+        if policy is None:
+            policy = self._carrying = self._policy(Identity(self._config))
+        name = USER_HASH if type(actor.id) is Hashed else USER_ID
+        said: dict[str, object] = {**policy.check_user(name, wire_id(actor.id), id_shapes)}
+        if said.get(USER_HASH) == HASH_TO_COME:  # no id leaves this process, so there is no key
+            del said[USER_HASH]
+        if KEEPS_RULE[USER_ROLES](actor.roles):
+            said[USER_ROLES] = actor.roles
+        return said
+
+    def _policy(self, identity: Identity) -> Policy:
         config = self._config
         # where no id can leave, no key is made for it: off means no file
         given = self._given_write is not None or self._logger_provider is not None
         ids_leave = given or config.exporters or config.span_events
         pseudonym = identity.pseudonym if ids_leave else lambda _: HASH_TO_COME
-        policy = Policy(pseudonym=pseudonym, id_modes=config.id_modes)
+        return Policy(pseudonym=pseudonym, id_modes=config.id_modes)
+
+    def _build(self) -> Route:
+        identity = Identity(self._config, makes=self._given_write is None)
+        meter = (self._meter_provider or get_meter_provider()).get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
+        drops = Drops(self._meter_provider, strict=self._strict)
+        policy = self._policy(identity)
 
         def check(
             event_name: str, attributes: Mapping[str, object], id_shapes: Mapping[str, re.Pattern[str]] | None
@@ -199,7 +223,7 @@ class Pipeline:
             write=self._make_write(identity),
             meter=meter,
             check=check,
-            span_events=config.span_events,
+            span_events=self._config.span_events,
             now=self._now,
             new_uid=self._new_uid,
         )

@@ -212,7 +212,7 @@ class Policy:
                 shapes={
                     key: SHAPES[key]
                     for key in event.attributes
-                    if self._id_modes.get(key, "plain") == "plain"
+                    if self._id_modes.get(key, "plain") == "plain" and not self._drops_hash(key)
                 },
                 required=tuple(key for key, level in event.attributes.items() if level == "required"),
             )
@@ -249,6 +249,8 @@ class Policy:
             if type(name) is not str or name not in event.attributes:
                 known = type(name) is str and name in ATTRIBUTES
                 drops.append(Drop(name if known else "", "unknown_key", "none"))
+            elif self._drops_hash(name):
+                continue
             elif name in id_modes:
                 self._check_id(name, value, id_shapes, kept, drops)
             elif KEEPS_RULE[name](value):
@@ -260,6 +262,27 @@ class Policy:
                 drops.append(Drop(name, "missing_required", ATTRIBUTES[name].rule))
                 return Checked(None, tuple(drops))
         return Checked(kept, tuple(drops))
+
+    def check_user(
+        self, name: str, value: object, id_shapes: Mapping[str, re.Pattern[str]] | None = None
+    ) -> dict[str, Value]:
+        """What would leave of a user's id in an event, and under which name; nothing if it may not.
+
+        Args:
+            name: `user.id`, or `user.hash` for what was hashed before.
+            value: The id, or the hash.
+            id_shapes: As for an event.
+        """
+        kept: dict[str, Value] = {}
+        if name == USER_ID:
+            self._check_id(name, value, id_shapes, kept, [])
+        elif KEEPS_RULE[name](value) and not self._drops_hash(name):
+            kept[name] = value  # type: ignore[assignment]  # a `Value`, as its rule has just said
+        return kept
+
+    def _drops_hash(self, name: str) -> bool:
+        """Whether it is the hash of an id that is to be left out."""
+        return name == USER_HASH and self._id_modes[USER_ID] == "drop"
 
     def _check_id(
         self,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from otel_incident.errors import HookFileError
 from otel_incident.guard import fail_open, say
 from otel_incident.hooks.calls import CallWatch
+from otel_incident.hooks.celery_tasks import CeleryTasks
 from otel_incident.hooks.django_commits import DjangoCommits
 from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_incident.events import IncidentEvent
+    from otel_incident.hooks.celery_tasks import AsSent
     from otel_incident.hooks.shipped import Preset
     from otel_incident.hooks.spec import Hook
 
@@ -63,6 +65,7 @@ class Activation:
         sink: Takes the events.
         forbid: Is told what a host calls its content, as soon as the host's file is in force.
         presets: Presets that are read when their host is imported.
+        as_sent: What of an actor would leave in an event; without it no task carries who started it.
     """
 
     def __init__(
@@ -71,13 +74,20 @@ class Activation:
         sink: Callable[[IncidentEvent], None],
         forbid: Callable[[Iterable[str]], None] | None = None,
         presets: Iterable[Preset] = (),
+        as_sent: AsSent | None = None,
     ) -> None:
         self._files = tuple(files)
         self._sink = sink
         self._forbid = forbid
         self._presets = tuple(presets)
         self._matched: list[HookFile] = []
-        self._requests = (DjangoRequests(), StarletteRequests())
+        self._hooks: list[Hook] = []
+        self._requests: list[DjangoRequests | StarletteRequests | CeleryTasks] = [
+            DjangoRequests(),
+            StarletteRequests(),
+        ]
+        if as_sent is not None:
+            self._requests.append(CeleryTasks(lambda: self._hooks, as_sent))
         self._commits = DjangoCommits()
         self._sessions = SqlAlchemySessions()
         self._watches: list[CallWatch | ModelWatch | MappedClassWatch | HttpWatch] = []
@@ -130,6 +140,7 @@ class Activation:
     def _start(self, file: HookFile) -> None:
         if self._forbid is not None:
             self._forbid(file.content)
+        self._hooks.extend(file.hooks)
         watches = [self._watch(file, hook) for hook in file.hooks if hook.kind != "http"]
         for watch in [*watches, *http_watches(file, self._sink, self._note)]:
             self._watches.append(watch)

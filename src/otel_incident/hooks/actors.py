@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from otel_incident.hooks.spec import Hook
 
 user_reader: Final[ContextVar[Callable[[], object] | None]] = ContextVar("otel_incident_user", default=None)
-"""Gives the request's user if it is loaded and authenticated, else None.
+"""Gives the request's user if it is loaded and authenticated, else None; in a task the `Actor` behind it.
 
 One with a method `state` gives what the host holds in `request.state`.
 """
@@ -34,8 +34,18 @@ _USER_IDS: Final = tuple(compile_path(f"user.{name}", ("user",)) for name in ("p
 _USER_IS_ADMIN: Final = compile_path("user.is_superuser", ("user",))
 
 
+def is_at_hand() -> bool:
+    """Whether there is a request, or a task that one has started."""
+    return user_reader.get() is not None or held_in_g() is not None
+
+
+def asks_for_user(hook: Hook) -> bool:
+    """Whether a hook finds who did it by the request, and not in what it watches."""
+    return hook.actor_id is None or hook.actor_id.root in ("user", *PLACES)
+
+
 def request_user() -> object:
-    """The authenticated user of the request at hand, or None."""
+    """The authenticated user of the request at hand, or None; in a task the `Actor` who started it."""
     held = held_in_g()
     if holds_login_user(held):
         return authenticated(login_user())
@@ -51,6 +61,9 @@ def actor_of(hook: Hook, roots: Mapping[str, object]) -> Actor | None:
             `is_superuser`.
         roots: What paths begin with; `user` is the request's user.
     """
+    user = roots.get("user")
+    if type(user) is Actor and asks_for_user(hook):  # where he was known, hooks had their say
+        return user
     paths = [path for path in (hook.actor_id, hook.system_admin) if path is not None]
     if hook.actor_callable is not None:
         roots = {**roots, "user": hook.actor_callable.ask()}
