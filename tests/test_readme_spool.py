@@ -1,7 +1,7 @@
 """What the README shows of `otel-incident spool` is what the commands print."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -56,17 +56,15 @@ def test_drain(
     spooled.write(*range(3))
     looked: list[int] = []
 
-    class Failed:
+    def failed(*arguments: Any, **named: Any) -> Spool:
         """A spool whose first attempt has failed by the time that it is asked."""
+        made = Spool(*arguments, **named)
+        made.nudge()
+        wait_until(lambda: made.status()[HTTP].outage, 30, "an attempt")
+        looked.append(1)
+        return made
 
-        def __new__(cls, *arguments: object, **named: object) -> Spool:
-            made = Spool(*arguments, **named)  # type: ignore[arg-type]  # as given
-            made.nudge()
-            wait_until(lambda: made.status()[HTTP].outage, 30, "an attempt")
-            looked.append(1)
-            return made
-
-    monkeypatch.setattr(drain_module, "Spool", Failed)
+    monkeypatch.setattr(drain_module, "Spool", failed)
     assert main(["spool", "drain"]) == 1
     printed = capsys.readouterr()
     complaints = [each for each in printed.err.splitlines() if each.startswith("otel-incident: desk-")]
