@@ -1,0 +1,206 @@
+"""What a `model` hook adds to a save that changes nothing it watches, and to a read: SQLAlchemy and Django.
+
+Two classes of the same columns in one process, one of them watched; saves of the one and the other in turn,
+the order changing each time. What is said is the median of the differences between neighbours: a machine's
+noise lasts longer than two saves. The databases are SQLite's, in memory: a save is as cheap as it can be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+import django
+from django.conf import settings
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import StaticPool
+
+from otel_incident.hooks.activation import Activation
+from otel_incident.hooks.spec import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Pair = tuple[Callable[[int], object], Callable[[int], object]]
+
+_NS_IN_US: Final = 1000
+_TARGET: Final = 5.0
+_HOOKS: Final = """
+[host]
+name = "bench"
+
+[[hook]]
+name = "incident"
+kind = "model"
+model = "{}"
+incident.id = "self.id"
+lifecycle = {{ field = "status", closed = ["closed"] }}
+commander.field = "commander"
+stage.field = "stage"
+"""
+
+
+def watch(model: str) -> None:
+    """Put a hook on a model in place; it must report nothing."""
+    Activation([parse(_HOOKS.format(model), "bench.toml")], _refuse).install()
+
+
+def _refuse(event: object) -> None:
+    raise AssertionError(event)
+
+
+class Base(DeclarativeBase):
+    """Of both classes."""
+
+
+class Watched(Base):
+    """On which there is a hook."""
+
+    __tablename__ = "watched"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(default="open")
+    commander: Mapped[int | None]
+    stage: Mapped[int] = mapped_column(default=0)
+
+
+class Plain(Base):
+    """On which there is none."""
+
+    __tablename__ = "plain"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(default="open")
+    commander: Mapped[int | None]
+    stage: Mapped[int] = mapped_column(default=0)
+
+
+def sqlalchemy_pairs() -> dict[str, Pair]:
+    """A flush, a commit and a read."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([Watched(), Plain()])
+        session.commit()
+    # a module of its own, since the program itself is never imported
+    sys.modules["bench_models"] = module = ModuleType("bench_models")
+    vars(module)["Watched"] = Watched
+    watch("bench_models:Watched")
+    session = Session(engine, expire_on_commit=False)
+    rows = session.get_one(Watched, 1), session.get_one(Plain, 1)
+
+    def flushed(row: Any) -> Callable[[int], object]:
+        def save(index: int) -> None:
+            row.title = f"{index}"
+            session.flush()
+
+        return save
+
+    def committed(row: Any) -> Callable[[int], object]:
+        def save(index: int) -> None:
+            row.title = f"{index}."
+            session.commit()
+
+        return save
+
+    def read(kind: Any) -> Callable[[int], object]:
+        def load(_: int) -> None:
+            session.get_one(kind, 1, populate_existing=True)
+
+        return load
+
+    return {
+        "SQLAlchemy, flush": (flushed(rows[0]), flushed(rows[1])),
+        "SQLAlchemy, flush and commit": (committed(rows[0]), committed(rows[1])),
+        "SQLAlchemy, read": (read(Watched), read(Plain)),
+    }
+
+
+def django_pairs() -> dict[str, Pair]:
+    """A save, a save within a transaction, and a read."""
+    settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    django.setup()
+    from django.db import connection, models, transaction  # noqa: PLC0415  once it is configured
+
+    def made(name: str) -> Any:
+        columns = {
+            "title": models.CharField(max_length=200, default=""),
+            "status": models.CharField(max_length=20, default="open"),
+            "commander": models.IntegerField(null=True),
+            "stage": models.IntegerField(default=0),
+            "Meta": type("Meta", (), {"app_label": "bench"}),
+            "__module__": __name__,
+        }
+        model = type(name, (models.Model,), columns)
+        with connection.schema_editor() as editor:
+            editor.create_model(model)
+        return model
+
+    kinds = made("Watched"), made("Plain")
+    for kind in kinds:
+        kind.objects.create()
+    watch("bench.Watched")
+    rows = [kind.objects.get() for kind in kinds]
+
+    def saved(row: Any) -> Callable[[int], object]:
+        def save(index: int) -> None:
+            row.title = f"{index}"
+            row.save()
+
+        return save
+
+    def atomic(row: Any) -> Callable[[int], object]:
+        def save(index: int) -> None:
+            row.title = f"{index}"
+            with transaction.atomic():
+                row.save()
+
+        return save
+
+    def read(kind: Any) -> Callable[[int], object]:
+        return lambda _: kind.objects.get(pk=1)
+
+    return {
+        "Django, save": (saved(rows[0]), saved(rows[1])),
+        "Django, save in a transaction": (atomic(rows[0]), atomic(rows[1])),
+        "Django, read": (read(kinds[0]), read(kinds[1])),
+    }
+
+
+def measure(pair: Pair, count: int) -> tuple[float, float]:
+    """The median of the plain one and the median of what the watched one takes more, in µs."""
+    clock = time.perf_counter_ns
+    taken: tuple[list[int], list[int]] = ([], [])
+    for index in range(count + count // 10):
+        for which in (0, 1) if index % 2 else (1, 0):
+            call = pair[which]
+            before = clock()
+            call(index)
+            taken[which].append(clock() - before)
+    watched, plain = (each[count // 10 :] for each in taken)
+    more = [one - other for one, other in zip(watched, plain, strict=True)]
+    return statistics.median(plain) / _NS_IN_US, statistics.median(more) / _NS_IN_US
+
+
+def main() -> None:
+    """Run all and say whether the target is met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-n", type=int, default=5000, help="calls of each")
+    count = parser.parse_args().n
+    lines = ["| what | unwatched µs | watched, more µs | target µs | |", "|---|---:|---:|---:|---|"]
+    for name, pair in {**sqlalchemy_pairs(), **django_pairs()}.items():
+        plain, more = measure(pair, count)
+        verdict = " | " if "read" in name else f"{_TARGET:.0f} | {'met' if more <= _TARGET else 'MISSED'}"
+        lines.append(f"| {name} | {plain:.1f} | {more:.1f} | {verdict} |")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
