@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 from sqlalchemy import Engine, insert, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, configure_mappers
 
 from otel_incident.hooks.activation import Activation
 from otel_incident.hooks.spec import parse
@@ -33,6 +33,12 @@ kind = "model"
 model = "{target}"
 incident.id = "self.id"
 """
+
+
+@pytest.fixture
+def configured() -> None:
+    """The host has used one of its classes."""
+    configure_mappers()
 
 
 def at_the_end(text: str, *, preset: bool = False) -> None:
@@ -74,6 +80,7 @@ def test_a_preset_says_nothing(target: str, caplog: pytest.LogCaptureFixture) ->
     assert caplog.messages == []
 
 
+@pytest.mark.usefixtures("configured")
 @pytest.mark.parametrize("field", ["nobody", "incidents", "metadata"])
 def test_a_field_that_is_none(field: str, caplog: pytest.LogCaptureFixture) -> None:
     """Neither a column nor a relation whose key is in the row."""
@@ -87,6 +94,7 @@ def test_a_field_that_is_none(field: str, caplog: pytest.LogCaptureFixture) -> N
     ]
 
 
+@pytest.mark.usefixtures("configured")
 def test_a_path_that_leads_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     """It begins with nothing that is mapped."""
     with watching(INCIDENTS.replace("self.team_id", "self.taem_id")):
@@ -268,6 +276,14 @@ def test_a_host_that_maps_its_classes_later(package: Path, first: str, name: str
     text = on(f"desk.models:{name}") + 'lifecycle.field = "status"\nlifecycle.closed = ["closed"]\n'
     done = succeed(PROGRAM.format(path=str(package), first=first, text=text))
     assert done.stdout == f"{bool(first)}\n[('create', 'int'), ('end', 'int')]\n"
+    assert done.stderr == ""
+
+
+def test_a_class_that_is_not_used(package: Path) -> None:
+    """A process that imports a host's classes and does nothing with them says nothing at its end."""
+    program = PROGRAM.format(path=str(package), first="", text=on("desk.models:Incident"))
+    done = succeed(program.replace("desk.models.main()", ""))
+    assert done.stdout == "False\n[]\n"
     assert done.stderr == ""
 
 

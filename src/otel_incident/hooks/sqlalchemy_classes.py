@@ -86,7 +86,8 @@ class MappedClassWatch:
                 "the model %s is to be SQLAlchemy's, which is not installed; correct or remove the hook."
             )
         elif self._class is not None:
-            self._warn(f"%s is no class that SQLAlchemy maps, {_ABSENT}")
+            if self._mapper() is None:  # one that is not configured was never used in this process
+                self._warn(f"%s is no class that SQLAlchemy maps, {_ABSENT}")
         elif why_absent(self._module):
             self._warn(f"%s {why_absent(self._module)}, {_ABSENT}")
 
@@ -110,13 +111,18 @@ class MappedClassWatch:
             self._undo.append(listen(orm.Mapper, "after_configured", self._look))
             self._look()
 
-    def _look(self) -> None:
-        """Watch the class if it is there, and its mapper is configured by now."""
-        if self._settled or not self._active or not self._orm or self._class is None:
-            return
+    def _mapper(self) -> Any:
+        if not self._orm:
+            return None
         from sqlalchemy import inspect as mapping  # noqa: PLC0415  the host's library, which is at work
 
-        mapper = mapping(self._class, raiseerr=False)
+        return mapping(self._class, raiseerr=False)
+
+    def _look(self) -> None:
+        """Watch the class if it is there, and its mapper is configured by now."""
+        if self._settled or not self._active or self._class is None:
+            return
+        mapper = self._mapper()
         if not getattr(mapper, "configured", False):
             return
         self._settled = True
