@@ -8,6 +8,7 @@ And a savepoint that is rolled back by hand takes no callback with it: so ours a
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -26,6 +27,9 @@ Row = tuple[object, str, Any]
 _MODULE: Final = "django.db.backends.base.base"
 _WAITING: Final = "_otel_incident_waiting"
 _SAVEPOINTS: Final = "_otel_incident_savepoints"
+
+at_work: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+"""The connections on which changes may wait: whose last transaction with one has not been committed."""
 
 
 @final
@@ -120,6 +124,7 @@ def wait(connection: Any, change: Change) -> None:
     change.earlier = waiting.pop(change.row, None)
     change.place = len(connection.run_on_commit)
     waiting[change.row] = change
+    at_work.add(connection)
     connection.on_commit(change)
 
 
@@ -152,6 +157,7 @@ def _rolling_back(wrapped: Callable[..., Any], connection: Any, args: Any, kwarg
 @fail_open("hook")
 def _put_ours_first(connection: Any) -> None:
     connection.__dict__.pop(_SAVEPOINTS, None)
+    at_work.discard(connection)
     callbacks = connection.run_on_commit
     ours = [callback for callback in callbacks if type(callback[1]) is Change]
     if ours:

@@ -22,7 +22,7 @@ from opentelemetry.context import get_current
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.complaints import Complaints
-from otel_incident.hooks.django_commits import Change, pending, wait
+from otel_incident.hooks.django_commits import Change, at_work, pending, wait
 from otel_incident.hooks.django_meta import astray, columns, descendants
 from otel_incident.hooks.django_rows import Memory, held, plain, stored
 from otel_incident.hooks.ended_spans import on_recording_span
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _MODELS: Final = "django.db.models"
 _REGISTRY: Final = "django.apps.registry"
+_ABSENT: Final = object()
 
 
 @final
@@ -215,6 +216,8 @@ class ModelWatch:
         if not self._active:
             return
         values = held(instance, self._watched)
+        if not (created or raw or at_work) and self._is_known(instance, values):
+            return  # the most frequent save: of a row whose watched fields are what they were
         if raw:  # a fixture is loaded: data, not an action
             self._memory.keep(instance, plain(values, self._watched))
             return
@@ -242,6 +245,11 @@ class ModelWatch:
         events = self._events(instance, actions, after) if actions else ()
         committed = partial(self._committed, weakref.ref(instance))
         wait(connection, Change(row=row, after=after, fresh=fresh, events=events, commit=committed))
+
+    def _is_known(self, instance: Any, values: Mapping[str, Any]) -> bool:
+        """Whether an instance holds the very objects that are remembered; their values need no look then."""
+        kept = self._memory.of(instance)
+        return len(kept) == len(values) and all(kept.get(name, _ABSENT) is values[name] for name in values)
 
     def _among(self, values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
         """The values whose fields are named, by either of the names that Django takes."""
