@@ -101,7 +101,7 @@ def test_a_bad_optional_value_costs_itself_alone(
     assert point.attributes["otel_incident.reason"] == ("wrong_type" if wrong == "type" else "bad_value")
 
 
-@pytest.mark.parametrize("id_", [None, "", True, 1.5, strategies.Suit.SPADES, b"1"], ids=repr)
+@pytest.mark.parametrize("id_", [None, "", True, 1.5, b"1"], ids=repr)
 def test_an_event_without_its_incident_is_dropped(
     host: Emitting, caplog: pytest.LogCaptureFixture, id_: Any
 ) -> None:

@@ -24,7 +24,10 @@ def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Segment]:
     writer = SegmentWriter(tmp_path, now=lambda: next(times) * SECOND)
     for _ in range(6):
         writer.append(b"123456789\n")
-    return segments_in(tmp_path)
+    found = segments_in(tmp_path)
+    for number, segment in enumerate(found):
+        os.utime(segment.path, (START, START + 100 * number))
+    return found
 
 
 def cursor(tmp_path: Path, name: str, segments: list[Segment], *offsets: int) -> Cursor:
@@ -58,12 +61,20 @@ def test_too_much(tmp_path: Path, segments: list[Segment]) -> None:
 
 
 def test_too_old(tmp_path: Path, segments: list[Segment]) -> None:
-    """A segment goes when its first line is older than the bound, unless a process still writes to it."""
+    """A segment goes when its last line is older than the bound, unless a process still writes to it."""
     none = cursor(tmp_path, "a", segments, 0, 0, 0)
     assert tidy(tmp_path, [none], Bounds(max_age=100.0), START + 100) == {}
     assert tidy(tmp_path, [none], Bounds(max_age=100.0), START + 101) == {"max_age": 2}
     assert tidy(tmp_path, [none], Bounds(max_age=100.0), START + 10**6) == {"max_age": 2}
     assert [each.name for each in segments_in(tmp_path)] == [segments[2].name]
+
+
+def test_a_segment_that_was_long_written_to(tmp_path: Path, segments: list[Segment]) -> None:
+    """What a host has reported just before its end is not as old as what it had reported at its start."""
+    os.utime(segments[0].path, (START, START + 10**7))
+    none = cursor(tmp_path, "a", segments, 0, 0, 0)
+    assert tidy(tmp_path, [none], Bounds(max_age=100.0), START + 10**7) == {"max_age": 2}
+    assert [each.name for each in segments_in(tmp_path)] == [segments[0].name, segments[2].name]
 
 
 def test_the_defaults() -> None:

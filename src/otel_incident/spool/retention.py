@@ -20,7 +20,6 @@ Reason = Literal["max_bytes", "max_age", "memory_full", "not_encodable", "ended"
 """Why a record was dropped that some exporter had not delivered."""
 
 _DRAFT_SECONDS: Final = 3600.0
-_NS: Final = 1e9
 
 
 @final
@@ -30,7 +29,7 @@ class Bounds:
 
     Attributes:
         max_bytes: Of all segments together; what a process is still writing to is not dropped.
-        max_age: Seconds since a segment's first line.
+        max_age: Seconds since a segment's last line; its first may be weeks older.
     """
 
     max_bytes: int = 2**30
@@ -85,7 +84,8 @@ def tidy(
 def _reason(segment: Segment, total: int, at: float, bounds: Bounds) -> Reason | None:
     if total > bounds.max_bytes:
         return "max_bytes"
-    return "max_age" if at - segment.created / _NS > bounds.max_age else None
+    written = segment.written()
+    return "max_age" if written is not None and at - written > bounds.max_age else None
 
 
 def _drop(segment: Segment, cursors: Sequence[Cursor]) -> int | None:

@@ -60,6 +60,13 @@ class Segment:
         except FileNotFoundError:
             return 0
 
+    def written(self) -> float | None:
+        """When its last line was written, seconds since the epoch; None if it is gone."""
+        try:
+            return self.path.lstat().st_mtime
+        except FileNotFoundError:
+            return None
+
     def read(self, offset: int, count: int, limit: int) -> Lines:
         """Complete lines from an offset on, one at least: at most so many, and of about so many bytes."""
         try:
