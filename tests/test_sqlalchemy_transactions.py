@@ -251,6 +251,73 @@ def test_merged_instances(noted: list[IncidentEvent], session: Session, incident
     assert sorted(said(noted)) == [("create", 5), ("end", 1)]
 
 
+# -- within a transaction of a connection's
+
+
+@pytest.mark.parametrize("mode", ["conditional_savepoint", "rollback_only", "create_savepoint"])
+def test_a_session_within_a_transaction_of_the_hosts(
+    noted: list[IncidentEvent], desk: Engine, mode: Any
+) -> None:
+    """Its commit is none: what it did is reported when the connection commits, and only then."""
+    with desk.connect() as connection:
+        with connection.begin() as outer:
+            with Session(connection, join_transaction_mode=mode) as session:
+                incident = Incident(id=1)
+                session.add(incident)
+                session.commit()
+                incident.status = "closed"
+                session.commit()
+            assert noted == []
+            outer.commit()
+        assert said(noted) == [("create", 1), ("end", 1)]
+        noted.clear()
+        with Session(connection, join_transaction_mode=mode) as session, connection.begin() as outer:
+            incident = session.get_one(Incident, 1)
+            incident.status = "open"
+            session.commit()
+            outer.rollback()
+        assert noted == []
+        with Session(connection, join_transaction_mode="control_fully") as session:
+            session.get_one(Incident, 1).status = "open"
+            session.commit()
+    assert said(noted) == [("restart", 1)]
+
+
+def test_savepoints_around_a_session(noted: list[IncidentEvent], desk: Engine) -> None:
+    """What the host takes back to a savepoint of its own is forgotten, whenever the savepoint was made."""
+    with desk.connect() as connection, connection.begin():
+        for number, kept in ((1, False), (2, True), (3, False), (4, True)):
+            savepoint = connection.begin_nested()
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                session.add(Incident(id=number))
+                session.commit()
+            if kept:
+                savepoint.commit()
+            else:
+                savepoint.rollback()
+        assert noted == []
+    assert said(noted) == [("create", 2), ("create", 4)]
+
+
+def test_what_the_host_takes_back_was_not(noted: list[IncidentEvent], desk: Engine) -> None:
+    """The row is what it was, for the instance that outlives it too."""
+    with Session(desk) as session:
+        session.add(Incident(id=1))
+        session.commit()
+    noted.clear()
+    with desk.connect() as connection, Session(connection, join_transaction_mode="rollback_only") as session:
+        outer = connection.begin()
+        incident = session.get_one(Incident, 1)
+        incident.status = "closed"
+        session.commit()
+        outer.rollback()
+        connection.begin()
+        incident.status = "closed"
+        session.commit()
+        connection.commit()
+    assert said(noted) == [("end", 1)]
+
+
 # -- what a host does beside
 
 

@@ -21,8 +21,9 @@ from opentelemetry.context import get_current
 
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.extraction import event_of, incident_of
+from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_meta import attribute, identity_keys
-from otel_incident.hooks.sqlalchemy_sessions import Row, listen
+from otel_incident.hooks.sqlalchemy_sessions import Row
 from otel_incident.hooks.sqlalchemy_statements import Statements
 from otel_incident.hooks.transitions import Fields, created_actions, transitions
 
@@ -126,16 +127,18 @@ class MappedRows:
             known = self._memory.get(state, _NOTHING)
             self._memory[state] = {key: value for key, value in known.items() if key not in lost}
 
-    def _inserted(self, _mapper: Any, _connection: Any, state: Any) -> None:
-        self._sessions.after_flush(state.session, partial(self._written, state.session, state, fresh=True))
+    def _inserted(self, _mapper: Any, connection: Any, state: Any) -> None:
+        written = partial(self._written, state.session, state, fresh=True)
+        self._sessions.after_flush(state.session, connection, written)
 
-    def _updated(self, _mapper: Any, _connection: Any, state: Any) -> None:
+    def _updated(self, _mapper: Any, connection: Any, state: Any) -> None:
         if self._sessions.at_work or not self._touching.isdisjoint(state.committed_state):
-            self._sessions.after_flush(state.session, partial(self._written, state.session, state))
+            written = partial(self._written, state.session, state)
+            self._sessions.after_flush(state.session, connection, written)
 
-    def _deleted(self, _mapper: Any, _connection: Any, state: Any) -> None:
+    def _deleted(self, _mapper: Any, connection: Any, state: Any) -> None:
         if self._sessions.at_work:
-            self._sessions.after_flush(state.session, partial(self._gone, state.session, state))
+            self._sessions.after_flush(state.session, connection, partial(self._gone, state.session, state))
 
     # -- at the end of a flush, when all is written and the history is still there
 

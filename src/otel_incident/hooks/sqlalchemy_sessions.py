@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.ended_spans import on_recording_span
+from otel_incident.hooks.sqlalchemy_events import listen
+from otel_incident.hooks.sqlalchemy_joined import JoinedTransactions
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -56,10 +58,11 @@ class Row:
 @final
 @dataclass(eq=False, slots=True)
 class _Work:
-    """What a session has done: rows by transaction or savepoint, and whom the flush at hand concerns."""
+    """What a session has done, by transaction or savepoint; whom the flush at hand concerns; and where."""
 
     rows: dict[Any, dict[Key, Row]] = field(default_factory=dict)
     touched: list[Callable[[], None]] = field(default_factory=list)
+    connections: set[Any] = field(default_factory=set)
 
 
 @final
@@ -69,6 +72,7 @@ class SqlAlchemySessions:
     def __init__(self) -> None:
         self._active = False
         self._undo: list[Callable[[], None]] = []
+        self._joined = JoinedTransactions()
         self._works: weakref.WeakKeyDictionary[Any, _Work] = weakref.WeakKeyDictionary()
 
     def install(self) -> None:
@@ -83,6 +87,7 @@ class SqlAlchemySessions:
         while self._undo:
             self._undo.pop()()
         self._works.clear()
+        self._joined.uninstall()
 
     def _listen(self, orm: Any) -> None:
         if not self._active:
@@ -101,9 +106,11 @@ class SqlAlchemySessions:
         """Whether any session has written something that waits."""
         return bool(self._works)
 
-    def after_flush(self, session: Any, call: Callable[[], None]) -> None:
-        """Have something called at the end of the flush at hand, if it succeeds."""
-        self._work(session).touched.append(call)
+    def after_flush(self, session: Any, connection: Any, call: Callable[[], None]) -> None:
+        """Have something called at the end of the flush at hand on a connection, if it succeeds."""
+        work = self._work(session)
+        work.touched.append(call)
+        work.connections.add(connection)
 
     def row(self, session: Any, key: Key) -> Row | None:
         """What waits of a row."""
@@ -145,9 +152,8 @@ class SqlAlchemySessions:
             return
         savepoint = session.get_nested_transaction()
         if savepoint is None:
-            rows = work.rows.pop(session.get_transaction(), {})
+            self._ended_well(work, work.rows.pop(session.get_transaction(), {}))
             del self._works[session]
-            _report(rows)
             return
         around = work.rows.setdefault(_owner(savepoint.parent), {})
         for key, row in work.rows.pop(savepoint, {}).items():
@@ -156,13 +162,22 @@ class SqlAlchemySessions:
                 row.base = outer.base
             around[key] = row
 
+    def _ended_well(self, work: _Work, rows: Mapping[Key, Row]) -> None:
+        """A session has committed; so have its connections, unless it is within a transaction of theirs."""
+        for row in rows.values():
+            fail_open("hook")(row.settle)(row.after)
+        around = next((each for each in work.connections if each.in_transaction()), None)
+        if around is None:
+            _report(rows)
+        else:
+            self._joined.wait(around, partial(_report, rows), partial(_forget, rows))
+
     def _ended(self, session: Any, transaction: Any) -> None:
         work = self._works.get(session)
         if work is None:
             return
         work.touched.clear()  # of a flush that failed
-        for row in work.rows.pop(transaction, {}).values():
-            fail_open("hook")(row.settle)(row.base)
+        _forget(work.rows.pop(transaction, {}))
         if transaction.parent is None:
             del self._works[session]
 
@@ -180,23 +195,11 @@ def _owner(transaction: Any) -> Any:
 
 
 def _report(rows: Mapping[Key, Row]) -> None:
-    events = []
-    for row in rows.values():
-        fail_open("hook")(row.settle)(row.after)
-        events += [(event.timestamp or 0, event, row.sink) for event in row.events]
+    events = [(event.timestamp or 0, event, row.sink) for row in rows.values() for event in row.events]
     for _, event, sink in sorted(events, key=itemgetter(0)):
         fail_open("hook")(sink)(on_recording_span(event))
 
 
-def listen(target: Any, name: str, listener: Callable[..., Any], **options: Any) -> Callable[[], None]:
-    """Have SQLAlchemy tell a listener of ours, which never raises into it; returns what ends that."""
-    from sqlalchemy import event  # noqa: PLC0415  the host's library, which is at work
-
-    guarded = fail_open("hook")(listener)
-    event.listen(target, name, guarded, **options)
-
-    def undo() -> None:
-        if event.contains(target, name, guarded):
-            event.remove(target, name, guarded)
-
-    return partial(fail_open("hook")(undo))
+def _forget(rows: Mapping[Key, Row]) -> None:
+    for row in rows.values():
+        fail_open("hook")(row.settle)(row.base)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, final
 
-from otel_incident.hooks.sqlalchemy_sessions import listen
+from otel_incident.hooks.sqlalchemy_events import listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
