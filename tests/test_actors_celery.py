@@ -10,6 +10,8 @@ from contextvars import copy_context
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+import flask
+import flask_login
 import pytest
 from celery import Celery, chain, chord, group, signals
 from celery.worker.request import Request
@@ -223,6 +225,16 @@ def test_a_hook_that_names_somebody_else(desk: Desk, as_sent: AsSent) -> None:
     assert (desk.headers, reported) == ([None], [Actor(id=1)])
 
 
+def test_a_task_with_hooks_of_both_kinds(desk: Desk, as_sent: AsSent) -> None:
+    """Who made the request is carried for the hook that asks for him, and is nobody to the other."""
+    with reporting(more=ANOTHER.format(line='id = "arg.number"'), as_sent=as_sent) as reported:
+        with request_of():
+            desk.close.delay()
+        desk.work()
+    assert desk.headers == [CARRIED]
+    assert sorted(reported, key=str) == sorted([ACTOR, Actor(id=1)], key=str)
+
+
 ANOTHER: Final = """
     [[hook]]
     name = "reopen"
@@ -304,11 +316,35 @@ def test_what_fails_is_forgotten(desk: Desk, reported: list[Actor | None]) -> No
     with request_of():
         desk.close.delay()
     desk.work()
+    assert user_reader.get() is None
     desk.before = lambda _: None
     actor_desk.close(1)
     desk.close.delay()
     desk.work()
     assert reported == [ACTOR, None, None]
+
+
+def test_a_task_of_a_flask_request(desk: Desk, reported: list[Actor | None]) -> None:
+    """Carries flask-login's user; a task that works in a request of its own making is still his."""
+    app = flask.Flask("desk")
+    app.secret_key = "a secret"  # noqa: S105  nobody's
+    flask_login.LoginManager(app)
+    user = flask_login.UserMixin()
+    user.id, user.is_superuser = 7, True
+    with app.test_request_context():
+        desk.close.delay()
+        flask_login.login_user(user)
+        desk.close.delay()
+    desk.work()
+
+    def within(_: Any) -> None:
+        with app.test_request_context():
+            actor_desk.close(1)
+
+    desk.before = within
+    desk.work()
+    assert desk.headers == [None, CARRIED]
+    assert reported == [None, ACTOR, ACTOR]
 
 
 def test_a_task_that_never_ended(desk: Desk, reported: list[Actor | None]) -> None:

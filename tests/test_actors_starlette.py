@@ -179,6 +179,25 @@ def test_a_mounted_application(reported: list[Actor | None]) -> None:
     assert reported == [ENDS]
 
 
+def test_around_a_mounted_application(reported: list[Actor | None]) -> None:
+    """Once the inner one has answered, the outer one's request is at hand again."""
+
+    async def after(request: Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        actor_desk.close(1)
+        return response
+
+    inner = Starlette(routes=[Route("/act", act)])
+
+    async def around(scope: Any, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+        actor_desk.close(1)
+
+    middleware = [Middleware(BaseHTTPMiddleware, dispatch=after), AUTHENTICATION]
+    asyncio.run(get(Starlette(routes=[Mount("/inner", around)], middleware=middleware), "/inner/act", "8"))
+    assert reported == [ENDS, ENDS, ENDS]
+
+
 def test_after_the_answer(reported: list[Actor | None]) -> None:
     """Background tasks and what is sent piece by piece are of the request, in a thread or not."""
 

@@ -1,0 +1,1 @@
+"""An incident desk that knows its users, on several frameworks; not one line about telemetry."""
