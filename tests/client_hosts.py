@@ -6,6 +6,7 @@ Each is a few lines in a process of its own under `opentelemetry-instrument`, wi
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,14 +57,19 @@ class Driven:
     events: Sequence[LogEvent]
 
     def said(self) -> list[tuple[str, dict[str, Any]]]:
-        """The action of each event and its attributes, without those that every event has."""
-        return [
-            (
-                str(event.attributes["incident.action"]),
-                {name: value for name, value in event.attributes.items() if name not in OWN},
-            )
-            for event in self.events
-        ]
+        """The action of each event and its attributes, without those that every event has.
+
+        A duration is checked here, since it depends on when the event was.
+        """
+        said = []
+        for event in self.events:
+            left = {name: value for name, value in event.attributes.items() if name not in OWN}
+            if "incident.duration" in left:
+                created = datetime.fromisoformat(str(left["incident.created_at"]))
+                since = event.timestamp // 1_000_000 - int(created.timestamp() * 1000)
+                assert left.pop("incident.duration") == since / 1000
+            said.append((str(event.attributes["incident.action"]), left))
+        return said
 
 
 def drive(

@@ -146,7 +146,7 @@ def test_runs(way: str, clients: HostEnvironment, receiver: OtlpReceiver, tmp_pa
         "raised JSONDecodeError",
         "raised InvalidMattermostError",
     ]
-    assert "otel_incident" not in driven.ended.stderr
+    assert "swallowed" not in driven.ended.stderr
 
 
 FOLLOWED: Final = """

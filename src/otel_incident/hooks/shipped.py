@@ -42,8 +42,16 @@ class Preset:
 
 
 PRESETS: Final = (
+    Preset(
+        "datadog-api-client", "datadog_api_client.v2.api.incidents_api", "datadog-api-client", client=True
+    ),
     Preset("django-helpdesk", "helpdesk", "django-helpdesk"),
+    Preset("incident-io", "incident_io.api.incidents_v2", "incident-io", client=True),
     Preset("mattermostautodriver", "mattermostautodriver", "mattermostautodriver", client=True),
+    Preset("opsgenie-sdk", "opsgenie_sdk", "opsgenie-sdk", client=True),
+    Preset("pagerduty", "pagerduty", "pagerduty", client=True),
+    Preset("rootly", "rootly_sdk.api.incidents", "rootly", client=True),
+    Preset("thehive4py", "thehive4py", "thehive4py", client=True),
 )
 
 

@@ -1,0 +1,111 @@
+"""The hook files that the README shows for Jira and ServiceNow report what it says, as they stand there."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from tests.client_hosts import drive
+from tests.collector import ROOT
+from tests.host_environment import HostEnvironment
+from tests.otlp_receiver import OtlpReceiver
+from tests.product_server import ProductServer, Reply
+
+README: Final = (ROOT / "README.md").read_text("utf-8")
+
+
+def example(host: str, directory: Path) -> str:
+    """The path of a hook file that has the README's text for a host."""
+    (text,) = [
+        block
+        for block in re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+        if f'[host]\nname = "{host}"' in block
+    ]
+    path = directory / "hooks.toml"
+    path.write_text(text)
+    return str(path)
+
+
+JIRA: Final = """
+    from jira import JIRA
+
+    jira = JIRA(server=URL, basic_auth=("jane.doe", "t"), get_server_info=False, max_retries=0)
+
+    def create(project, kind):
+        fields = {
+            "project": {"key": project}, "issuetype": {"name": kind}, "summary": "Checkout is down",
+            "description": "error 502",
+        }
+        return attempt(jira.create_issue, fields=fields, prefetch=False)
+
+    create("INC", "Incident")
+    create("INC", "Incident")
+    create("INC", "Task")
+    create("WEB", "Incident")
+    attempt(jira.transition_issue, "INC-7", "21")
+    attempt(jira.transition_issue, "INC-7", "31", comment="Switched the gateway")
+"""
+ISSUE: Final = Reply(201, {"id": "10007", "key": "INC-7", "self": "https://acme.test/rest/api/2/issue/10007"})
+
+
+def test_jira(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Of one project and one kind of issue, and one of its transitions."""
+    answers: dict[str, Reply | list[Reply]] = {
+        "POST /rest/api/2/issue": [
+            Reply(400, {"errorMessages": [], "errors": {"summary": "Payments"}}),
+            ISSUE,
+        ],
+        "POST /rest/api/2/issue/INC-7/transitions": Reply(204),
+        "GET /rest/api/2/issue/INC-7/transitions": Reply(
+            200, {"transitions": [{"id": "21", "name": "Payments"}, {"id": "31", "name": "Done"}]}
+        ),
+    }
+    with ProductServer(answers) as server:
+        variables = {"PRODUCT_URL": server.url, "OTEL_INCIDENT_HOOKS": example("Jira", tmp_path)}
+        driven = drive(clients, receiver, tmp_path, JIRA, variables)
+    assert driven.said() == [
+        ("create", {"incident.id": "INC-7", "incident.active": True}),
+        ("end", {"incident.id": "INC-7", "incident.active": False}),
+    ]
+    assert driven.ended.stdout.splitlines() == ["raised JIRAError"]
+
+
+SERVICENOW: Final = """
+    import pysnow, requests
+
+    session = requests.Session()
+    session.auth = ("jane.doe", "t")
+    client = pysnow.Client(host=URL.partition("//")[2], session=session, use_ssl=False)
+    incidents = client.resource(api_path="/table/incident")
+    problems = client.resource(api_path="/table/problem")
+    attempt(incidents.create, payload={"short_description": "Checkout is down"})
+    attempt(problems.create, payload={"short_description": "Payments"})
+    one = {"sys_id": "0123456789abcdef0123456789abcdef"}
+    attempt(incidents.update, query=one, payload={"short_description": "error 502"})
+    attempt(incidents.update, query=one, payload={"state": "6", "close_notes": "gateway"})
+    attempt(incidents.update, query=one, payload={"state": 7})
+"""
+SYS_ID: Final = "0123456789abcdef0123456789abcdef"
+RECORD: Final = {"sys_id": SYS_ID, "short_description": "Checkout is down", "state": "1"}
+
+
+def test_servicenow(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Of one table; a refusal is nothing."""
+    here = "/api/now/table/incident"
+    answers: dict[str, Reply | list[Reply]] = {
+        f"POST {here}": Reply(201, {"result": RECORD}),
+        "POST /api/now/table/problem": Reply(201, {"result": RECORD}),
+        f"GET {here}": Reply(200, {"result": [RECORD]}),
+        f"PUT {here}/{SYS_ID}": [
+            Reply(200, {"result": RECORD}),
+            Reply(200, {"result": RECORD}),
+            Reply(403, {"error": {"message": "Payments", "detail": ""}}),
+        ],
+    }
+    with ProductServer(answers) as server:
+        variables = {"PRODUCT_URL": server.url, "OTEL_INCIDENT_HOOKS": example("ServiceNow", tmp_path)}
+        driven = drive(clients, receiver, tmp_path, SERVICENOW, variables)
+    assert [asked.method for asked in server.asked].count("PUT") == 3
+    assert driven.said() == [
+        ("create", {"incident.id": SYS_ID, "incident.active": True}),
+        ("end", {"incident.id": SYS_ID, "incident.active": False}),
+    ]
