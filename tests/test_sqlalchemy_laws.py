@@ -83,6 +83,14 @@ class Host:
         self.session = session
         self.model = Model()
         self.savepoints: list[Any] = []
+        self.instances: dict[int, Incident] = {}
+
+    def row(self, number: int) -> Incident:
+        """The instance that the host holds, expired or not; read only where the session has none."""
+        held = self.instances.get(number)
+        if held is None or held not in self.session:
+            held = self.instances[number] = self.session.get_one(Incident, number)
+        return held
 
     def take(self, step: tuple[Any, ...]) -> None:
         """One step; those that make no sense now are none."""
@@ -91,21 +99,22 @@ class Host:
     def make(self, number: int) -> None:
         """Make a row, unless it is there; one that was deleted may come again in another transaction."""
         if number not in self.model.now and number not in self.model.committed:
-            self.session.add(Incident(id=number, status="open", priority=1))
+            self.instances[number] = Incident(id=number, status="open", priority=1)
+            self.session.add(self.instances[number])
             self.session.flush()
             self.model.now[number] = {"status": "open", "priority": 1, "commander_id": None}
 
     def delete(self, number: int) -> None:
         """Delete a row."""
         if number in self.model.now:
-            self.session.delete(self.session.get_one(Incident, number))
+            self.session.delete(self.row(number))
             self.session.flush()
             del self.model.now[number]
 
     def set(self, number: int, name: str, value: object) -> None:
         """Set an attribute, whether it has expired or not."""
         if number in self.model.now:
-            setattr(self.session.get_one(Incident, number), name, value)
+            setattr(self.row(number), name, value)
             self.model.now[number][name] = value
 
     def flush(self) -> None:

@@ -370,6 +370,31 @@ def test_what_nobody_knows_has_not_changed(session: Session) -> None:
         assert said(seen) == [("restart", 1)]
 
 
+@pytest.mark.parametrize(
+    ("unknown", "first", "second"),
+    [
+        ('unknown = "open"', [], [("end", 1), ("end", 2)]),
+        ('unknown = "closed"', [("restart", 1)], [("end", 1)]),
+        ("", [], [("end", 1)]),
+    ],
+    ids=["open", "closed", "unsaid"],
+)
+def test_what_nobody_knows_is_what_the_hook_says(
+    session: Session, unknown: str, first: list[object], second: list[object]
+) -> None:
+    """A row whose status was never known is taken for an open one, or a closed one, if the file says so."""
+    one, two = Incident(id=1, status="acknowledged"), Incident(id=2)
+    kept(session, one, two)
+    with watching(INCIDENTS.replace('field = "status"\n', f'field = "status"\n{unknown}\n')) as seen:
+        one.status = "open"
+        session.commit()
+        assert said(seen) == first
+        seen.clear()
+        one.status = two.status = "closed"
+        session.commit()
+    assert said(seen) == second
+
+
 def test_time_and_trace_are_those_of_the_change(noted: list[IncidentEvent], session: Session) -> None:
     """The flush is when it was made, the commit is not."""
     tracer = TracerProvider().get_tracer("desk")

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from otel_incident.events import IncidentEvent
 from tests.hosts.mapped import Incident, User
+from tests.mapped_host import INCIDENTS, said, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
 from tests.mapped_host import noted as noted  # noqa: PLC0414  the same
-from tests.mapped_host import said
 
 
 class Refused(Exception):  # noqa: N818  what a host raises to roll back
@@ -104,6 +104,25 @@ def test_a_flush_that_fails(noted: list[IncidentEvent], session: Session, incide
     assert said(noted) == [("create", 9)]
 
 
+def test_a_flush_that_fails_late(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
+    """A row that was written by then has not been written, and nothing of it is left for the next flush."""
+
+    def fail(*_: Any) -> None:
+        raise Refused
+
+    event.listen(Incident, "after_insert", fail)
+    try:
+        session.add(Incident(id=5))
+        with suppress(Refused):
+            session.flush()
+    finally:
+        event.remove(Incident, "after_insert", fail)
+    session.rollback()
+    incident.status = "closed"
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
 def test_one_event_for_each_transition_of_a_transaction(
     noted: list[IncidentEvent], session: Session, incident: Incident
 ) -> None:
@@ -178,6 +197,20 @@ def test_a_savepoint_by_hand(noted: list[IncidentEvent], session: Session, incid
     incident.priority = 2
     session.commit()  # of the savepoint and all that is around it
     assert said(noted) == [("change_stage", 1)]
+
+
+def test_a_rollback_takes_back_what_a_savepoint_has_kept(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """What the row is then is what it was before all of it, though nobody has read it again."""
+    incident.status = "closed"
+    session.flush()
+    with session.begin_nested():
+        incident.status = "open"
+    session.rollback()
+    incident.status = "closed"
+    session.commit()
+    assert said(noted) == [("end", 1)]
 
 
 def test_a_row_that_is_deleted_in_a_savepoint_that_is_not_kept(
@@ -329,10 +362,15 @@ def test_a_listener_that_fails_costs_no_event(
     def fail(_session: Any) -> None:
         raise Refused
 
-    event.listen(session, "after_commit", fail)
-    incident.status = "closed"
-    with suppress(Refused):
-        session.commit()
+    event.listen(Session, "after_commit", fail)
+    try:
+        with watching(INCIDENTS) as seen, suppress(Refused):
+            assert incident.status == "open"
+            incident.status = "closed"
+            session.commit()
+    finally:
+        event.remove(Session, "after_commit", fail)
+    assert said(seen) == [("end", 1)]
     assert said(noted) == [("end", 1)]
     with desk.connect() as connection:
         assert connection.execute(text("select status from incident")).scalar_one() == "closed"

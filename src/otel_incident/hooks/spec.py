@@ -104,6 +104,7 @@ class Hook:
         public: Where `incident.public` is found, or the value itself.
         stage: The stage: of a model the field that is watched, of a call a path.
         lifecycle_field, closed: The field whose values in `closed` mean that an incident has ended.
+        unknown_is_closed: For what a row is taken whose field was not known before; None says nothing of it.
         commander_field: The field whose change is a change of commander.
         id_shapes: What this host uses as ids, by attribute name.
         request: Which requests it is about; None for other kinds.
@@ -121,6 +122,7 @@ class Hook:
     stage: Stage | None = None
     lifecycle_field: str = ""
     closed: tuple[Plain, ...] = ()
+    unknown_is_closed: bool | None = None
     commander_field: str = ""
     id_shapes: Mapping[str, re.Pattern[str]] | None = None
     request: Request | None = None
@@ -345,7 +347,7 @@ def _refuse_main(table: Table, key: str, target: str) -> None:
 def _of_model(table: Table) -> dict[str, Any]:
     """What a hook of kind `model` alone says."""
     lifecycle, commander = table.table("lifecycle"), table.table("commander")
-    lifecycle.allow("field", "closed")
+    lifecycle.allow("field", "closed", "unknown")
     commander.allow("field")
     target = table.matching(
         "model",
@@ -360,6 +362,8 @@ def _of_model(table: Table) -> dict[str, Any]:
         made["closed"] = lifecycle.plain_list(
             "closed", required="lists the values of the field that mean that an incident has ended"
         )
+        if "unknown" in lifecycle:
+            made["unknown_is_closed"] = lifecycle.one_of("unknown", ("open", "closed")) == "closed"
     if commander:
         made["commander_field"] = _field(commander)
     return made

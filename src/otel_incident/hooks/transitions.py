@@ -26,6 +26,7 @@ class Fields:
     closed: tuple[Any, ...]
     commander: str
     stage: str
+    unknown_is_closed: bool | None = None
 
     @classmethod
     def of(cls, hook: Hook, held_as: Mapping[str, str]) -> Fields:
@@ -36,6 +37,7 @@ class Fields:
             closed=hook.closed,
             commander=held_as.get(hook.commander_field, ""),
             stage=held_as.get(stage, ""),
+            unknown_is_closed=hook.unknown_is_closed,
         )
 
     def is_closed(self, values: Mapping[str, Any]) -> bool | None:
@@ -58,11 +60,14 @@ def transitions(
 
     Args:
         fields: Which fields are watched.
-        before: What they were, as far as it is known: what is not known has not changed.
+        before: What they were, as far as it is known: what is not known has not changed, unless the hook says
+            whether it was open.
         after: What they are.
         fresh: Whether the row was made in the same transaction.
     """
     was, is_now = fields.is_closed(before), fields.is_closed(after)
+    if was is None:
+        was = fields.unknown_is_closed
     known = was is not None and is_now is not None
     actions: list[Action] = []
     if known and was and not is_now:
