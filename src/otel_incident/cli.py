@@ -8,7 +8,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_incident import doctor, policy_cli, spool_cli
+from otel_incident import doctor, hooks_cli, policy_cli, spool_cli
 from otel_incident.config import Config, variables_of_process
 from otel_incident.version import __version__
 from otel_incident.vocabulary import (
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("preview", help="one event of each kind, exactly as it would leave from here")
     policy_cli.add_commands(commands.add_parser("policy", help="what the gate does, here and to a payload"))
     spool_cli.add_commands(commands.add_parser("spool", help="what waits on disk, and its delivery"))
+    hooks_cli.add_commands(commands.add_parser("hooks", help="what hook files find here, and let leave"))
     doctor.add_arguments(commands)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="otel-incident: %(message)s", stream=sys.stderr, level=logging.WARNING)
@@ -74,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return policy_cli.run(chosen, _config(), _say)
         if chosen.command == "spool":
             return spool_cli.run(chosen, _config(), _say)
+        if chosen.command == "hooks":
+            return hooks_cli.run(chosen, _config(), _say)
         if chosen.command == "doctor":
             return doctor.run(chosen, variables_of_process(), _say)
         if chosen.command == "catalog":

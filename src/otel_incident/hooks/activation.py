@@ -121,6 +121,11 @@ class Activation:
         fail_open("hook")(self._commits.uninstall)()
         fail_open("hook")(self._sessions.uninstall)()
 
+    @property
+    def matched(self) -> bool:
+        """Whether a hook has found what it watches."""
+        return bool(self._matched)
+
     def host_distribution(self) -> str:
         """The distribution of the first host that a hook matched, "" if none says one."""
         named = (file.host_distribution for file in self._matched)
