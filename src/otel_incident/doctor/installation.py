@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_incident.doctor.findings import failure, ok, warning
-from otel_incident.errors import HookFileError
 from otel_incident.gate.rules import GateRules
 from otel_incident.gate.wrapping import Wrapping
-from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
-from otel_incident.hooks.shipped import enabled, unknown
-from otel_incident.hooks.spec import load
+from otel_incident.hooks.shipped import unknown
+from otel_incident.hooks_cli.files import chosen_files
 from otel_incident.identity import ID_TO_COME, Identity
-from otel_incident.installation import is_installed
 from otel_incident.state import ephemeral_mount, places_of
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ def settings(config: Config) -> list[Finding]:
 
 def hooks(config: Config) -> list[Finding]:
     """Which hook files and presets would be in force."""
-    live, refused = _files(config)
+    live, refused = chosen_files((), config)
     found = [warning("hooks", line, "correct or remove it") for line in unknown(config.disabled_hooks)]
     found += [failure("hooks", f"{error}; the file is not in force", "correct it") for error in refused]
     found += [
@@ -66,8 +63,10 @@ def hooks(config: Config) -> list[Finding]:
 
 def distribution(config: Config) -> str:
     """The distribution of the first host that a hook file or a preset names; "" where none does."""
-    named = (file.host_distribution for file in _files(config)[0])
-    return next((each for each in named if each), "")
+    files, _ = chosen_files((), config)
+    # a client library that a preset is about is not the host
+    hosts = (file for file in files if not (file.preset and file.clients))
+    return next((file.distribution for file in hosts if file.distribution), "")
 
 
 def gate(config: Config) -> list[Finding]:
@@ -118,23 +117,6 @@ def identity(config: Config, mountinfo: Path = _MOUNTINFO) -> list[Finding]:
     if found:
         return found
     return [ok("identity", f"the diagnostic id is made at the first event, in {directory}")]
-
-
-def _files(config: Config) -> tuple[list[HookFile], list[HookFileError]]:
-    """What would be in force: the operator's files, presets whose host is installed; and what is refused."""
-    files: list[HookFile] = []
-    refused: list[HookFileError] = []
-    for path in each_once(config.hook_files):
-        try:
-            file = load(path)
-            refuse_double(file, files)
-        except HookFileError as error:
-            refused.append(error)
-            continue
-        files.append(file)
-    there = [each for each in enabled(config.disabled_hooks) if is_installed(each)]
-    shipped = [without_doubles(each.read(), files) for each in there]
-    return [*files, *(each for each in shipped if each.hooks)], refused
 
 
 def _unusable(directory: Path) -> list[Finding]:

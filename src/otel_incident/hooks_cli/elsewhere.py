@@ -1,4 +1,4 @@
-"""Which modules of a host import a function by name, which has to come after the hook; read in their source."""
+"""Which modules of a host import a function by name, which must come after the hook; read in their source."""
 
 from __future__ import annotations
 

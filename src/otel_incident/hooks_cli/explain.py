@@ -61,7 +61,8 @@ def explanation(file: HookFile, config: Config) -> str:
     lines = [f"{'The preset ' if file.preset else ''}{file.source}, for the host {file.host}"]
     for hook in file.hooks:
         lines += ["", *_paragraph(_SUBJECT[hook.kind](hook), indent="  ")]
-        lines += [f"    {event:<25} {when}" for event, when in _when(hook).items()]
+        for event, when in _when(hook).items():
+            lines += _paragraph(f"{event:<25} {when}", indent="    ", hanging=" " * 26)
         lines += [
             "",
             *_paragraph("Each of these events can hold, and holds nothing else of the host:", indent="  "),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from otel_incident.errors import HookFileError
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
-from otel_incident.hooks.spec import load, presets
+from otel_incident.hooks.shipped import enabled
+from otel_incident.hooks.spec import load
 from otel_incident.installation import is_installed
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def chosen_files(paths: Sequence[Path], config: Config) -> tuple[list[HookFile],
         else:
             files.append(file)
     if not paths:
-        shipped = (without_doubles(each, files) for each in presets() if is_installed(each))
+        there = (each.read() for each in enabled(config.disabled_hooks) if is_installed(each))
+        shipped = [without_doubles(each, files) for each in there]
         files += [each for each in shipped if each.hooks]
     return files, refused
