@@ -272,6 +272,12 @@ def test_what_the_database_computes_is_not_known(noted: list[IncidentEvent], ses
     incident.priority = 3
     session.commit()
     assert said(noted) == [("restart", 1), ("change_stage", 1)]
+    noted.clear()
+    incident.status = func.lower("CLOSED")
+    session.commit()
+    incident.status = "closed"  # nobody has read it since: it is not known to have been open
+    session.commit()
+    assert noted == []
 
 
 def test_a_default_of_the_database(session: Session) -> None:

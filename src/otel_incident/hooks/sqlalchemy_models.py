@@ -68,6 +68,10 @@ class MappedRows:
         sink: Callable[[IncidentEvent], None],
     ) -> None:
         self._hook, self._sessions, self._complaints, self._sink = hook, sessions, complaints, sink
+        from sqlalchemy.orm import QueryableAttribute  # noqa: PLC0415  the host's library, which is at work
+        from sqlalchemy.sql import ClauseElement  # noqa: PLC0415  the same
+
+        self._expressions = ClauseElement, QueryableAttribute
         stage = cast("str", hook.stage.source) if hook.stage else ""
         found: dict[str, Attribute] = {}
         for name in (hook.lifecycle_field, hook.commander_field, stage):
@@ -87,6 +91,7 @@ class MappedRows:
             ("load", self._loaded),
             ("refresh", self._refreshed),
             ("after_insert", self._inserted),
+            ("before_update", self._updating),
             ("after_update", self._updated),
             ("after_delete", self._deleted),
         ):
@@ -121,15 +126,24 @@ class MappedRows:
         # instance does not hold is not known any longer.
         written = {key: read[key] for key in read if key in names}
         lost = {key for key in self._attributes if key in names and key not in read}
-        if state.session is not None and (written or lost):
-            self._changed(state.session, state, {}, written, lost=lost)
-        if lost:
-            known = self._memory.get(state, _NOTHING)
-            self._memory[state] = {key: value for key, value in known.items() if key not in lost}
+        if state.session is not None and written:
+            self._changed(state.session, state, {}, written)
+        if state.session is not None and lost:
+            self._lose(state.session, state, lost)
 
     def _inserted(self, _mapper: Any, connection: Any, state: Any) -> None:
         written = partial(self._written, state.session, state, fresh=True)
         self._sessions.after_flush(state.session, connection, written)
+
+    def _updating(self, _mapper: Any, connection: Any, state: Any) -> None:
+        """Note what the database is to compute, of which the instance knows nothing when it is done."""
+        if self._touching.isdisjoint(state.committed_state):
+            return
+        held = {key: state.dict[key] for key in self._attributes if key in state.dict}
+        computed = held.keys() - self._plain(held).keys()
+        if computed:
+            lose = partial(self._lose, state.session, state, computed)
+            self._sessions.after_flush(state.session, connection, lose)
 
     def _updated(self, _mapper: Any, connection: Any, state: Any) -> None:
         if self._sessions.at_work or not self._touching.isdisjoint(state.committed_state):
@@ -157,6 +171,11 @@ class MappedRows:
                 now[key] = None  # what is not set is NULL, unless the database has a default
         plain = self._plain(now)
         self._changed(session, state, self._plain(was), plain, lost=now.keys() - plain.keys(), fresh=fresh)
+
+    def _lose(self, session: Any, state: Any, names: Collection[str]) -> None:
+        known = self._memory.get(state, _NOTHING)
+        self._memory[state] = {key: value for key, value in known.items() if key not in names}
+        self._changed(session, state, {}, {}, lost=names)
 
     def _gone(self, session: Any, state: Any) -> None:
         key = (self, self._identity(state))
@@ -255,7 +274,7 @@ class MappedRows:
         return {
             key: each.plain(values[key])
             for key, each in self._attributes.items()
-            if key in values and not hasattr(type(values[key]), "__clause_element__")
+            if key in values and not issubclass(type(values[key]), self._expressions)
         }
 
 
