@@ -215,9 +215,9 @@ class ModelWatch:
     ) -> None:
         if not self._active:
             return
-        values = held(instance, self._watched)
-        if not (created or raw or at_work) and self._is_known(instance, values):
+        if not (created or raw or at_work) and self._is_known(instance):
             return  # the most frequent save: of a row whose watched fields are what they were
+        values = held(instance, self._watched)
         if raw:  # a fixture is loaded: data, not an action
             self._memory.keep(instance, plain(values, self._watched))
             return
@@ -246,10 +246,13 @@ class ModelWatch:
         committed = partial(self._committed, weakref.ref(instance))
         wait(connection, Change(row=row, after=after, fresh=fresh, events=events, commit=committed))
 
-    def _is_known(self, instance: Any, values: Mapping[str, Any]) -> bool:
+    def _is_known(self, instance: Any) -> bool:
         """Whether an instance holds the very objects that are remembered; their values need no look then."""
-        kept = self._memory.of(instance)
-        return len(kept) == len(values) and all(kept.get(name, _ABSENT) is values[name] for name in values)
+        kept, loaded = self._memory.of(instance), instance.__dict__
+        for name in self._watched:  # noqa: SIM110  `all` with a generator costs more of each save
+            if loaded.get(name, _ABSENT) is not kept.get(name, _ABSENT):
+                return False
+        return True
 
     def _among(self, values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
         """The values whose fields are named, by either of the names that Django takes."""
