@@ -84,8 +84,8 @@ def desk_client(monkeypatch: pytest.MonkeyPatch) -> Any:
             await asyncio.sleep(0)
             return self.give()
 
-    def send(method: str, url: str) -> Any:
-        raise NotImplementedError(method, url)
+    def send(method: str, url: str, json: Any = None) -> Any:
+        raise NotImplementedError(method, url, json)
 
     module: Any = ModuleType("desk_client")
     module.Client, module.AsyncClient, module.send = Client, AsyncClient, send
@@ -304,7 +304,7 @@ def test_each_kind_of_choke_point(call: Callable[[Any, Any], Any], desk_client: 
     async def work() -> Any:
         return desk_client.answer
 
-    desk_client.send = lambda method, url: work()  # noqa: ARG005  as the file names them
+    desk_client.send = lambda method, url, json=None: work()  # noqa: ARG005  as the file names them
     answer = accepted()
     with watching(file_of(RESOLVE)) as watched:
         assert call(desk_client, answer) is answer
@@ -314,7 +314,7 @@ def test_each_kind_of_choke_point(call: Callable[[Any, Any], Any], desk_client: 
 def test_a_future_is_reported_when_it_is_done(desk_client: Any) -> None:
     """A choke point that hands out futures."""
     future: Future[Any] = Future()
-    desk_client.send = lambda method, url: future  # noqa: ARG005  as the file names them
+    desk_client.send = lambda method, url, json=None: future  # noqa: ARG005  as the file names them
     with watching(file_of(RESOLVE)) as watched:
         assert desk_client.send("PUT", PATH) is future
         assert watched.events == []
@@ -329,7 +329,7 @@ def test_a_request_of_no_route_is_left_alone(desk_client: Any) -> None:
         return "done"
 
     made = work()
-    desk_client.send = lambda method, url: made  # noqa: ARG005  as the file names them
+    desk_client.send = lambda method, url, json=None: made  # noqa: ARG005  as the file names them
     with watching(file_of(RESOLVE)) as watched:
         assert desk_client.send("GET", PATH) is made
     assert asyncio.run(made) == "done"
@@ -339,7 +339,8 @@ def test_a_request_of_no_route_is_left_alone(desk_client: Any) -> None:
 def test_a_retry_within_a_choke_point_is_one_event(desk_client: Any) -> None:
     """What goes wrong before does not count, however often it is tried."""
 
-    def send(method: str, url: str) -> Any:
+    def send(method: str, url: str, json: Any = None) -> Any:
+        assert json is None
         for status in (503, 429, 200):
             answer = accepted(status=status)
             if status == HTTPStatus.OK:
@@ -380,7 +381,7 @@ def test_uninstalled(desk_client: Any) -> None:
     """What is taken away reports nothing, not even what is under way; the methods are the client's own."""
     original = vars(desk_client.Client)["send"]
     future: Future[Any] = Future()
-    desk_client.send = lambda method, url: future  # noqa: ARG005  as the file names them
+    desk_client.send = lambda method, url, json=None: future  # noqa: ARG005  as the file names them
     with watching(file_of(RESOLVE)) as watched:
         assert vars(desk_client.Client)["send"] is not original
         desk_client.send("PUT", PATH)
@@ -592,7 +593,7 @@ def test_a_reply_that_is_not_read_is_left_alone() -> None:
 
     for held in ({"_content": False}, {"_content": None}, {"_body": None}):
         assert document(Streaming(**held)) is None
-    for text in ("", "Created", b"\xff", "{" * 100_000, '{"id": 1} and more', " " * MOST_CHARACTERS + "1"):
+    for text in ("", "Created", b"\xff", "[" * 100_000, '{"id": 1} and more', " " * MOST_CHARACTERS + "1"):
         assert document(text) is None
     unread = Streaming()
     assert document(unread) is unread
@@ -601,6 +602,10 @@ def test_a_reply_that_is_not_read_is_left_alone() -> None:
 NO_ID: Final = (
     "hooks.toml, hook 'declare': nothing is found at reply.id (incident.id), so its event is dropped, and "
     "each without an id; correct the path. This is said once."
+)
+NO_PARAMETER: Final = (
+    "hooks.toml, hook 'client': desk_client:{} has no parameter at the beginning of {}, which finds nothing; "
+    "correct the path."
 )
 NO_CHOKE_POINT: Final = (
     "hooks.toml, hook 'client': desk_client:AsyncClient.send does not exist, so it reports nothing; correct "
@@ -627,6 +632,28 @@ def test_a_choke_point_that_is_missing_is_said(desk_client: Any, caplog: pytest.
     del desk_client.AsyncClient.send
     assert events_of(file_of(RESOLVE), desk_client, ("PUT", PATH)) == [ENDED]
     assert caplog.messages == [NO_CHOKE_POINT]
+
+
+def test_a_path_that_no_argument_begins_is_said(desk_client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Of each choke point that has no such parameter; there it finds nothing."""
+    head = HEAD.replace('"arg.url"', '"arg.uri"')
+    assert events_of(file_of(RESOLVE, head=head), desk_client, ("PUT", PATH)) == []
+    assert caplog.messages == [
+        NO_PARAMETER.format(target, path)
+        for target, path in (
+            ("Client.send", "arg.uri"),
+            ("AsyncClient.send", "arg.uri"),
+            ("send", "arg.uri"),
+        )
+    ]
+    caplog.clear()
+    preset = parse(
+        head.replace('name = "desk"', 'name = "desk"\nmodule = "desk_client"', 1) + RESOLVE,
+        "desk",
+        preset=True,
+    )
+    assert events_of(preset, desk_client, ("PUT", PATH)) == []
+    assert caplog.messages == []
 
 
 class Odd:
@@ -657,4 +684,4 @@ def nothing_is_left() -> Iterator[None]:
     from otel_incident.hooks.nesting import _open  # noqa: PLC0415  the state itself is what is looked at
 
     yield
-    assert [each for each in _open.get() if each.hook is not None] == []
+    assert _open.get() == ()

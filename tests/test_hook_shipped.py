@@ -48,6 +48,12 @@ def test_each_preset_says_all_that_it_has_to(preset: Preset) -> None:
             assert "incident.id" in (hook.id_shapes or {})
 
 
+@pytest.mark.parametrize("preset", PRESETS, ids=NAMES)
+def test_a_client_is_not_the_host(preset: Preset) -> None:
+    """The version of a host's distribution is the host's; that of a client library says nothing of it."""
+    assert preset.read().host_distribution == ("" if preset.client else preset.distribution)
+
+
 def generic(name: str) -> bool:
     """Whether keys that end in a name are, by OpenTelemetry's conventions, of much that is no content."""
     return name in {"name", "message", "id", "status", "state", "value", "body", "type", "text"}

@@ -21,7 +21,6 @@ from otel_incident.hooks.celery_tasks import CeleryTasks
 from otel_incident.hooks.django_commits import DjangoCommits
 from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
-from otel_incident.hooks.http import HttpWatch, http_watches
 from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.spec import HookFile, load
@@ -36,8 +35,11 @@ if TYPE_CHECKING:
 
     from otel_incident.events import IncidentEvent
     from otel_incident.hooks.celery_tasks import AsSent
+    from otel_incident.hooks.http import HttpWatch
     from otel_incident.hooks.shipped import Preset
     from otel_incident.hooks.spec import Hook
+
+    _Watch = CallWatch | ModelWatch | MappedClassWatch | HttpWatch
 
 _logger: Final = logging.getLogger("otel_incident")
 
@@ -90,7 +92,7 @@ class Activation:
             self._requests.append(CeleryTasks(lambda: self._hooks, as_sent))
         self._commits = DjangoCommits()
         self._sessions = SqlAlchemySessions()
-        self._watches: list[CallWatch | ModelWatch | MappedClassWatch | HttpWatch] = []
+        self._watches: list[_Watch] = []
         self._waits_no_longer: list[Callable[[], None]] = []
         self._active = False
 
@@ -146,8 +148,12 @@ class Activation:
         if self._forbid is not None:
             self._forbid(file.content)
         self._hooks.extend(file.hooks)
-        watches = [self._watch(file, hook) for hook in file.hooks if hook.kind != "http"]
-        for watch in [*watches, *http_watches(file, self._sink, self._note)]:
+        watches: list[_Watch] = [self._watch(file, hook) for hook in file.hooks if hook.kind != "http"]
+        if file.clients:
+            from otel_incident.hooks.http import http_watches  # noqa: PLC0415  few hosts need it
+
+            watches += http_watches(file, self._sink, self._note)
+        for watch in watches:
             self._watches.append(watch)
             watch.install()
 

@@ -50,11 +50,7 @@ class CallWatch(FunctionWatch):
     def _found(self, function: object) -> None:
         """Say which paths cannot find anything; of a preset's nobody could correct them."""
         for path in [] if self._file.preset else astray(function, self._hook):
-            self._complaints.say(
-                "%s has no parameter at the beginning of %s, which finds nothing; correct the path.",
-                self._target,
-                path,
-            )
+            self._complaints.no_parameter(self._target, path)
 
     def _about(self, call: Call) -> Any:
         return call

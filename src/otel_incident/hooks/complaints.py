@@ -29,6 +29,14 @@ class Complaints:
             self._said.add(said)
             say(f"%s, hook %r: {sentence}", self._source, self._hook, *arguments)
 
+    def no_parameter(self, target: str, path: str) -> None:
+        """Say that a path begins with no parameter of the callable."""
+        self.say(
+            "%s has no parameter at the beginning of %s, which finds nothing; correct the path.",
+            target,
+            path,
+        )
+
     def no_id(self, path: str) -> None:
         """Say that the id's path finds nothing."""
         self.say(

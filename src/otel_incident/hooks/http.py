@@ -16,6 +16,7 @@ from otel_incident.hooks.documents import document
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.functions import Call, FunctionWatch
 from otel_incident.hooks.nesting import Nesting
+from otel_incident.hooks.parameters import astray_among
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,6 +99,13 @@ class HttpWatch(FunctionWatch):
         self._client = client
         self._meanings = meanings
         self._methods = {meaning.request.route.method for meaning in meanings}
+
+    def _found(self, function: object) -> None:
+        """Say which paths cannot find anything; of a preset's nobody could correct them."""
+        client = self._client
+        paths = (client.method, client.url, client.base, client.body, client.status, client.reply)
+        for path in [] if self._file.preset else astray_among(function, paths):
+            self._complaints.no_parameter(self._target, path)
 
     @fail_open("hook")
     def _about(self, call: Call) -> _About | None:

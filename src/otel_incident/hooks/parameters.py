@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from otel_incident.hooks.paths import Path
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from otel_incident.hooks.spec import Hook
 
@@ -19,14 +19,19 @@ def astray(function: object, hook: Hook) -> list[str]:
 
     Where that finds nothing it is said of the first event, which it costs.
     """
+    paths = [path for key, path in hook.incident.items() if key != "id"]
+    others = [hook.actor_id, hook.system_admin, hook.public, hook.stage.source if hook.stage else None]
+    return astray_among(function, [*paths, *others])
+
+
+def astray_among(function: object, paths: Iterable[object]) -> list[str]:
+    """Those of some paths that begin with no parameter of a function; what is no path is passed over."""
     known = _parameters(function)
     if known is None:
         return []
-    paths = [path for key, path in hook.incident.items() if key != "id"]
-    others = [hook.actor_id, hook.system_admin, hook.public, hook.stage.source if hook.stage else None]
     return [
         path.text
-        for path in [*paths, *others]
+        for path in paths
         if isinstance(path, Path) and path.root == "arg" and path.segments[0] not in known
     ]
 
