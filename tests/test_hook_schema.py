@@ -21,8 +21,8 @@ from otel_incident.errors import HookFileError
 from otel_incident.events import Incident
 from otel_incident.hooks import spec
 from otel_incident.hooks.actors import PLACES
+from otel_incident.hooks.http_spec import AFTER, BEFORE
 from otel_incident.hooks.paths import PathError, compile_path
-from otel_incident.hooks.requests import AFTER, BEFORE
 from otel_incident.vocabulary import ACTIONS
 from tests.collector import ROOT
 

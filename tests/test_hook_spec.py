@@ -13,9 +13,10 @@ import pytest
 
 from otel_incident.errors import HookFileError
 from otel_incident.hooks import spec
+from otel_incident.hooks.http_spec import AFTER, BEFORE
 from otel_incident.hooks.paths import Path as HookPath
 from otel_incident.hooks.paths import compile_path
-from otel_incident.hooks.requests import AFTER, BEFORE, Client, Request, Route
+from otel_incident.hooks.requests import Client, Request, Route
 from otel_incident.hooks.spec import Hook, HookFile, Stage
 from otel_incident.policy import KEEPS_RULE
 from otel_incident.vocabulary import EVENTS

@@ -6,29 +6,17 @@ hook of kind `http` says which request is which action. Both only look values up
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast, final
+from typing import TYPE_CHECKING, final
 from urllib.parse import unquote, urlsplit
 
-from otel_incident.hooks.paths import Path, PathError, compile_path, present
+from otel_incident.hooks.paths import present
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from otel_incident.hooks.tables import Plain, Table
-
-METHODS: Final = ("POST", "PUT", "PATCH", "DELETE")
-"""The methods that change something."""
-BEFORE: Final = ("arg", "self")
-AFTER: Final = ("arg", "self", "result")
-HTTP_ROOTS: Final = ("path", "body", "reply", "each", "self", "user")
-
-_SEGMENT: Final = r"(?:[A-Za-z0-9_.~:-]+|\{[A-Za-z_][A-Za-z0-9_]*\})"
-_ROUTE: Final = re.compile(rf"({'|'.join(METHODS)}) ((?:/{_SEGMENT})+)", re.ASCII)
-_ROUTE_IS: Final = (
-    f"a method ({', '.join(METHODS)}) and a path, as in PUT /incidents/{{incident_id}}, or a list of them"
-)
+    from otel_incident.hooks.paths import Path
+    from otel_incident.hooks.tables import Plain
 
 
 @final
@@ -146,76 +134,6 @@ class Client:
             if prefix and path[: len(prefix)] == prefix:
                 path = path[len(prefix) :]
         return path
-
-
-def client_of(table: Table, target_of: re.Pattern[str], example: str) -> Client:
-    """Read one `[[client]]`.
-
-    Args:
-        table: The table.
-        target_of: The grammar of a target.
-        example: What a target is, for messages.
-    """
-    table.allow("target", "method", "url", "base", "body", "status", "reply")
-    return Client(
-        targets=table.matching_each("target", target_of, example),
-        method=cast("Path", table.path("method", BEFORE, required="says where a call has the HTTP method")),
-        url=cast("Path", table.path("url", BEFORE, required="says where a call has the path or the URL")),
-        base=table.path("base", BEFORE),
-        body=table.path("body", BEFORE),
-        status=table.path("status", AFTER),
-        reply=table.path("reply", AFTER),
-    )
-
-
-def requests_of(table: Table) -> tuple[Request, ...]:
-    """The requests that a hook of kind `http` is about, one for each of its routes."""
-    each = table.path("each", ("body", "reply"))
-    if each is not None and each.fold != "value":
-        raise table.error("each", f"{each.text!r} is a number; it must be the path of a list")
-    roots = HTTP_ROOTS if each is not None else tuple(root for root in HTTP_ROOTS if root != "each")
-    when = table.table("when")
-    conditions = tuple((_key(when, key, roots), when.plain_or_list(key)) for key in when.keys())  # noqa: SIM118  a Table is no mapping
-    given = tuple(_compiled(table, "given", text, roots) for text in table.texts("given"))
-    requests = tuple(
-        Request(
-            Route(text.partition(" ")[0], tuple(text.partition(" ")[2][1:].split("/"))),
-            each,
-            conditions,
-            given,
-        )
-        for text in table.matching_each("route", _ROUTE, _ROUTE_IS)
-    )
-    check_captures(when, ((path.text, path) for path, _ in conditions), requests)
-    check_captures(table, (("given", path) for path in given), requests)
-    return requests
-
-
-def check_captures(table: Table, paths: Iterable[tuple[str, object]], requests: Sequence[Request]) -> None:
-    """Refuse a path from a capture on that a route does not have.
-
-    Args:
-        table: Where they stand.
-        paths: By key; what is no path is passed over.
-        requests: Of the hook.
-    """
-    for key, path in paths:
-        if not isinstance(path, Path) or path.root != "path":
-            continue
-        for request in requests:
-            if path.segments[0] not in request.route.captures:
-                raise table.error(key, f"{path.text!r} is captured by no part of {request.route.text}")
-
-
-def _key(when: Table, key: str, roots: tuple[str, ...]) -> Path:
-    return _compiled(when, key, key, roots)
-
-
-def _compiled(table: Table, key: str, text: str, roots: tuple[str, ...]) -> Path:
-    try:
-        return compile_path(text, roots)
-    except PathError as error:
-        raise table.error(key, str(error)) from error
 
 
 def _is_one_of(value: object, values: tuple[Plain, ...]) -> bool:

@@ -12,15 +12,14 @@ import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, final
 
 from otel_incident.errors import HookFileError
 from otel_incident.hooks.actors import PLACES
 from otel_incident.hooks.callee import Callee
 from otel_incident.hooks.complaints import Complaints
-from otel_incident.hooks.requests import HTTP_ROOTS, check_captures, client_of, requests_of
-from otel_incident.hooks.tables import Table
+from otel_incident.hooks.tables import Table, refuse_main
 from otel_incident.vocabulary import ACTIONS, ATTRIBUTES, EVENTS, Action
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ Kind = Literal["call", "model", "http"]
 ROOTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "call": ("arg", "self", "result", "user"),
     "model": ("self", "user"),
-    "http": HTTP_ROOTS,
+    "http": ("path", "body", "reply", "each", "self", "user"),
 }
 INCIDENT_KEYS: Final = (
     "id",
@@ -256,16 +255,11 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
 
 
 def _clients(top: Table) -> tuple[Client, ...]:
-    clients: list[Client] = []
-    for table in top.array("client"):
-        client = client_of(table, _TARGET, _TARGET_IS)
-        taken = {target for other in clients for target in other.targets}
-        for number, target in enumerate(client.targets):
-            _refuse_main(table, "target", target)
-            if target in taken or target in client.targets[:number]:
-                raise table.error("target", f"{target} stands twice; once is enough")
-        clients.append(client)
-    return tuple(clients)
+    if "client" not in top:
+        return ()
+    from otel_incident.hooks.http_spec import clients_of  # noqa: PLC0415  few files need it
+
+    return clients_of(top.array("client"), _TARGET, _TARGET_IS)
 
 
 def _hooks(
@@ -301,15 +295,9 @@ def _hooks(
     )
     if kind != "http":
         return [hook]
-    if not clients:
-        raise table.error("kind", "is http, which needs a [[client]] that says where a call has what")
-    requests = requests_of(table)
-    paths: list[tuple[str, object]] = [(f"incident.{key}", path) for key, path in hook.incident.items()]
-    paths += [("actor.id", hook.actor_id), ("actor.system_admin", hook.system_admin)]
-    paths += [("create.public", hook.public), ("stage.path", hook.stage and hook.stage.source)]
-    check_captures(table, paths, requests)
-    library = clients[0].library
-    return [replace(hook, target=f"{library} {request.route.shape}", request=request) for request in requests]
+    from otel_incident.hooks.http_spec import hooks_of  # noqa: PLC0415  few files need it
+
+    return hooks_of(table, hook, clients, roots)
 
 
 def _callee(actor: Table, hook: str) -> Callee | None:
@@ -322,7 +310,7 @@ def _callee(actor: Table, hook: str) -> Callee | None:
 def _of_call(table: Table) -> dict[str, Any]:
     """What a hook of kind `call` alone says."""
     target = table.matching("target", _TARGET, _TARGET_IS)
-    _refuse_main(table, "target", target)
+    refuse_main(table, "target", target)
     return {"target": target, "action": _action(table)}
 
 
@@ -339,11 +327,6 @@ def _action(table: Table) -> Action:
     return action
 
 
-def _refuse_main(table: Table, key: str, target: str) -> None:
-    if target.startswith("__main__:"):
-        raise table.error(key, "is in __main__, which is never imported; move it into a module of its own")
-
-
 def _of_model(table: Table) -> dict[str, Any]:
     """What a hook of kind `model` alone says."""
     lifecycle, commander = table.table("lifecycle"), table.table("commander")
@@ -355,7 +338,7 @@ def _of_model(table: Table) -> dict[str, Any]:
         "Django's app label and model, as in helpdesk.Ticket, or SQLAlchemy's module:Class, "
         "as in desk.models:Incident",
     )
-    _refuse_main(table, "model", target)
+    refuse_main(table, "model", target)
     made: dict[str, Any] = {"target": target}
     if lifecycle:
         made["lifecycle_field"] = _field(lifecycle)

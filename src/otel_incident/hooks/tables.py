@@ -205,5 +205,11 @@ class Table:
         return self.path(key, roots)
 
 
+def refuse_main(table: Table, key: str, target: str) -> None:
+    """Refuse a target that is never imported."""
+    if target.startswith("__main__:"):
+        raise table.error(key, "is in __main__, which is never imported; move it into a module of its own")
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
