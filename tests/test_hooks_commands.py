@@ -333,6 +333,16 @@ def test_a_module_that_cannot_be_imported(module: str, note: str, host: Path) ->
     assert status == 1
 
 
+def test_a_path_that_leads_nowhere_is_said_once(host: Path) -> None:
+    """What the host's log would say of it as well is left to the note that names the parameters."""
+    status, (found,) = checked(host, hook("desk.services:later") + 'incident.team_id = "arg.team.id"\n')
+    assert (status, found["verdict"], found["notes"]) == (
+        1,
+        "wrong path",
+        ["incident.team_id: arg.team.id finds nothing, since the parameters are: title"],
+    )
+
+
 # -- models
 
 

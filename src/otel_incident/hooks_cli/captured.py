@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import inspect
 import sys
+from functools import partial, partialmethod, singledispatchmethod
 from types import FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _LEVELS: Final = 5  # how far it is followed up from the function to something that has a name
 _MOST: Final = 3  # of the names that are said
 _OURS: Final = ("otel_incident", "wrapt")
+_DESCRIPTORS: Final = (classmethod, staticmethod, partialmethod, singledispatchmethod)
 
 
 def holders(parent: Any, attribute: str, original: Any) -> list[str]:
@@ -53,31 +55,29 @@ def holders(parent: Any, attribute: str, original: Any) -> list[str]:
 
 
 def _layers(original: Any) -> Iterator[Any]:
-    """A function, and the functions that it only wraps: a framework may have registered an inner one."""
+    """A function, and what it only wraps or stands for: a framework may have registered that."""
     seen: set[int] = set()
     left = [original]
     while left:
         each = left.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        for name in ("__func__", "__wrapped__", "func"):
-            inner = inspect.getattr_static(each, name, None) if name != "__wrapped__" else None
-            if name == "__wrapped__" and type(each) is FunctionType:
-                inner = vars(each).get(name)
-            elif name != "__wrapped__" and inner is not None:
-                inner = getattr(each, name, None)
-            if callable(inner):
-                left.append(inner)
-        if type(each) is FunctionType:
-            cells = [cell for cell in each.__closure__ or () if _is_filled(cell)]
-            left += [
-                cell.cell_contents
-                for cell in cells
-                if type(cell.cell_contents) is FunctionType
-                and cell.cell_contents.__module__ == each.__module__
-            ]
+        if id(each) not in seen and callable(each) | isinstance(each, _DESCRIPTORS):
+            seen.add(id(each))
+            left += _within(each)
+            yield each
+
+
+def _within(each: Any) -> Iterator[Any]:
+    kind = type(each)
+    if kind is FunctionType:
+        yield vars(each).get("__wrapped__")
+        for cell in each.__closure__ or ():
+            inner = cell.cell_contents if _is_filled(cell) else None
+            if type(inner) is FunctionType and inner.__module__ == each.__module__:
+                yield inner
+    elif issubclass(kind, (*_DESCRIPTORS, partial)):
+        yield getattr(each, "__func__", None) or getattr(each, "func", None)
+    elif hasattr(kind, "_get_current_object"):  # Celery gives for a task what stands for it until it is used
+        yield each._get_current_object()  # noqa: SLF001  the name that its proxies share with others
 
 
 def _is_filled(cell: Any) -> bool:
@@ -90,7 +90,7 @@ def _is_filled(cell: Any) -> bool:
 
 def _name(holder: Any, level: list[Any], rightful: list[Any]) -> str | None:
     """What a holder is called: "" for one that means nothing, None for one that has no name itself."""
-    if isinstance(holder, dict):
+    if type(holder) is dict:
         keys = [
             key for key, value in holder.items() if type(key) is str and any(value is each for each in level)
         ]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from otel_incident.hooks_cli.findings import Subject, Verdict
 
 _SETTINGS: Final = "set DJANGO_SETTINGS_MODULE to the project's settings, as for the host"
+_NO_PARAMETER: Final = " has no parameter at the beginning of "
 _NOT_CONFIGURED: Final = ("ImproperlyConfigured", "AppRegistryNotReady")
 
 
@@ -78,6 +79,7 @@ class _Place:
                 original = original.__wrapped__
             if original is not wrapper:
                 lost = astray(subject, Parameters.of(parent, original))
+                said = [line for line in said if _NO_PARAMETER not in line]  # what was found here says more
                 verdict = "wrong path" if lost else verdict
                 held = holders(parent, attribute, original)
                 verdict = "captured too early" if held else verdict
