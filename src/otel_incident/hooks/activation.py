@@ -15,17 +15,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, final
 
 from otel_incident.errors import HookFileError
+from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import fail_open, say
-from otel_incident.hooks.calls import CallWatch
 from otel_incident.hooks.celery_tasks import CeleryTasks
-from otel_incident.hooks.django_commits import DjangoCommits
-from otel_incident.hooks.django_models import ModelWatch
 from otel_incident.hooks.django_requests import DjangoRequests
 from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.spec import HookFile, load
-from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch
-from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
 from otel_incident.hooks.starlette_requests import StarletteRequests
 from otel_incident.imports import when_imported
 
@@ -34,10 +30,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_incident.events import IncidentEvent
+    from otel_incident.hooks.calls import CallWatch
     from otel_incident.hooks.celery_tasks import AsSent
+    from otel_incident.hooks.django_commits import DjangoCommits
+    from otel_incident.hooks.django_models import ModelWatch
     from otel_incident.hooks.http import HttpWatch
     from otel_incident.hooks.shipped import Preset
     from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch
+    from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
 
     _Watch = CallWatch | ModelWatch | MappedClassWatch | HttpWatch
 
@@ -90,8 +91,8 @@ class Activation:
         ]
         if as_sent is not None:
             self._requests.append(CeleryTasks(lambda: self._hooks, as_sent))
-        self._commits = DjangoCommits()
-        self._sessions = SqlAlchemySessions()
+        self._commits: DjangoCommits | None = None
+        self._sessions: SqlAlchemySessions | None = None
         self._watches: list[_Watch] = []
         self._waits_no_longer: list[Callable[[], None]] = []
         self._active = False
@@ -120,8 +121,9 @@ class Activation:
             fail_open("hook")(requests.uninstall)()
         while self._watches:
             fail_open("hook")(self._watches.pop().uninstall)()
-        fail_open("hook")(self._commits.uninstall)()
-        fail_open("hook")(self._sessions.uninstall)()
+        for transactions in (self._commits, self._sessions):
+            if transactions is not None:
+                fail_open("hook")(transactions.uninstall)()
 
     @property
     def matched(self) -> bool:
@@ -148,21 +150,33 @@ class Activation:
         if self._forbid is not None:
             self._forbid(file.content)
         self._hooks.extend(file.hooks)
-        watches: list[_Watch] = [self._watch(file, hook) for hook in file.hooks if hook.kind != "http"]
-        if file.clients:
-            from otel_incident.hooks.http import http_watches  # noqa: PLC0415  few hosts need it
+        with no_fork_while_importing():
+            watches: list[_Watch] = [self._watch(file, hook) for hook in file.hooks if hook.kind != "http"]
+            if file.clients:
+                from otel_incident.hooks.http import http_watches  # noqa: PLC0415  few hosts need it
 
-            watches += http_watches(file, self._sink, self._note)
+                watches += http_watches(file, self._sink, self._note)
         for watch in watches:
             self._watches.append(watch)
             watch.install()
 
     def _watch(self, file: HookFile, hook: Hook) -> CallWatch | ModelWatch | MappedClassWatch:
+        """What watches for a hook; a host has few of the kinds, and loads those alone."""
         if hook.kind == "call":
+            from otel_incident.hooks.calls import CallWatch  # noqa: PLC0415  see above
+
             return CallWatch(file, hook, self._sink, self._note)
         if hook.is_mapped_class:
+            from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch  # noqa: PLC0415  the same
+            from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions  # noqa: PLC0415  the same
+
+            self._sessions = self._sessions or SqlAlchemySessions()
             self._sessions.install()
             return MappedClassWatch(file, hook, self._sink, self._note, self._sessions)
+        from otel_incident.hooks.django_commits import DjangoCommits  # noqa: PLC0415  the same
+        from otel_incident.hooks.django_models import ModelWatch  # noqa: PLC0415  the same
+
+        self._commits = self._commits or DjangoCommits()
         self._commits.install()
         return ModelWatch(file, hook, self._sink, self._note)
 

@@ -7,8 +7,7 @@ import os
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +43,7 @@ def _source(distribution: metadata.Distribution) -> Path | None:
     said = json.loads(distribution.read_text("direct_url.json") or "{}")
     if not said.get("dir_info", {}).get("editable"):
         return None
-    return _real(url2pathname(urlsplit(said["url"]).path))
+    return _real(unquote(urlsplit(said["url"]).path))
 
 
 def _real(path: str) -> Path:
