@@ -14,6 +14,7 @@ from otel_incident.doctor import installation, packages
 from otel_incident.identity import Identity
 from tests.doctor import about, diagnosis, host, send_to
 from tests.otlp_receiver import OtlpReceiver
+from tests.processes import run
 from tests.zero_code import distribution
 
 HOOKS: Final = """
@@ -248,6 +249,22 @@ def test_a_configuration_file_that_is_a_switch(
     status, lines = diagnosis(capsys, "--offline")
     assert about("on", lines) == [f"failure: {line}".replace("FILE)", f"{file})")]
     assert status == 1
+
+
+def test_what_opentelemetry_would_log_of_a_file_is_not_shown(tmp_path: Path) -> None:
+    """Its reader quotes lines of a file that it cannot read, in which a header may stand."""
+    file = tmp_path / "otel.yaml"
+    file.write_text("headers: [s3cr3t")
+    ended = run(
+        """
+        import sys
+        from otel_incident.cli import main
+        sys.exit(main(["doctor", "--offline"]))
+        """,
+        {"OTEL_CONFIG_FILE": str(file), "OTEL_INCIDENT_STATE_DIR": str(tmp_path / "state")},
+    )
+    assert (ended.status, ended.stderr) == (1, "")
+    assert "s3cr3t" not in ended.stdout
 
 
 # -- what is set up

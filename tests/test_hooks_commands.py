@@ -333,6 +333,12 @@ def test_a_module_that_cannot_be_imported(module: str, note: str, host: Path) ->
     assert status == 1
 
 
+def test_a_method_that_is_inherited(host: Path) -> None:
+    """The class that it is from has it rightly, and has not taken it from anybody."""
+    status, (found,) = checked(host, hook("desk.services:NightDesk.declare"))
+    assert (status, found["verdict"], found["notes"]) == (0, "found", [])
+
+
 def test_a_path_that_leads_nowhere_is_said_once(host: Path) -> None:
     """What the host's log would say of it as well is left to the note that names the parameters."""
     status, (found,) = checked(host, hook("desk.services:later") + 'incident.team_id = "arg.team.id"\n')
