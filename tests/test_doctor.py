@@ -451,3 +451,50 @@ def test_other_exporters(
     _, lines = diagnosis(capsys)
     assert about("exporter", lines) == [line]
     assert about("endpoint", lines) == []
+
+
+def test_a_state_directory_of_another_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever asks is told to ask as the host's user."""
+    Identity(Config.from_env()).diagnostic_id()
+    other = (tmp_path / "state").stat().st_uid + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)
+    found = installation.identity(Config.from_env(), tmp_path / "none")
+    assert [each.line for each in found if each.level == "warning"] == [
+        (
+            f"warning  identity  the state directory {tmp_path}/state is another user's; run this as the "
+            "user of the "
+            "host, or what it says holds for you alone"
+        )
+    ]
+
+
+def test_a_gate_that_cannot_be_put_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SDK that the gate does not know is a failure, found before the host starts."""
+
+    class Unknown:
+        def __init__(self, _rules: object) -> None:
+            self.ungated = ["spans of BatchSpanProcessor"]
+
+        def install(self) -> None:
+            pass
+
+        def undo(self) -> None:
+            pass
+
+    monkeypatch.setattr(installation, "Wrapping", Unknown)
+    (finding,) = installation.gate(Config(gate="strict"))
+    assert finding.line == (
+        "failure  gate      strict cannot be put in place with this SDK (spans of BatchSpanProcessor); "
+        "install "
+        "another release of opentelemetry-sdk"
+    )
+
+
+def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the path alone it is found by nobody who looks for entry points."""
+    monkeypatch.setattr(packages, "entry_points", lambda **_: ())
+    assert packages.general()[1].line == (
+        "failure  packages  otel-incident is on the path, but not installed: opentelemetry-instrument "
+        "does not find "
+        "it; install it into this environment with pip"
+    )
