@@ -176,3 +176,30 @@ def test_the_exit_does_not_wait_for_a_backend(
         "5 incident events were not delivered by the exporter otlp_json_http when the process ended "
         f"({reason}).\n"
     )
+
+
+def test_the_doctor_asks_the_endpoint(
+    receiver: OtlpReceiver, environment: HostEnvironment, tmp_path: Path
+) -> None:
+    """Its exporter sends the request without a record, past the proxies that it does not know."""
+    words = [environment.tool("python"), "-m", "otel_incident.cli", "doctor"]
+    variables = {**BY_NAME, "OTEL_SERVICE_NAME": "desk", "OTEL_INCIDENT_STATE_DIR": str(tmp_path / "state")}
+    variables |= {"http_proxy": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    said = []
+    for url in (receiver.http_endpoint, "http://collector.invalid:4318"):
+        done = environment.run(words, {**variables, "OTEL_EXPORTER_OTLP_ENDPOINT": url}, tmp_path)
+        assert "proxy" not in done.stdout
+        said += [line for line in done.stdout.splitlines() if " endpoint " in line]
+    assert said == [
+        (
+            f"ok       endpoint  {receiver.http_endpoint}/v1/logs takes events (asked with a request without "
+            "a record)"
+        ),
+        (
+            "failure  endpoint  DNS knows no address for collector.invalid; correct "
+            "OTEL_EXPORTER_OTLP_ENDPOINT, or the "
+            "name server"
+        ),
+    ]
+    (request,) = receiver.requests
+    assert (request.content_type, request.payload) == ("application/json", b"{}")

@@ -144,5 +144,6 @@ def _listen(exporter: Any, overheard: _Overheard) -> None:
             place._client = _Ear(place._client, overheard)  # noqa: SLF001  it has no public place
         return
     transport = getattr(getattr(place, "_client", None), "_transport", place)
-    if hasattr(transport, "_session"):
-        transport._session = _Ear(transport._session, overheard)  # noqa: SLF001  the same
+    for name in ("_session", "_pool"):  # of `requests`, and of `urllib3`
+        if hasattr(transport, name):
+            setattr(transport, name, _Ear(getattr(transport, name), overheard))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from otel_incident.config_exporters import GRPC
+from otel_incident.config_exporters import GRPC, HTTP_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def proxy_for(destination: Destination) -> Address | None:
         destination: An exporter of OTLP.
     """
     target = address_of(destination.endpoint)
-    if target is None:
+    if target is None or destination.kind == HTTP_JSON:  # whose exporter goes past every proxy
         return None
     proxies = getproxies()
     found = (
