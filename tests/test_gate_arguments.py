@@ -1,4 +1,4 @@
-"""What the public gates may be built around: anything else is refused at once, with what to write instead."""
+"""What the public gates take: anything else is refused at once, with what to write instead."""
 
 from typing import Any, Final
 
@@ -19,6 +19,10 @@ from otel_incident import (
     ContentGateMetricExporter,
     ContentGateSpanProcessor,
 )
+from otel_incident.config import Config
+from otel_incident.gate.rules import GateRules
+from otel_incident.installation import rules_of
+from otel_incident.testing import canaries
 
 SPANS: Final = (
     "ContentGateSpanProcessor takes a span processor, not {}; write "
@@ -102,3 +106,52 @@ class Duck:
 def test_what_inherits_from_nobody(gate: Any) -> None:
     """An object that has the method is taken, whatever it is, as the SDK does; so is a gate in a gate."""
     assert isinstance(gate(gate(Duck())), gate)
+
+
+def in_the_kit(**globs: Any) -> None:
+    """A canary test whose block must not begin."""
+    with canaries("kanarie-title", **globs):
+        pytest.fail("the block has begun")
+
+
+TAKES_GLOBS: Final[dict[str, Any]] = {
+    "spans": lambda **globs: ContentGateSpanProcessor(Duck(), **globs),  # type: ignore[arg-type]  # a duck
+    "logs": lambda **globs: ContentGateLogRecordProcessor(Duck(), **globs),  # type: ignore[arg-type]  # a duck
+    "metrics": lambda **globs: ContentGateMetricExporter(Duck(), **globs),  # type: ignore[arg-type]  # a duck
+    "rules": GateRules,
+    "installation": lambda **globs: rules_of(Config(), "strict", **globs),
+    "canaries": in_the_kit,
+}
+LIST: Final = '{0} takes a list of globs, not an object of the class {1}; write {0}=["desk.*"]'
+ITEM: Final = '{0} takes texts, not an object of the class {1}; write {0}=["desk.*"]'
+
+
+@pytest.mark.parametrize(
+    ("line", "given", "kind"),
+    [
+        (LIST, "desk.*", "str"),
+        (LIST, b"desk.*", "bytes"),
+        (LIST, None, "NoneType"),
+        (ITEM, [b"desk.*"], "bytes"),
+        (ITEM, ["desk.*", 7], "int"),
+    ],
+    ids=["text", "bytes", "nothing", "a list of bytes", "a list with a number"],
+)
+@pytest.mark.parametrize("name", ["allowed", "forbidden"])
+@pytest.mark.parametrize("takes", TAKES_GLOBS)
+def test_a_text_in_the_place_of_globs(takes: str, name: str, line: str, given: Any, kind: str) -> None:
+    """A text, of which each letter would be a glob and `*` allow all, is a TypeError, as what is no text."""
+    with pytest.raises(TypeError) as caught:
+        TAKES_GLOBS[takes](**{name: given})
+    assert str(caught.value) == line.format(name, kind)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, iter], ids=lambda kind: kind.__name__)
+def test_globs_that_can_be_iterated(kind: Any) -> None:
+    """Globs in a list, a tuple, a set or an iterator are taken as they are."""
+    rules = GateRules(allowed=kind(["desk.*"]), forbidden=kind(["desk.*"]))
+    attributes = {"desk.room": "a", "room": "b"}
+    assert rules.strict.of_scope(None).attributes.keep(attributes, []) == {"desk.room": "a"}
+    filtered = rules.standard.filter(attributes)
+    assert filtered is not None
+    assert filtered.attributes == {"room": "b"}

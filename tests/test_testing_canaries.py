@@ -580,6 +580,21 @@ def test_a_text_that_is_too_short_is_refused(texts: tuple[str, ...]) -> None:
         pytest.fail("the block was run")
 
 
+def test_a_text_that_cannot_be_encoded_is_refused() -> None:
+    """A lone surrogate is a ValueError before the block, which says which canary and never its text."""
+    line = "^canary 2 of canaries\\(\\) has a lone surrogate, which no exporter writes: leave it out$"
+    with pytest.raises(ValueError, match=line), canaries(TITLE, "kanarie \ud83d kanarie"):
+        pytest.fail("the block was run")
+
+
+@pytest.mark.parametrize("given", [b"Payments are down", 12345678, None, ["Payments are down"]], ids=repr)
+def test_a_canary_that_is_no_text_is_refused(given: object) -> None:
+    """It is a TypeError before the block, which says which canary and of what class."""
+    line = f"^canaries\\(\\) takes texts; canary 1 is an object of the class {type(given).__name__}$"
+    with pytest.raises(TypeError, match=line), canaries(given, TITLE):  # type: ignore[arg-type]  # the point
+        pytest.fail("the block was run")
+
+
 def test_a_mode_that_is_none_is_refused() -> None:
     """With the three that there are."""
     with pytest.raises(ValueError, match=r"^mode must be one of strict, standard, off, or None$"):  # noqa: SIM117  one is judged by the other

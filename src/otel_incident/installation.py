@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from otel_incident.gate.arguments import globs_in
 from otel_incident.gate.rules import GateRules
 from otel_incident.hooks.activation import read_files
 from otel_incident.hooks.ownership import is_of
@@ -43,11 +44,14 @@ def rules_of(
         mode: Of the gate.
         allowed: Globs of keys besides those that the installation allows.
         forbidden: Globs of keys besides those that it forbids.
+
+    Raises:
+        TypeError: The globs are one text, or not all of them are texts.
     """
     rules = GateRules(
         mode,
-        allowed=[*config.allowed_attributes, *allowed],
-        forbidden=[*config.forbidden_attributes, *forbidden],
+        allowed=[*config.allowed_attributes, *globs_in(allowed, "allowed")],
+        forbidden=[*config.forbidden_attributes, *globs_in(forbidden, "forbidden")],
     )
     for names in content_names(config).values():
         rules.standard.forbid(names)

@@ -41,7 +41,7 @@ class ContentGateMetricExporter(MetricExporter):
         rules: The rules of another gate, in place of the three above.
 
     Raises:
-        TypeError: The next is no exporter of metrics.
+        TypeError: The next is no exporter of metrics, or the globs are one text.
         ValueError: The mode is none of these.
     """
 

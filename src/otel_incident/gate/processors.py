@@ -38,7 +38,7 @@ class ContentGateSpanProcessor(SpanProcessor):
         rules: The rules of another gate, in place of the three above.
 
     Raises:
-        TypeError: The next is not a span processor.
+        TypeError: The next is not a span processor, or the globs are one text.
         ValueError: The mode is none of these.
     """
 
@@ -100,7 +100,7 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
         rules: The rules of another gate, in place of the three above.
 
     Raises:
-        TypeError: The next is not a processor of log records.
+        TypeError: The next is not a processor of log records, or the globs are one text.
         ValueError: The mode is none of these.
     """
 

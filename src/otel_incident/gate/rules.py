@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, final
 
 from otel_incident.drops import Drops
+from otel_incident.gate.arguments import globs_in
 from otel_incident.gate.grammars import ASKED_PATH, ASKED_PATH_KEYS, shape_of
 from otel_incident.guard import fail_open
 from otel_incident.policy import KEEPS_RULE, SHAPES, Drop, Filtered, Shape, is_ours, refusal
@@ -325,6 +326,7 @@ class GateRules:
         forbidden: Globs of attribute keys that standard removes beyond our own namespaces.
 
     Raises:
+        TypeError: The globs are one text, or not all of them are texts.
         ValueError: The mode is none of these.
     """
 
@@ -334,8 +336,8 @@ class GateRules:
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}")
         self.mode = mode
-        self.strict = Strict(allowed)
-        self.standard = Standard(forbidden)
+        self.strict = Strict(globs_in(allowed, "allowed"))
+        self.standard = Standard(globs_in(forbidden, "forbidden"))
         self.dropped = Drops(announce=False)
         self.audited = Drops(metric=METRIC_OTEL_INCIDENT_POLICY_AUDITED, announce=False)
 

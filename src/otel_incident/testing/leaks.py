@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_incident.config import config_of_process
+from otel_incident.gate.arguments import globs_in
 from otel_incident.installation import rules_of
 from otel_incident.testing.capture import Capture
 from otel_incident.testing.search import GRAM, found
@@ -115,10 +116,12 @@ def canaries(
 
     Raises:
         AssertionError: A canary would have left, or nothing at all.
-        ValueError: A text is too short to be told from others, there is none, or the mode is none of these.
+        TypeError: A canary is no text, or the globs are one text or not all texts.
+        ValueError: A text is too short to be told from others or is no Unicode text, there is none, or the
+            mode is none of these.
     """
-    if not texts or min(map(len, texts)) < GRAM:
-        raise ValueError(f"canaries() needs texts of at least {GRAM} characters: shorter ones prove nothing")
+    _expect_texts(texts)
+    allowed, forbidden = globs_in(allowed, "allowed"), globs_in(forbidden, "forbidden")
     if mode is not None and mode not in _MODES:
         raise ValueError(f"mode must be one of {', '.join(_MODES)}, or None")
     rules = (
@@ -133,6 +136,20 @@ def canaries(
     search.leaks = tuple(_leaks(capture.payloads(), texts))
     if check:
         _judge(search, mode, allow_empty=allow_empty)
+
+
+def _expect_texts(texts: tuple[str, ...]) -> None:
+    """Refuse canaries that cannot be searched for, before the host's block has run for nothing."""
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            kind = type(text).__name__
+            raise TypeError(f"canaries() takes texts; canary {number} is an object of the class {kind}")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError(
+                f"canary {number} of canaries() has a lone surrogate, which no exporter writes: leave it out"
+            )
+    if not texts or min(map(len, texts)) < GRAM:
+        raise ValueError(f"canaries() needs texts of at least {GRAM} characters: shorter ones prove nothing")
 
 
 def _judge(search: Search, mode: str | None, *, allow_empty: bool) -> None:
