@@ -2,12 +2,18 @@
 
 import gc
 import weakref
+from pathlib import Path
+from typing import Final
+
+import pytest
 
 from otel_incident.config import Config
 from otel_incident.emitter import IncidentEmitter
 from otel_incident.events import Incident
 from otel_incident.pipeline import Pipeline, set_default_pipeline
 from tests.emitting import Emitting
+from tests.otlp_receiver import OtlpReceiver
+from tests.processes import succeed
 
 
 def test_after_its_shutdown_nothing_is_sent_or_counted() -> None:
@@ -33,3 +39,57 @@ def test_after_its_shutdown_it_is_gone() -> None:
     del pipeline
     gc.collect()
     assert gone() is None
+
+
+AGAIN: Final = """
+    import os, sys, threading
+    from otel_incident import Incident, IncidentEmitter
+    from otel_incident.instrumentor import IncidentInstrumentor
+
+    emitter, instrumentor = IncidentEmitter(), IncidentInstrumentor()
+    emitter.create(Incident(id=0))
+    for turn in range(1, 6):
+        instrumentor.instrument({options})
+        emitter.create(Incident(id=turn))
+        instrumentor.uninstrument()
+        emitter.end(Incident(id=turn))
+    print(len([each for each in threading.enumerate() if each is not threading.main_thread()]))
+"""
+
+
+@pytest.mark.parametrize("spool", ["true", "false"])
+def test_instrumenting_again_goes_on_with_what_delivers(
+    receiver: OtlpReceiver, tmp_path: Path, spool: str
+) -> None:
+    """An emitter that reports before, between and after the turns has one thread, and loses nothing."""
+    variables = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint,
+        "OTEL_INCIDENT_STATE_DIR": str(tmp_path),
+        "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
+        "OTEL_INCIDENT_SERVER_VERSION": "1",
+        "OTEL_INCIDENT_GATE": "off",
+        "OTEL_INCIDENT_SPOOL": spool,
+    }
+    ended = succeed(AGAIN.replace("{options}", ""), variables)
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
+    events = receiver.wait_for_events(11)
+    assert sorted((event.event_name, event.attributes["incident.id"]) for event in events) == sorted(
+        [("incident.create", str(number)) for number in range(6)]
+        + [("incident.end", str(number)) for number in range(1, 6)]
+    )
+
+
+def test_other_settings_end_what_delivered_before(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Where the instrumentor is given another place to keep events, the thread of the first one ends."""
+    variables = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint,
+        "OTEL_INCIDENT_STATE_DIR": str(tmp_path),
+        "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
+        "OTEL_INCIDENT_SERVER_VERSION": "1",
+        "OTEL_INCIDENT_GATE": "off",
+    }
+    ended = succeed(AGAIN.replace("{options}", f"spool_dir={str(tmp_path / 'other')!r}"), variables)
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
+    assert len(receiver.wait_for_events(11)) == 11

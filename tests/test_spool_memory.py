@@ -214,3 +214,18 @@ def test_a_fork_while_lines_are_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ended = succeed(FORK, {"DIRECTORY": str(tmp_path / "file" / "spool")})
     assert ended.stdout == "(b'child',) 1\n[(1, b'parent')]\n"
+
+
+def test_a_signal_handler_in_the_middle_of_a_line_is_no_fault_of_the_disk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own line waits in memory for the next one, and the host's log is told nothing of a disk."""
+    store = Store(tmp_path / "spool", ["x"])
+    store.keep(LINES[0])
+    monkeypatch.setattr(store._writer, "_busy", True)  # noqa: SLF001  as it is while a line is written
+    store.keep(LINES[1])
+    assert (on_disk(store), in_memory(store)) == (LINES[:1], LINES[1:2])
+    monkeypatch.undo()
+    store.keep(LINES[2])
+    assert (on_disk(store), in_memory(store)) == (LINES[:3], [])
+    assert caplog.records == []

@@ -133,3 +133,24 @@ def test_in_a_test_case_of_django_the_commit_must_be_asked_for() -> None:
         assert recorder.names() == ["incident.create"]
         transaction.set_rollback(True)
     assert recorder.names() == ["incident.create"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "2"),
+        ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1"),
+    ],
+)
+def test_the_environment_of_the_sdk_does_not_matter(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test job that silences OpenTelemetry, or limits it, records whole events all the same."""
+    monkeypatch.setenv(variable, value)
+    with recording() as recorded:
+        IncidentEmitter().create(Incident(id="7", team_id="1234"))
+    (event,) = recorded.events()
+    assert event.name == "incident.create"
+    assert (event.attributes["incident.id"], event.attributes["incident.team.id"]) == ("7", "1234")
+    assert event.timestamp == FIXED_TIME

@@ -106,6 +106,11 @@ class Config:
     config_file: Any = None
     problems: tuple[str, ...] = ()
 
+    @property
+    def delivery(self) -> tuple[object, ...]:
+        """All that decides where events go, and how."""
+        return self.exporters, self.endpoints, self.batch, self.spooling, self.config_file
+
     @classmethod
     def from_env(
         cls, environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None

@@ -73,7 +73,9 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
 
             announce(config)
             if "otel_incident.pipeline" in sys.modules:  # an emitter of the host's was before us
-                sys.modules["otel_incident.pipeline"].set_default_pipeline(None)
+                former = sys.modules["otel_incident.pipeline"].set_default_pipeline(None)
+                if former is not None:
+                    former.shutdown()
             if config.gate_alone:
                 self._gate(config)
             return
@@ -99,7 +101,9 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             meter_provider=meter_provider,
             host_distribution=activation.host_distribution,
         )
-        set_default_pipeline(pipeline)
+        former = set_default_pipeline(pipeline)
+        if former is not None:  # of an emitter of the host's, which was before us
+            pipeline.succeed(former)
         self._activation = activation
         activation.install()
         pipeline.deliver_leftovers()

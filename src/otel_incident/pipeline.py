@@ -152,6 +152,18 @@ class Pipeline:
         if spool is not None:
             spool.deliver_leftovers()
 
+    @fail_open("pipeline")
+    def succeed(self, former: Pipeline) -> None:
+        """Go on with what delivers for another pipeline, if it leads to the same places; else end that."""
+        builds = self._given_write is None and self._logger_provider is None
+        with former._lock, self._lock:
+            same = builds and former._config.delivery == self._config.delivery
+            if same and former._processors and not self._processors:
+                atexit.unregister(former._at_exit)
+                self._processors, former._processors = former._processors, []
+                atexit.register(self._at_exit)
+        former.shutdown()
+
     def force_flush(self) -> bool:
         """Deliver what is queued, in the caller's thread."""
         return all(processor.force_flush() for processor in self._processors)

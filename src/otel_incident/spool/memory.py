@@ -104,6 +104,7 @@ class Store:
         self._now = now
         self._lock = HostLock()
         self._failing = False
+        self._said = False  # whether the host's log was told of it
         self._again = 0.0
         self._pid = os.getpid()
         with contextlib.suppress(OSError):  # the first line will tell why
@@ -156,7 +157,9 @@ class Store:
             self._fail(error)
             return
         self._failing = False
-        say("Log records are kept on disk again.")
+        if self._said:
+            self._said = False
+            say("Log records are kept on disk again.")
 
     def _reason(self, error: OSError) -> OSError:
         """Why there is no directory, where that is what it is."""
@@ -171,9 +174,12 @@ class Store:
         (self.directory / SEGMENTS).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _fail(self, error: OSError) -> None:
+        self._failing = True
+        if error.errno == errno.EBUSY:  # a signal handler has come between a line's beginning and its end
+            return
         self._again = self._now() + AGAIN_SECONDS
-        if not self._failing:
-            self._failing = True
+        if not self._said:
+            self._said = True
             say(
                 "Log records cannot be kept on disk (%s): until that works again they wait in memory, of "
                 "which a kill of the process leaves nothing. This is said once. The spool is %s.",

@@ -222,6 +222,7 @@ class Sender:
         thread.join(seconds)
         if thread.is_alive() and self._attempts is not None:
             self._interrupted = True
+            self._reports.say("outage", "no answer when the process ended")
             try:
                 self._attempts.shutdown()  # interrupts it; the lease goes with the thread
             except Exception as error:  # noqa: BLE001  an exporter of anybody's; the host is about to end

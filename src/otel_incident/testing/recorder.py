@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
+from opentelemetry._logs import Logger, NoOpLogger, NoOpLoggerProvider
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import get_current_span
 
 from otel_incident.config import Config
 from otel_incident.emitter import set_disabled
@@ -50,25 +49,47 @@ class RecordedEvent:
 class Recorder:
     """What was reported while a recording was on."""
 
-    def __init__(self, exporter: InMemoryLogRecordExporter) -> None:
-        self._exporter = exporter
+    def __init__(self, events: list[RecordedEvent]) -> None:
+        self._events = events
 
     def events(self) -> list[RecordedEvent]:
         """The events in the order in which they were reported."""
-        records = (finished.log_record for finished in self._exporter.get_finished_logs())
-        return [
-            RecordedEvent(
-                name=record.event_name or "",
-                attributes=dict(record.attributes or {}),
-                timestamp=record.timestamp or 0,
-                trace_id=record.trace_id or 0,
-            )
-            for record in records
-        ]
+        return list(self._events)
 
     def names(self) -> list[str]:
         """The names of the events."""
-        return [event.name for event in self.events()]
+        return [event.name for event in self._events]
+
+
+class _Keeper(NoOpLogger):
+    """Keeps what is emitted; the SDK's own would obey the environment, its limits and its switch."""
+
+    def __init__(self) -> None:
+        super().__init__("otel_incident")
+        self.events: list[RecordedEvent] = []
+
+    def emit(self, *_: Any, **said: Any) -> None:
+        """Keep an event."""
+        context = get_current_span(said["context"]).get_span_context()
+        self.events.append(
+            RecordedEvent(
+                name=said["event_name"],
+                attributes=dict(said["attributes"]),
+                timestamp=said["timestamp"],
+                trace_id=context.trace_id,
+            )
+        )
+
+
+class _Provider(NoOpLoggerProvider):
+    """Leads to a keeper."""
+
+    def __init__(self, keeper: _Keeper) -> None:
+        self._keeper = keeper
+
+    def get_logger(self, *_: Any, **__: Any) -> Logger:
+        """The keeper."""
+        return self._keeper
 
 
 class _Ticks:
@@ -92,13 +113,11 @@ class _Ticks:
 @contextmanager
 def recording() -> Iterator[Recorder]:
     """Record every lifecycle event of this process; nothing is sent and no file is made."""
-    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # untyped upstream
-    provider = LoggerProvider(resource=Resource.get_empty(), shutdown_on_exit=False)
-    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    keeper = _Keeper()
     ticks = _Ticks()
     pipeline = Pipeline(
         Config(),
-        logger_provider=provider,
+        logger_provider=_Provider(keeper),
         meter_provider=NoOpMeterProvider(),
         strict=True,
         now=ticks.now,
@@ -107,7 +126,7 @@ def recording() -> Iterator[Recorder]:
     former, reraised = set_default_pipeline(pipeline), set_reraise(reraise=True)
     disabled = set_disabled(disabled=False)
     try:
-        yield Recorder(exporter)
+        yield Recorder(keeper.events)
     finally:
         pipeline.shutdown()
         set_disabled(disabled=disabled)
