@@ -14,6 +14,7 @@ from otel_incident.spool.writer import SegmentWriter
 
 SECOND: Final = 10**9
 START: Final = 1_600_000_000
+AT_THE_EPOCH: Final = 86_400.0
 
 
 @pytest.fixture
@@ -53,7 +54,8 @@ def test_too_much(tmp_path: Path, segments: list[Segment]) -> None:
     """The oldest goes first; what some exporter had not had is counted, the rest of the lines is not."""
     had = cursor(tmp_path, "a", segments, 20, 0, 0)
     late = cursor(tmp_path, "b", segments, 10, 0, 0)
-    assert tidy(tmp_path, [had, late], Bounds(max_bytes=59), START) == {"max_bytes": 1}
+    assert tidy(tmp_path, [had, late], Bounds(max_bytes=50), START) == {}  # ten bytes of sixty were delivered
+    assert tidy(tmp_path, [had, late], Bounds(max_bytes=49), START) == {"max_bytes": 1}
     assert [each.name for each in segments_in(tmp_path)] == [each.name for each in segments[1:]]
     assert tidy(tmp_path, [had, late], Bounds(max_bytes=40), START) == {}
     assert tidy(tmp_path, [had, late], Bounds(max_bytes=1), START) == {"max_bytes": 2}
@@ -75,6 +77,44 @@ def test_a_segment_that_was_long_written_to(tmp_path: Path, segments: list[Segme
     none = cursor(tmp_path, "a", segments, 0, 0, 0)
     assert tidy(tmp_path, [none], Bounds(max_age=100.0), START + 10**7) == {"max_age": 2}
     assert [each.name for each in segments_in(tmp_path)] == [segments[0].name, segments[2].name]
+
+
+def test_what_was_delivered_does_not_wait(tmp_path: Path, segments: list[Segment]) -> None:
+    """Segments that live processes hold open, and that have left, take no room from what has not."""
+    for segment in segments[1:]:
+        with segment.path.open("ab") as file:
+            file.write(b"123456789\n" * 100)
+    reached = cursor(tmp_path, "a", segments, 0, segments[1].size(), segments[2].size())
+    assert tidy(tmp_path, [reached], Bounds(max_bytes=20), START) == {}
+    assert segments[0].size() == 20
+    assert tidy(tmp_path, [reached], Bounds(max_bytes=19), START) == {"max_bytes": 2}
+
+
+def test_a_machine_that_did_not_know_the_time(tmp_path: Path, segments: list[Segment]) -> None:
+    """What was written before the clock was set has not waited for fifty years."""
+    for segment in segments:
+        os.utime(segment.path, (AT_THE_EPOCH, AT_THE_EPOCH))
+    none = cursor(tmp_path, "a", segments, 0, 0, 0)
+    assert tidy(tmp_path, [none], Bounds(), START) == {}
+    assert len(segments_in(tmp_path)) == 3
+
+
+def test_a_line_that_comes_while_it_is_decided(
+    tmp_path: Path, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment whose writer adds a line and ends, between a look at its size and one at its lock, stays."""
+    is_complete = Segment.is_complete
+
+    def grown(segment: Segment) -> bool:
+        if segment.name == segments[0].name:
+            with segment.path.open("ab") as file:
+                file.write(b"123456789\n")
+        return is_complete(segment)
+
+    monkeypatch.setattr(Segment, "is_complete", grown)
+    all_of_it = cursor(tmp_path, "a", segments, 20, 0, 0)
+    assert tidy(tmp_path, [all_of_it], Bounds(), START) == {}
+    assert segments[0].size() == 30
 
 
 def test_the_defaults() -> None:

@@ -254,6 +254,25 @@ def test_a_record_that_is_none(make: Make, caplog: pytest.LogCaptureFixture) -> 
     assert "Payments" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"batch_size": 0},
+        {"queue_size": 0},
+        {"max_bytes": -1},
+        {"max_age": 0.0},
+        {"max_age": float("nan")},
+        {"delay": -1.0},
+    ],
+    ids=str,
+)
+def test_numbers_that_deliver_nothing(given: dict[str, Any], tmp_path: Path) -> None:
+    """They are refused where they are given, as the SDK's own processor does."""
+    with pytest.raises(ValueError, match=r"^batch_size, queue_size and max_bytes must be at least 1, "):
+        DurableLogRecordProcessor(Obedient(), tmp_path, **given)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_exporter_that_cannot_be_made(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """It is tried again, one line says why not, and all is kept until then."""
     tries: list[int] = []

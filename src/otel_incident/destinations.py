@@ -135,12 +135,12 @@ def describe(folder: Path, service: str, found: Sequence[Destination]) -> None:
 
 
 def _without_user(endpoint: str) -> str:
-    """An endpoint without the user and the password in it, which change as headers do."""
+    """An endpoint without the user and the password in it, which change as headers do; hosts have no case."""
     try:
         parts = urlsplit(endpoint)
     except ValueError:  # events wait for it all the same, until it is mended
         return endpoint
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2].lower()))
 
 
 def _from_entry_point(name: str) -> Callable[[], LogRecordExporter]:

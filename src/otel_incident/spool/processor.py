@@ -41,6 +41,9 @@ class DurableLogRecordProcessor(LogRecordProcessor):
         queue_size: How many records wait in memory while the disk fails.
         max_bytes: How much may wait on disk; the oldest goes first.
         max_age: For how long, seconds.
+
+    Raises:
+        ValueError: A number is none that anything could be delivered with.
     """
 
     def __init__(
@@ -55,6 +58,11 @@ class DurableLogRecordProcessor(LogRecordProcessor):
         max_bytes: int = 2**30,
         max_age: float = 30 * 86400.0,
     ) -> None:
+        if min(batch_size, queue_size, max_bytes) < 1 or not max_age > 0 or not delay >= 0:
+            raise ValueError(
+                "batch_size, queue_size and max_bytes must be at least 1, max_age more than 0 seconds and "
+                "delay not negative"
+            )
         outlet = Outlet(_NAME, _attempts_of(exporter), delay=delay, batch_size=batch_size)
         bounds = Bounds(max_bytes, max_age)
         self._spool = Spool(Path(directory), [outlet], sync=sync, queue_size=queue_size, bounds=bounds)

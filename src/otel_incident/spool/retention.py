@@ -20,6 +20,8 @@ Reason = Literal["max_bytes", "max_age", "memory_full", "not_encodable", "ended"
 """Why a record was dropped that some exporter had not delivered."""
 
 _DRAFT_SECONDS: Final = 3600.0
+# Seconds since the epoch, 2020: what was written before has its time from a machine that did not know it yet.
+_CLOCKS_WERE_SET: Final = 1_577_836_800.0
 
 
 @final
@@ -28,7 +30,7 @@ class Bounds:
     """How much may wait, and for how long.
 
     Attributes:
-        max_bytes: Of all segments together; what a process is still writing to is not dropped.
+        max_bytes: Of what waits in all segments together; what a process is still writing to is not dropped.
         max_age: Seconds since a segment's last line; its first may be weeks older.
     """
 
@@ -59,25 +61,25 @@ def tidy(
     for segment in segments_in(directory):
         with contextlib.suppress(OSError):
             size = segment.size()
-            had = all(cursor.of(segment.name) >= size for cursor in cursors)
+            waiting = max(0, size - _had(segment, cursors))
             # once nobody writes to it any more: what was measured before that may have grown
-            if had and segment.is_complete() and segment.size() == size:
+            if not waiting and segment.is_complete() and segment.size() == size:
                 segment.delete()
             else:
-                left.append((segment, size))
+                left.append((segment, waiting))
     for draft in drafts_in(directory):
         with contextlib.suppress(OSError):
             if at - draft.path.lstat().st_mtime > _DRAFT_SECONDS and draft.is_complete():
                 draft.delete()
-    total = sum(size for _, size in left)
-    for segment, size in left:
+    total = sum(waiting for _, waiting in left)
+    for segment, waiting in left:
         reason = _reason(segment, total, at, bounds)
         if reason is not None:
             with contextlib.suppress(OSError):
                 lost = _drop(segment, cursors)
                 if lost is not None:
                     dropped[reason] += lost
-                    total -= size
+                    total -= waiting
     return +dropped
 
 
@@ -85,12 +87,18 @@ def _reason(segment: Segment, total: int, at: float, bounds: Bounds) -> Reason |
     if total > bounds.max_bytes:
         return "max_bytes"
     written = segment.written()
-    return "max_age" if written is not None and at - written > bounds.max_age else None
+    known = written is not None and written > _CLOCKS_WERE_SET
+    return "max_age" if known and at - (written or at) > bounds.max_age else None
+
+
+def _had(segment: Segment, cursors: Sequence[Cursor]) -> int:
+    """Up to where every exporter has had a segment."""
+    return min((cursor.of(segment.name) for cursor in cursors), default=0)
 
 
 def _drop(segment: Segment, cursors: Sequence[Cursor]) -> int | None:
     """Delete a segment that is complete; how many records some exporter had not had, None if it stays."""
     if not segment.is_complete():
         return None
-    waiting = segment.rest(min((cursor.of(segment.name) for cursor in cursors), default=0)).count(b"\n")
+    waiting = segment.rest(_had(segment, cursors)).count(b"\n")
     return waiting if segment.delete() else None
