@@ -7,22 +7,18 @@ contains, and sessions with different trees share the cache without seeing one a
 
 import os
 import subprocess
-import sys
 import time
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 
-from scripts.environments import Environment, cache_directory, key_of
+from scripts.environments import Environment
 from tests.backend import everything_required
 from tests.collector import ROOT
+from tests.host_packages import HOSTS, environment_of, pyproject, requirements_of
 from tests.processes import Ended, environment
-
-HOSTS: Final = ROOT / "tests" / "hosts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +70,7 @@ def host_environment(
         scratch: A directory of this session.
         requirements: What to install; by default `tests/hosts/<name>.txt`, and what the package needs.
     """
-    if requirements is None:
-        requirements = (*_lines(HOSTS / f"{name}.txt"), *runtime_requirements(), *auto_requirements())
-    base = cached_environment(name, requirements)
+    base = cached_environment(name, requirements_of(name) if requirements is None else requirements)
     package = scratch / "package"
     pip(base, "install", "--no-deps", "--no-index", "--target", str(package), str(built_wheel(scratch)))
     return HostEnvironment(base, package)
@@ -87,9 +81,7 @@ def cached_environment(name: str, requirements: tuple[str, ...]) -> Environment:
 
     Without one the test is skipped, or fails if everything is required: it needs a package index.
     """
-    python = "{}.{}".format(*sys.version_info)
-    directory = cache_directory() / "hosts" / f"{name}-{key_of([python, *requirements])}"
-    made = Environment(directory, requirements)
+    made = environment_of(name, requirements)
     try:
         made.prepare()
     except (SystemExit, OSError) as error:
@@ -111,17 +103,7 @@ def built_wheel(scratch: Path, source: Path = ROOT) -> Path:
 
 def builder() -> Environment:
     """The environment that builds."""
-    return cached_environment("builder", tuple(_pyproject()["build-system"]["requires"]))
-
-
-def runtime_requirements() -> tuple[str, ...]:
-    """What the package needs."""
-    return tuple(_pyproject()["project"]["dependencies"])
-
-
-def auto_requirements() -> tuple[str, ...]:
-    """What `opentelemetry-instrument` needs besides."""
-    return tuple(_pyproject()["project"]["optional-dependencies"]["auto"])
+    return cached_environment("builder", tuple(pyproject()["build-system"]["requires"]))
 
 
 def pip(environment: Environment, *words: str) -> str:
@@ -150,15 +132,6 @@ def run_in(
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
-
-
-def _pyproject() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())
-
-
-def _lines(path: Path) -> tuple[str, ...]:
-    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    return tuple(line for line in lines if line)
 
 
 def _last_words(said: str) -> str:

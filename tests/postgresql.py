@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,14 +34,51 @@ class PostgreSQL:
     Attributes:
         port: On 127.0.0.1.
         password: Of `USER`, who may do everything there.
+        programs: Where its clients are.
     """
 
     port: int
     password: str
+    programs: Path
 
-    def url(self, scheme: str = "postgresql") -> str:
-        """How clients find its database."""
-        return f"{scheme}://{USER}:{self.password}@127.0.0.1:{self.port}/postgres"
+    def url(self, scheme: str = "postgresql", database: str = "postgres") -> str:
+        """How clients find a database of it."""
+        return f"{scheme}://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def make(self, database: str, template: str = "template1") -> None:
+        """Make a database, as a copy of another that nobody is using."""
+        self.ask(f"create database {database} template {template}")
+
+    def ask(self, statement: str, database: str = "postgres") -> str:
+        """What a statement of the tests' own answers, a line for each row."""
+        # S603: the words are the tests' own.
+        done = subprocess.run(  # noqa: S603
+            [str(self.programs / "psql"), "-XAtq", "-d", self.url(database=database), "-c", statement],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    @contextmanager
+    def transaction(self, statement: str, database: str) -> Iterator[None]:
+        """A transaction in which a statement has been carried out, and which is rolled back at the end."""
+        # S603: the same.
+        with subprocess.Popen(  # noqa: S603
+            [str(self.programs / "psql"), "-XAtq", "-d", self.url(database=database)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            client.stdin.write(f"begin; {statement};\n\\echo done\n")
+            client.stdin.flush()
+            while client.stdout.readline().strip() != "done":
+                assert client.poll() is None
+            yield
+            client.stdin.close()  # it ends, and with it its transaction
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +138,7 @@ def _run(programs: Path, directory: Path) -> Iterator[PostgreSQL]:
         process = subprocess.Popen(server, stdout=said, stderr=said, cwd=directory, **whom)  # noqa: S603  the same
     try:
         wait_until(lambda: _answers(programs, port, process, log), 60.0, "a PostgreSQL that answers")
-        yield PostgreSQL(port, password)
+        yield PostgreSQL(port, password, programs)
     finally:
         process.send_signal(signal.SIGINT)  # it does not wait for its clients
         process.wait(30)

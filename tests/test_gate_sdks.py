@@ -17,7 +17,8 @@ import pytest
 from tests.canaries import found
 from tests.collector import ROOT
 from tests.gated_host import GATES, Gate
-from tests.host_environment import HostEnvironment, auto_requirements, host_environment, runtime_requirements
+from tests.host_environment import HostEnvironment, host_environment
+from tests.host_packages import auto_requirements, runtime_requirements
 from tests.otlp_receiver import OtlpReceiver
 from tests.processes import Ended
 from tests.test_gate_raw_bytes import IDS, UNSENT

@@ -44,6 +44,7 @@ BEYOND_A_SCHEMA: Final = {
     "http-when-of-no-capture": "the same",
     "http-given-of-no-capture": "the same",
     "http-each-without-list": "the same, without a second definition of each path",
+    "row-value-twice": "that a value stands in another list cannot be said in JSON Schema",
     "not-toml": "a schema describes what was read",
 }
 """The bad files that the schema cannot refuse, and why."""

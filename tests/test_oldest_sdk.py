@@ -16,13 +16,8 @@ import pytest
 from otel_incident.config import Config
 from otel_incident.preview import preview
 from tests.emitting_host import endpoint_of
-from tests.host_environment import (
-    HostEnvironment,
-    auto_requirements,
-    host_environment,
-    run_in,
-    runtime_requirements,
-)
+from tests.host_environment import HostEnvironment, host_environment, run_in
+from tests.host_packages import auto_requirements, runtime_requirements
 from tests.incident_course import (
     DESCRIBED,
     DIAGNOSTIC_ID,

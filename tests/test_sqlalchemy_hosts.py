@@ -7,7 +7,8 @@ import pytest
 
 from tests.canaries import canary, found
 from tests.desk_hosts import TRACE_ID, DeskHost, traced
-from tests.host_environment import HOSTS, HostEnvironment, host_environment
+from tests.host_environment import HostEnvironment, host_environment
+from tests.host_packages import HOSTS
 from tests.otlp_receiver import OtlpReceiver
 from tests.postgresql import PostgreSQL
 from tests.postgresql import postgresql as postgresql  # noqa: PLC0414  a fixture is used by its namefrom tests.telemetry import LogEvent

@@ -21,7 +21,8 @@ from otel_incident.hooks.shipped import PRESETS
 from otel_incident.version import __version__
 from otel_incident.vocabulary import EVENTS
 from tests.collector import ROOT
-from tests.host_environment import builder, built_wheel, cached_environment, pip, run_in, runtime_requirements
+from tests.host_environment import builder, built_wheel, cached_environment, pip, run_in
+from tests.host_packages import runtime_requirements
 from tests.processes import Ended
 
 PACKAGE: Final = ROOT / "src" / "otel_incident"

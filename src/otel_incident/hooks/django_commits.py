@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.patching import wrap
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from otel_incident.events import IncidentEvent
 
-Row = tuple[object, str, Any]
+
+class Watch(Protocol):
+    """Who watches a model."""
+
+    def watches(self, model: Any) -> bool:
+        """Whether its incidents are the rows of this model."""
+
+
+Row = tuple[Watch, str, Any]
 """Who watches, the database's alias, the primary key."""
 
 _MODULE: Final = "django.db.backends.base.base"
@@ -110,6 +118,24 @@ def pending(connection: Any, row: Row) -> Change | None:
     while change is not None and not change.waits(connection):
         change = change.earlier
     return change
+
+
+def was_made_within(connection: Any, using: str, model: Any, key: Any) -> bool:
+    """Whether a watched row was made in the connection's transaction.
+
+    Args:
+        connection: To the database.
+        using: Its alias.
+        model: Of the row.
+        key: Its primary key.
+    """
+    for row in list(connection.__dict__.get(_WAITING, {})):
+        watch, alias, own = row
+        if alias == using and own == key and watch.watches(model):
+            change = pending(connection, row)
+            if change is not None and change.fresh:
+                return True
+    return False
 
 
 def wait(connection: Any, change: Change) -> None:

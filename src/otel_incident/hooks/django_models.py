@@ -5,7 +5,7 @@ the admin, commands, background jobs. What a row was before is remembered when i
 (`post_init`) and compared when it is saved (`post_save`, before the host's own receivers, which may
 save again); the events wait for the transaction and vanish with it (`django_commits`).
 
-Blind by nature: `QuerySet.update`, `bulk_*`, raw SQL, transactions by hand without autocommit, and
+Blind by nature: `QuerySet.update` (`django_bulk`), raw SQL, transactions by hand without autocommit, and
 fields that were deferred when the row was loaded, since then nobody knows what they were.
 """
 
@@ -22,13 +22,16 @@ from opentelemetry.context import get_current
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.complaints import Complaints
-from otel_incident.hooks.django_commits import Change, at_work, pending, wait
+from otel_incident.hooks.django_bulk import BulkWrites
+from otel_incident.hooks.django_commits import Change, at_work, pending, wait, was_made_within
 from otel_incident.hooks.django_meta import astray, columns, descendants
+from otel_incident.hooks.django_related import Conditions
 from otel_incident.hooks.django_rows import Memory, held, plain, stored
 from otel_incident.hooks.ended_spans import on_recording_span
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.modules import why_absent
 from otel_incident.hooks.patching import wrap
+from otel_incident.hooks.rows import meant
 from otel_incident.hooks.transitions import Fields, created_actions, transitions
 from otel_incident.imports import when_imported
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from otel_incident.events import IncidentEvent
     from otel_incident.hooks.spec import Hook, HookFile
+    from otel_incident.vocabulary import Action
 
 _MODELS: Final = "django.db.models"
 _REGISTRY: Final = "django.apps.registry"
@@ -73,6 +77,10 @@ class ModelWatch:
         self._model: Any = None
         self._watched: dict[str, Any] = {}
         self._fields = Fields("", (), "", "")
+        self._of: Any = None
+        self._row_field = ""
+        self._conditions: Conditions | None = None
+        self._bulk: BulkWrites | None = None
         self._receivers = fail_open("hook")(self._loaded), fail_open("hook")(self._saved)
         self._undo: list[Callable[[], None]] = []
 
@@ -87,8 +95,14 @@ class ModelWatch:
         while self._undo:
             self._undo.pop()()
 
+    def watches(self, model: Any) -> bool:
+        """Whether its incidents are the rows of this model, and not rows that belong to one."""
+        return self._model is not None and self._hook.row is None and issubclass(model, self._model)
+
     def ended(self) -> None:
-        """The process ends: say it if there was no Django to have an operator's model."""
+        """The process ends: say what was written past us, or that there was no Django at all."""
+        if self._bulk is not None:
+            self._bulk.ended()
         if not self._file.preset and not self._settled and why_absent("django"):
             self._warn("the model %s is to be Django's, which is not installed; correct or remove the hook.")
 
@@ -146,20 +160,28 @@ class ModelWatch:
             return
         self._settled = True
         stage = cast("str", hook.stage.source) if hook.stage else ""
-        wanted = [name for name in (hook.lifecycle_field, hook.commander_field, stage) if name]
+        row = hook.row.field if hook.row else ""
+        wanted = [name for name in (hook.lifecycle_field, hook.commander_field, stage, row) if name]
         known = columns(model)
-        for name in wanted:
+        for name in (*wanted, *([hook.row.of] if hook.row else [])):
             if name not in known:
                 self._warn("the model %s has no field %r, so the hook reports nothing; correct it.", name)
                 return
         self._watched = {known[name].attname: known[name] for name in wanted}
         self._fields = Fields.of(hook, {name: known[name].attname for name in wanted})
+        self._row_field = known[row].attname if row else ""
+        self._of = known[hook.row.of] if hook.row else None
         self._model = model
+        self._conditions = Conditions(model, hook.conditions, self._complaints)
+        self._undo.append(self._conditions.uninstall)
         self._connect(model)
         for descendant in descendants(model):
             self._connect(descendant)
         self._await_descendants()
         self._watch_refresh(model)
+        names = frozenset(name for name in known if known[name].attname in self._watched)
+        self._bulk = BulkWrites(model, names, hook.target, self._complaints, self._written)
+        self._undo.append(self._bulk.uninstall)
         self._matched(self._file)
 
     def _warn(self, message: str, *more: str) -> None:
@@ -231,7 +253,7 @@ class ModelWatch:
         waiting = pending(connection, row)
         if created:
             after, fresh = stored(values, self._watched), True
-            actions = created_actions(self._fields, after)
+            actions = self._created(connection, using, instance, after)
         else:
             fresh = waiting is not None and waiting.fresh
             before = stored(waiting.after if waiting else self._memory.of(instance), self._watched)
@@ -242,9 +264,30 @@ class ModelWatch:
         if not actions and waiting is None:
             self._memory.keep(instance, after)
             return
+        if actions and self._hook.conditions and not self._is_meant(instance):
+            actions = ()
         events = self._events(instance, actions, after) if actions else ()
         committed = partial(self._committed, weakref.ref(instance))
         wait(connection, Change(row=row, after=after, fresh=fresh, events=events, commit=committed))
+
+    def _written(self, instance: Any, created: bool, using: str, update_fields: Any) -> None:  # noqa: FBT001  as above
+        """A row was written with many others: as if it had been saved."""
+        self._saved(instance, created=created, raw=False, using=using, update_fields=update_fields)
+
+    def _created(
+        self, connection: Any, using: str, instance: Any, after: Mapping[str, Any]
+    ) -> tuple[Action, ...]:
+        """What a new row means: a new incident, or something that is done with one."""
+        row = self._hook.row
+        if row is None:
+            return created_actions(self._fields, after)
+        fresh = self._of.is_relation and was_made_within(
+            connection, using, self._of.related_model, instance.__dict__.get(self._of.attname)
+        )
+        return meant(row, self._fields.commander, after, self._row_field, fresh=fresh)
+
+    def _is_meant(self, instance: Any) -> bool:
+        return self._conditions is None or self._conditions.hold({"self": instance, "user": request_user()})
 
     def _is_known(self, instance: Any) -> bool:
         """Whether an instance holds the very objects that are remembered; their values need no look then."""

@@ -42,10 +42,12 @@ class Preset:
 
 
 PRESETS: Final = (
+    Preset("argus-server", "argus", "argus-server"),
     Preset(
         "datadog-api-client", "datadog_api_client.v2.api.incidents_api", "datadog-api-client", client=True
     ),
     Preset("django-helpdesk", "helpdesk", "django-helpdesk"),
+    Preset("firefighter-incident", "firefighter", "firefighter-incident"),
     Preset("incident-io", "incident_io.api.incidents_v2", "incident-io", client=True),
     Preset("mattermostautodriver", "mattermostautodriver", "mattermostautodriver", client=True),
     Preset("opsgenie-sdk", "opsgenie_sdk", "opsgenie-sdk", client=True),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from otel_incident.hooks.paths import Path
     from otel_incident.hooks.requests import Client, Request
+    from otel_incident.hooks.rows import Condition, Row
     from otel_incident.hooks.tables import Plain
 
 Kind = Literal["call", "model", "http"]
@@ -62,7 +63,7 @@ _MODEL_OR_CLASS: Final = re.compile(rf"{_MODEL.pattern}|{_TARGET.pattern}", re.A
 _TARGET_IS: Final = "module:name, as in desk.services:Desk.declare"
 _OWN: Final[Mapping[Kind, tuple[str, ...]]] = {
     "call": ("target", "action"),
-    "model": ("model", "lifecycle", "commander"),
+    "model": ("model", "lifecycle", "commander", "row", "when"),
     "http": ("route", "action", "each", "when", "given"),
 }
 
@@ -107,6 +108,8 @@ class Hook:
         commander_field: The field whose change is a change of commander.
         id_shapes: What this host uses as ids, by attribute name.
         request: Which requests it is about; None for other kinds.
+        row: What a row means that is no incident but belongs to one; None where the rows are the incidents.
+        conditions: What a model's row must hold to be reported.
     """
 
     name: str
@@ -125,6 +128,8 @@ class Hook:
     commander_field: str = ""
     id_shapes: Mapping[str, re.Pattern[str]] | None = None
     request: Request | None = None
+    row: Row | None = None
+    conditions: tuple[Condition, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -145,7 +150,8 @@ class Hook:
     @property
     def meaning(self) -> tuple[Kind, str, Action | None, tuple[object, ...]]:
         """What it watches, for what: two hooks that share this report everything twice."""
-        return *self.watched, self.action, self.request.condition if self.request is not None else ()
+        condition = self.request.condition if self.request is not None else self.conditions
+        return *self.watched, self.action, condition
 
 
 @final
@@ -349,6 +355,13 @@ def _of_model(table: Table) -> dict[str, Any]:
             made["unknown_is_closed"] = lifecycle.one_of("unknown", ("open", "closed")) == "closed"
     if commander:
         made["commander_field"] = _field(commander)
+    if "row" in table or "when" in table:
+        from otel_incident.hooks.rows import conditions_of, row_of  # noqa: PLC0415  few files need it
+
+        made["row"], made["conditions"] = row_of(table), conditions_of(table, ROOTS["model"])
+        for key in ("row", "when"):
+            if key in table and ":" in target:
+                raise table.error(key, "is for models of Django's; this is a class of SQLAlchemy's")
     return made
 
 

@@ -56,6 +56,10 @@ class Table:
             if key not in keys:
                 raise self.error(key, f"is not known here; known are {', '.join(keys)}")
 
+    def is_table(self, key: str) -> bool:
+        """Whether a table stands under a key."""
+        return isinstance(self._values.get(key), dict)
+
     def table(self, key: str, *, required: str = "") -> Table:
         """The table under a key; one that does not stand there has no values.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from otel_incident.config import Config
+    from otel_incident.hooks.rows import Row
     from otel_incident.hooks.spec import Hook, HookFile
 
 _ATTRIBUTE_OF: Final[Mapping[str, str]] = {
@@ -108,6 +109,8 @@ def _when(hook: Hook) -> dict[str, str]:
     """The events of a hook, and when each leaves."""
     if hook.action is not None:
         return {f"incident.{hook.action}": _condition(hook)}
+    if hook.row is not None:
+        return {event: f"{when}{_given(hook)}" for event, when in _row(hook.row, hook).items()}
     when = {"incident.create": "when the row is new"}
     if hook.lifecycle_field:
         values = ", ".join(map(repr, hook.closed))
@@ -117,7 +120,27 @@ def _when(hook: Hook) -> dict[str, str]:
         when["incident.change_commander"] = f"when its {hook.commander_field} changes"
     if hook.stage is not None:
         when["incident.change_stage"] = f"when its {hook.stage.source} changes"
+    return {event: f"{said}{_given(hook)}" for event, said in when.items()}
+
+
+def _row(row: Row, hook: Hook) -> dict[str, str]:
+    """The events of a row that belongs to an incident."""
+    when: dict[str, str] = {}
+    for action in dict.fromkeys(action for _, action in row.meanings):
+        values = ", ".join(repr(value) for value, meaning in row.meanings if meaning == action)
+        when[f"incident.{action}"] = f"when the row is new and its {row.field} is one of {values}"
+    if hook.commander_field:
+        changes = (
+            f"when the row is new, but for the first of a new incident, or its {hook.commander_field} changes"
+        )
+        when["incident.change_commander"] = changes
+    if hook.stage is not None:
+        when["incident.change_stage"] = f"when its {hook.stage.source} changes"
     return when
+
+
+def _given(hook: Hook) -> str:
+    return "".join(f", if {condition.words}" for condition in hook.conditions)
 
 
 def _condition(hook: Hook) -> str:

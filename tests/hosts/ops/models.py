@@ -94,3 +94,28 @@ class Job(models.Model):
     def __str__(self) -> str:
         """Its number."""
         return str(self.pk)
+
+
+class Entry(models.Model):
+    """What is done with an incident, in rows of its own."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=20)
+    at = models.DateTimeField(default=timezone.now)
+    author = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
+
+    def __str__(self) -> str:
+        """Its number."""
+        return str(self.pk)
+
+
+class Role(models.Model):
+    """What somebody is in an incident; the kind of a role is a row of a table."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE)
+    person = models.ForeignKey(User, on_delete=models.CASCADE)
+    kind = models.ForeignKey(State, on_delete=models.PROTECT)
+
+    def __str__(self) -> str:
+        """Its number."""
+        return str(self.pk)

@@ -1,0 +1,106 @@
+"""Which rows of a Django model a hook is about, where another row says so: a role's kind, by its name.
+
+A host that saves a role seldom has its kind at hand, only that row's key. It has read the kind before,
+though, to know what to save: so what the rows that a condition asks about were when the host last read
+them is remembered here, by key. Nothing here asks the database.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, final
+
+from otel_incident.guard import fail_open
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_incident.hooks.complaints import Complaints
+    from otel_incident.hooks.paths import Path
+    from otel_incident.hooks.rows import Condition
+
+_MOST: Final = 4096
+"""How many rows are remembered of one relation; kinds and types are few."""
+_STEPS: Final = 2
+
+
+@final
+class Conditions:
+    """The conditions of a hook on one model.
+
+    Args:
+        model: The model.
+        conditions: Of the hook.
+        complaints: What is said of the hook.
+    """
+
+    def __init__(self, model: Any, conditions: tuple[Condition, ...], complaints: Complaints) -> None:
+        self._conditions, self._complaints = conditions, complaints
+        self._remembered: dict[Path, tuple[str, dict[Any, Any]]] = {}
+        self._undo: list[Callable[[], None]] = []
+        for condition in conditions:
+            self._remember(model, condition.path)
+
+    def uninstall(self) -> None:
+        """Disconnect."""
+        while self._undo:
+            self._undo.pop()()
+
+    def hold(self, roots: Mapping[str, Any]) -> bool:
+        """Whether a row is one of those that the hook is about; one of which that is not known is none."""
+        for condition in self._conditions:
+            held = condition.holds(partial(self._find, roots))
+            if held is None:
+                self._complaints.say(
+                    "nothing is found at %s (when) for a row, so it is not reported; correct the path, or "
+                    "have the host load it. This is said once.",
+                    condition.path.text,
+                )
+            if not held:
+                return False
+        return True
+
+    def _find(self, roots: Mapping[str, Any], path: Path) -> object:
+        found = path.resolve(roots)
+        if found is not None or path not in self._remembered:
+            return found
+        column, values = self._remembered[path]
+        return values.get(roots["self"].__dict__.get(column))
+
+    def _remember(self, model: Any, path: Path) -> None:
+        """Remember what rows hold that a path leads to by way of a relation: `self.role_type.slug`."""
+        if path.root != "self" or len(path.segments) != _STEPS:
+            return
+        relation, name = path.segments
+        for field in model._meta.concrete_fields:  # noqa: SLF001  Django's documented Meta API
+            if field.name == relation and field.is_relation:
+                values: dict[Any, Any] = {}
+                self._remembered[path] = field.attname, values
+                _once_loaded(model, field, fail_open("hook")(partial(self._connect, str(name), values)))
+
+    def _connect(self, name: str, values: dict[Any, Any], related: Any) -> None:
+        from django.db.models import signals  # noqa: PLC0415  the host's library, which is at work
+
+        def learn(instance: Any, **_: Any) -> None:
+            held = instance.__dict__
+            if instance.pk is not None and type(held.get(name)) in (str, int, bool):
+                values[instance.pk] = held[name]
+                if len(values) > _MOST:
+                    values.pop(next(iter(values)), None)
+
+        receiver = fail_open("hook")(learn)
+        for signal in (signals.post_init, signals.post_save):
+            signal.connect(receiver, sender=related, weak=False)
+            self._undo.append(partial(signal.disconnect, receiver, sender=related))
+
+
+def _once_loaded(model: Any, field: Any, tell: Callable[[Any], None]) -> None:
+    """Tell which model a relation leads to, once Django knows it itself."""
+    related = field.remote_field.model
+    if not isinstance(related, str):
+        tell(related)
+        return
+    from django.apps import apps  # noqa: PLC0415  the host's library, which is at work
+
+    label, _, name = related.rpartition(".")
+    apps.lazy_model_operation(tell, (label or model._meta.app_label, name.lower()))  # noqa: SLF001  as above

@@ -1,0 +1,164 @@
+"""What a hook file says of rows that are no incidents but belong to one, and which rows a hook is about.
+
+Some hosts say in a row of its own what is done with an incident: an entry in its history, a role that
+somebody takes. `[hook.row]` says what such a row means, and `[hook.when]` which rows of a model are meant.
+Both only look values up.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Final, final
+
+from otel_incident.hooks.paths import Path, PathError, compile_path
+from otel_incident.vocabulary import ACTIONS, Action
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_incident.hooks.tables import Plain, Table
+
+_FIELD: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a row of an incident means.
+
+    Attributes:
+        of: The field that leads to the incident; its own key where the row is the incident, whose creation
+            and end are said elsewhere.
+        field: Whose value in a new row says what it means; "" where a new row means no action of its own.
+        meanings: The values, and the action that each means.
+    """
+
+    of: str
+    field: str = ""
+    meanings: tuple[tuple[Plain, Action], ...] = ()
+
+    def action(self, value: object) -> Action | None:
+        """What a new row with this value means; None where it is no action."""
+        return next((action for known, action in self.meanings if _alike(known, value)), None)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a path of a row must lead to.
+
+    Attributes:
+        path: From the row on.
+        values: One of these.
+        same_as: Or what this path leads to.
+    """
+
+    path: Path
+    values: tuple[Plain, ...] = ()
+    same_as: Path | None = None
+
+    def holds(self, find: Callable[[Path], object]) -> bool | None:
+        """Whether it does; None where nothing is found.
+
+        Args:
+            find: Resolves a path.
+        """
+        found = find(self.path)
+        if self.same_as is None:
+            return None if found is None else any(_alike(known, found) for known in self.values)
+        other = find(self.same_as)
+        return None if found is None or other is None else _moment(found) == _moment(other)
+
+    @property
+    def words(self) -> str:
+        """It, for people."""
+        if self.same_as is not None:
+            return f"{self.path.text} is the same as {self.same_as.text}"
+        return f"{self.path.text} is one of {', '.join(map(repr, self.values))}"
+
+
+def row_of(table: Table) -> Row | None:
+    """Read `[hook.row]` of a hook; None where there is none."""
+    row = table.table("row")
+    if not row:
+        return None
+    row.allow("of", "field", *ACTIONS)
+    if "lifecycle" in table:
+        raise table.error("lifecycle", "goes with the model of the incidents themselves, not with [hook.row]")
+    of = row.matching("of", _FIELD, "the name of the field that leads to the incident")
+    meanings: list[tuple[Plain, Action]] = []
+    for action in ACTIONS:
+        for value in row.plain_list(action):
+            if any(_alike(value, known) for known, _ in meanings):
+                raise row.error(action, f"lists {value!r}, which stands twice; a value means one action")
+            meanings.append((value, action))
+    if "field" in row and not meanings:
+        raise row.error("field", f"needs the values that mean an action, as lists under {', '.join(ACTIONS)}")
+    if not meanings and "commander" not in table and "stage" not in table:
+        raise table.error(
+            "row",
+            "says of no action when it happens; add `field` and values, [hook.commander] or [hook.stage]",
+        )
+    field = row.matching("field", _FIELD, "the name of a field of the model") if meanings else ""
+    return Row(of, field, tuple(meanings))
+
+
+def conditions_of(table: Table, roots: tuple[str, ...]) -> tuple[Condition, ...]:
+    """Read `[hook.when]` of a hook on a model.
+
+    Args:
+        table: The hook.
+        roots: What paths begin with.
+    """
+    when = table.table("when")
+    conditions = []
+    for key in when.keys():  # noqa: SIM118  a Table is no mapping
+        try:
+            path = compile_path(key, roots)
+        except PathError as error:
+            raise when.error(key, str(error)) from error
+        if when.is_table(key):
+            other = when.table(key)
+            other.allow("path")
+            same = other.path("path", roots, required="says what the value must be the same as")
+            conditions.append(Condition(path, same_as=same))
+        else:
+            conditions.append(Condition(path, when.plain_or_list(key)))
+    return tuple(conditions)
+
+
+def meant(
+    row: Row, commander: str, after: Mapping[str, object], field: str, *, fresh: bool
+) -> tuple[Action, ...]:
+    """What a new row means.
+
+    Args:
+        row: What the hook says.
+        commander: The watched field that says who the commander is, as instances hold it; "" for none.
+        after: What the row's watched fields are.
+        field: The row's field, as instances hold it.
+        fresh: Whether the incident was made in the same transaction: its first commander is no change.
+    """
+    action = row.action(after.get(field)) if row.field else None
+    actions: list[Action] = [] if action is None else [action]
+    if commander and not fresh and after.get(commander) is not None:
+        actions.append("change_commander")
+    return tuple(actions)
+
+
+def _alike(known: object, found: object) -> bool:
+    value = found.value if isinstance(found, Enum) else found
+    return type(known) is type(value) and known == value
+
+
+def _moment(value: object) -> object:
+    """What is compared: a time that stands in a row as ISO 8601 text is that time once it is read again."""
+    if type(value) is not str:
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return value

@@ -1,0 +1,224 @@
+"""Rows that say what is done with an incident: entries of its history, and the roles of its people."""
+
+import datetime as dt
+import logging
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from django.db import transaction
+
+from otel_incident.events import Actor, IncidentEvent
+from tests.django_host import INCIDENTS, model, said, user, watching
+
+pytestmark = pytest.mark.usefixtures("ops")
+
+ENTRIES: Final = """
+[host]
+name = "ops"
+
+[[hook]]
+name = "entry"
+kind = "model"
+model = "ops.Entry"
+incident = { id = "self.incident_id", created_at = "self.incident.created" }
+actor.id = "self.author_id"
+
+[hook.row]
+of = "incident"
+field = "kind"
+create = ["START"]
+end = ["END", "CLOSE"]
+restart = ["REOPEN"]
+"""
+WHEN: Final = '\nwhen = { "self.incident.created" = { path = "self.at" }, "self.author_id" = [1, 2] }\n'
+ROLES: Final = """
+[host]
+name = "ops"
+
+[[hook]]
+name = "role"
+kind = "model"
+model = "ops.Role"
+incident = { id = "self.incident_id", commander_id = "self.person_id" }
+when = { "self.kind.name" = "commander" }
+row = { of = "incident" }
+commander = { field = "person" }
+"""
+PRIORITIES: Final = """
+[host]
+name = "ops"
+
+[[hook]]
+name = "priority"
+kind = "model"
+model = "ops.Incident"
+incident.id = "self.pk"
+row = { of = "id" }
+stage = { field = "priority", offset = -1 }
+"""
+NOON: Final = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def entries() -> Iterator[list[IncidentEvent]]:
+    """What the hook on `Entry` reports."""
+    with watching(ENTRIES) as seen:
+        yield seen
+
+
+@pytest.fixture
+def roles() -> Iterator[list[IncidentEvent]]:
+    """What the hooks on `Incident` and `Role` report."""
+    with watching(INCIDENTS, ROLES) as seen:
+        yield seen
+
+
+def incident() -> Any:
+    """An incident in the database."""
+    return model("Incident").objects.create(created=NOON)
+
+
+def entry(of: Any, kind: str, **fields: Any) -> Any:
+    """An entry in the history of an incident."""
+    return model("Entry").objects.create(incident=of, kind=kind, **fields)
+
+
+def kinds() -> tuple[Any, Any]:
+    """The kinds of roles: a commander, and another."""
+    make = model("State").objects.create
+    return make(name="commander"), make(name="scribe")
+
+
+def test_a_new_row_means_what_its_field_says(entries: list[IncidentEvent]) -> None:
+    """Each value is its action, in the order of the rows; other values are none; the actor is the row's."""
+    one, author = incident(), user("sam")
+    for kind in ("START", "END", "NOTE", "REOPEN", "CLOSE", "end"):
+        entry(one, kind, author=author)
+    assert [event.action for event in entries] == ["create", "end", "restart", "end"]
+    for event in entries:
+        assert (event.incident.id, event.incident.created_at) == (one.pk, NOON)
+        assert event.actor == Actor(id=author.pk)
+
+
+def test_a_row_that_is_changed_is_no_action(entries: list[IncidentEvent]) -> None:
+    """Whatever becomes of an entry later: what it said has happened."""
+    made = entry(incident(), "NOTE")
+    made.kind = "END"
+    made.save()
+    made.save()
+    assert entries == []
+
+
+def test_a_row_that_is_rolled_back_never_was(entries: list[IncidentEvent]) -> None:
+    """Nothing is said of a transaction that ends so, nor of a savepoint."""
+    one = incident()
+    with transaction.atomic():
+        entry(one, "START")
+        with transaction.atomic():
+            entry(one, "END")
+            transaction.set_rollback(True)
+        assert entries == []
+    assert said(entries) == [("create", one.pk)]
+
+
+def test_rows_that_are_made_at_once(entries: list[IncidentEvent]) -> None:
+    """`bulk_create` has the instances at hand: an event for each, once it is committed."""
+    one, two = incident(), incident()
+    row = model("Entry")
+    rows = [row(incident=one, kind="END"), row(incident=two, kind="NOTE"), row(incident=two, kind="END")]
+    with transaction.atomic():
+        row.objects.bulk_create(iter(rows))
+        assert entries == []
+    assert said(entries) == [("end", one.pk), ("end", two.pk)]
+
+
+@pytest.mark.parametrize(
+    ("at", "author", "expected"),
+    [
+        (NOON, "sam", 1),
+        ("2026-01-05T13:00:00+01:00", "sam", 1),
+        (NOON + dt.timedelta(seconds=1), "sam", 0),
+        (NOON, "kim", 0),
+        (NOON, "", 0),
+    ],
+)
+def test_rows_are_meant_by_conditions(at: object, author: str, expected: int) -> None:
+    """All must hold: a value of a list, and what another path leads to, as a time even if it is text."""
+    users = {name: user(name, pk=number) for number, name in ((1, "sam"), (3, "kim"))}
+    text = ENTRIES.replace("\n[hook.row]", f"{WHEN}\n[hook.row]")
+    with watching(text) as seen:
+        entry(incident(), "END", at=at, author=users.get(author))
+    assert len(seen) == expected
+
+
+def test_a_condition_that_finds_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Which row is not known is not reported, and said once, without a value."""
+    text = ENTRIES.replace("\n[hook.row]", '\nwhen = { "self.author.username" = "sam" }\n\n[hook.row]')
+    with watching(text) as seen, caplog.at_level(logging.WARNING, "otel_incident"):
+        for _ in range(2):
+            entry(incident(), "END")
+    assert seen == []
+    (said_of_it,) = caplog.messages
+    assert said_of_it == (
+        "one.toml, hook 'entry': nothing is found at self.author.username (when) for a row, so it is not "
+        "reported; correct the path, or have the host load it. This is said once."
+    )
+
+
+def test_the_first_commander_of_a_new_incident_is_no_change(roles: list[IncidentEvent]) -> None:
+    """In the transaction that makes the incident; another person in it is a change, and so is a later row."""
+    commander, _ = kinds()
+    sam, kim = user("sam"), user("kim")
+    with transaction.atomic():
+        one = incident()
+        role = model("Role").objects.create(incident=one, person=sam, kind=commander)
+    two = incident()
+    assert said(roles) == [("create", one.pk), ("create", two.pk)]
+    role.person = kim
+    role.save()
+    role.save()
+    model("Role").objects.create(incident=two, person=kim, kind=commander)
+    assert said(roles[2:]) == [("change_commander", one.pk), ("change_commander", two.pk)]
+    assert [event.incident.commander_id for event in roles[2:]] == [kim.pk, kim.pk]
+
+
+def test_a_kind_that_the_host_has_read_before(roles: list[IncidentEvent]) -> None:
+    """The role holds the key of its kind alone: what that is called is known, and no query is made."""
+    commander, scribe = kinds()
+    one, sam = incident(), user("sam")
+    for kind in (commander, scribe):
+        model("Role").objects.create(incident=one, person=user(kind.name), kind=kind)
+    roles.clear()
+    for kind in (commander, scribe):
+        read = model("State").objects.get(name=kind.name)
+        changed, made = model("Role").objects.update_or_create(
+            incident=one, kind=read, defaults={"person": sam}
+        )
+        assert made is False
+        assert "kind" not in changed._state.fields_cache  # noqa: SLF001  what this test is about
+    assert said(roles) == [("change_commander", one.pk)]
+
+
+def test_the_incident_itself_without_its_lifecycle() -> None:
+    """With `of = "id"` only what is watched is reported, not that the row is new."""
+    with watching(PRIORITIES) as seen:
+        one = incident()
+        one.priority = 3
+        one.save()
+    assert [(event.action, event.stage_index) for event in seen] == [("change_stage", 2)]
+
+
+@pytest.mark.parametrize(
+    "wrong", [('of = "incident"', 'of = "elsewhere"'), ('"kind"', '"elsewhere"')], ids=["of", "field"]
+)
+def test_a_field_that_is_not_there(caplog: pytest.LogCaptureFixture, wrong: tuple[str, str]) -> None:
+    """The hook reports nothing, which is said with the name of the field."""
+    with caplog.at_level(logging.WARNING, "otel_incident"), watching(ENTRIES.replace(*wrong)) as seen:
+        entry(incident(), "END")
+    assert seen == []
+    (said_of_it,) = caplog.messages
+    assert said_of_it == (
+        "one.toml, hook 'entry': the model ops.Entry has no field 'elsewhere', so the hook reports nothing; "
+        "correct it."
+    )
