@@ -101,6 +101,7 @@ class Identity:
         self._lock = HostLock()
         self._diagnostic_id = ""
         self._key = b""
+        self._base: Resource | None = None
 
     def diagnostic_id(self) -> str:
         """`incident.diagnostic.id` (seed: diagnosticID): as configured, else kept, else of this process."""
@@ -172,6 +173,12 @@ class Identity:
         return attributes
 
     def _base_resource(self) -> Resource:
+        """What the operator says; read once, since the SDK speaks of each value that it cannot use."""
+        if self._base is None:
+            self._base = self._read_base_resource()
+        return self._base
+
+    def _read_base_resource(self) -> Resource:
         file = self._config.config_file
         if file is not None:
             from opentelemetry.configuration.file import create_resource  # noqa: PLC0415  optional dependency
