@@ -1,5 +1,7 @@
 """The SDK's own exporters behind the spool: what a real endpoint answers decides, over HTTP and over gRPC."""
 
+import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from otel_incident.spool.answers import Answer
-from otel_incident.spool.attempts import Attempts, SessionListener, StubListener
+from otel_incident.spool.attempts import Attempts, NotDeliveredError, SessionListener, StubListener
 from otel_incident.spool.processor import DurableLogRecordProcessor
 from tests.collector import Collector
 from tests.otlp_receiver import HANG, OK, OtlpReceiver, PartialSuccess, Status
@@ -126,6 +128,64 @@ def test_a_reset_in_the_middle_of_a_body() -> None:
     server.close()
     attempts.shutdown()
     assert (answer.verdict, answer.suspect) == ("hold", False)
+
+
+def answered(head: bytes, body: bytes, *, more: bool, step: float = 0.0) -> tuple[SessionListener, int]:
+    """A listener that has heard an answer, and how often its endpoint has sent the body.
+
+    Args:
+        head: The status line and the headers.
+        body: What is sent behind it.
+        more: Whether that is sent again until the connection is closed; else nothing more comes.
+        step: Seconds that pass between two looks at the clock.
+    """
+    sent = 0
+
+    def serve() -> None:
+        nonlocal sent
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 " + head + b"\r\n\r\n")
+            while more or not sent:
+                connection.sendall(body)
+                sent += 1
+            while connection.recv(65536):  # until it is closed
+                pass
+
+    listener = SessionListener(requests.Session(), 60.0, itertools.count(0.0, step).__next__)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with contextlib.suppress(NotDeliveredError):
+            response = listener.request("POST", f"http://127.0.0.1:{server.getsockname()[1]}/", data=b"x")
+            assert response.content == b""
+        thread.join(30)
+        listener.renew()
+    return listener, sent
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("200 OK", Answer("delivered")), ("400 Bad Request", Answer("refused", "HTTP 400"))],
+)
+def test_a_body_without_an_end(status: str, expected: Answer) -> None:
+    """Of a body that is too long some is read, then the connection is closed and the status decides."""
+    piece = b"100000\r\n" + bytes(2**20) + b"\r\n"
+    listener, sent = answered(f"{status}\r\nTransfer-Encoding: chunked".encode(), piece, more=True)
+    assert listener.answer == expected
+    assert sent < 50  # what the kernel has room for
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("200 OK", Answer("hold", "ReadTimeout")), ("400 Bad Request", Answer("refused", "HTTP 400"))],
+)
+def test_a_body_that_comes_too_slowly(status: str, expected: Answer) -> None:
+    """The timeout is for all of an answer: a success that is not whole by then is not known to be one."""
+    head = f"{status}\r\nContent-Length: 1000".encode()
+    listener, _ = answered(head, bytes(100), more=False, step=1.0)
+    assert listener.answer == expected
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -8,8 +8,10 @@ attempt after it. Neither place is public; in a release that has another, succes
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
 
     Attempt = Callable[[Sequence[ReadableLogRecord]], Answer]
+
+BODY_BYTES: Final = 2**16
+"""So much of an answer's body is read: what it has to say takes a hundred."""
 
 _NOT_ANSWERED: Final = "no answer"
 
@@ -49,12 +54,16 @@ class SessionListener:
     Args:
         session: The exporter's own, with whatever its owner has put into it.
         timeout: Seconds for one request at most; an exporter may ask for less.
+        now: The clock, seconds; only differences count.
     """
 
-    def __init__(self, session: Any, timeout: float | None = None) -> None:
+    def __init__(
+        self, session: Any, timeout: float | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.answer: Answer | None = None
         self._session = session
         self._timeout = timeout
+        self._now = now
 
     def __getattr__(self, name: str) -> Any:
         """All else is the session's."""
@@ -67,17 +76,41 @@ class SessionListener:
             NotDeliveredError: It was not taken; an exporter does not answer this one by trying again.
         """
         named["allow_redirects"] = False  # a redirected POST becomes a GET, whose success means nothing
-        named["timeout"] = _least(named.get("timeout"), self._timeout)
+        named["timeout"] = timeout = _least(named.get("timeout"), self._timeout)
+        named["stream"] = True  # else all of the body is read, however long and however slowly it comes
+        deadline = self._now() + _total(timeout)
         try:
             response = self._session.request(method, url, **named)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            self.answer = of_http(response.status_code, headers, response.content)
+            self.answer = of_http(response.status_code, headers, self._body(response, deadline))
         except Exception as error:  # noqa: BLE001  whatever went wrong: it may work later
             self.answer = Answer("hold", type(error).__name__)
             raise NotDeliveredError from None
         if self.answer.verdict != "delivered":
             raise NotDeliveredError
         return response
+
+    def _body(self, response: Any, deadline: float) -> bytes:
+        """The body of an answer; of one that is too long nothing: then its status alone decides.
+
+        Raises:
+            ReadTimeout: A success was not whole by the deadline; each byte of it may have come in time.
+        """
+        from requests.exceptions import ReadTimeout  # noqa: PLC0415  dear
+
+        body = bytearray()
+        # one by one, since whoever asks for more waits until all of it is there
+        for byte in response.iter_content(1):
+            body += byte
+            late = self._now() > deadline
+            if late or len(body) > BODY_BYTES:
+                response.close()
+                body.clear()
+                if late and response.ok:
+                    raise ReadTimeout
+                break
+        response._content = bytes(body)  # noqa: SLF001  where `content` looks, which is the exporter's to read
+        return bytes(body)
 
     def post(self, url: str, **named: Any) -> Any:
         """As older releases of the exporter call it."""
@@ -148,6 +181,12 @@ def _least(asked: Any, bound: float | None) -> Any:
     if asked is None or bound is None:
         return bound if asked is None else asked
     return min(asked, bound) if isinstance(asked, int | float) else asked
+
+
+def _total(timeout: Any) -> float:
+    """Seconds for a whole attempt; a pair (to connect, to read) of `requests` is one after the other."""
+    parts = timeout if isinstance(timeout, tuple) else (timeout,)
+    return sum(part if isinstance(part, int | float) else math.inf for part in parts)
 
 
 def listener_of(exporter: LogRecordExporter, timeout: float | None = None) -> Listener | None:
