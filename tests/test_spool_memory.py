@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from otel_incident.spool import writer as writer_module
 from otel_incident.spool.memory import AGAIN_SECONDS, Memory, Store
 from otel_incident.spool.segments import SEGMENTS, segments_in
 from otel_incident.spool.writer import SegmentWriter, SpoolError
+from otel_incident.state import own_directory
 from tests.processes import succeed
 
 LINES: Final = [b"%d\n" % number for number in range(8)]
@@ -146,6 +148,30 @@ def test_a_directory_that_is_removed(tmp_path: Path, clock: Clock) -> None:
     clock.now += AGAIN_SECONDS
     store.keep(LINES[2])
     assert on_disk(store) == LINES[1:3]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("removed", ["state", "state/spool", "state/spool/desk", "state/spool/desk/segments"])
+def test_what_is_removed_is_made_again_for_this_user_alone(
+    tmp_path: Path, clock: Clock, umask: int, removed: str
+) -> None:
+    """At every level, whatever the umask: so the next start finds it private, and what waits in it."""
+    directory = own_directory(tmp_path / "state") / "spool" / "desk"
+    directory.parent.mkdir(mode=0o700)
+    before = os.umask(umask)
+    try:
+        store = Store(directory, ["x"], now=clock)
+        shutil.rmtree(tmp_path / removed)
+        store.keep(LINES[0])
+        clock.now += AGAIN_SECONDS
+        store.settle()
+    finally:
+        os.umask(before)
+    assert on_disk(store) == LINES[:1]
+    made = ["state", "state/spool", "state/spool/desk", "state/spool/desk/segments"]
+    assert {path: (tmp_path / path).stat().st_mode & 0o777 for path in made} == dict.fromkeys(made, 0o700)
+    assert own_directory(tmp_path / "state") == tmp_path / "state"
+    assert Store(directory, ["x"]).directory == directory
 
 
 def test_memory_is_bounded() -> None:

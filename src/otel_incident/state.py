@@ -144,6 +144,28 @@ def own_directory(configured: Path) -> Path:
     return folder
 
 
+def make_private(path: Path) -> None:
+    """Make a directory for this user alone, and so whatever is missing on the way to it.
+
+    For what somebody has removed from under a running process: with the umask's mode the next start would
+    find a directory that is not private, and use another one.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700)
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        make_private(path.parent)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            path.mkdir(mode=0o700)
+    except OSError:
+        if not path.is_dir():
+            raise
+
+
 def places_of(configured: Path) -> tuple[Path, Path]:
     """Where what is kept in a configured directory can be found: in itself, or in our own folder in it."""
     return configured, configured / _OWN_FOLDER

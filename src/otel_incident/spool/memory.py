@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, final
 from otel_incident.guard import HostLock, say
 from otel_incident.spool.segments import SEGMENTS
 from otel_incident.spool.writer import SegmentWriter, SpoolError
-from otel_incident.state import own_directory
+from otel_incident.state import make_private, own_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -171,7 +171,7 @@ class Store:
         return error
 
     def _make(self) -> None:
-        (self.directory / SEGMENTS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.directory / SEGMENTS)
 
     def _fail(self, error: OSError) -> None:
         self._failing = True
