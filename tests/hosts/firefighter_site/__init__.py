@@ -1,0 +1,1 @@
+"""The installation of an unmodified FireFighter: its first users."""
