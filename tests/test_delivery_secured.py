@@ -10,6 +10,7 @@ from otel_incident.pipeline import default_pipeline
 from tests.certificates import Certificates
 from tests.emitting_host import endpoint_of
 from tests.otlp_receiver import OtlpReceiver, Tls
+from tests.waiting import wait_until
 
 TRANSPORTS: Final = ("grpc", "http")
 
@@ -80,7 +81,10 @@ def test_without_a_certificate_nothing_leaves(
     variables |= {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.5", "OTEL_INCIDENT_SERVER_VERSION": "1"}
     report(secured, transport, monkeypatch, **variables)
     assert secured.requests == ()
-    (line,) = [record for record in caplog.records if record.name == "otel_incident"]
+    # the thread that delivers says it after the flush has been told
+    (line,) = wait_until(
+        lambda: [record for record in caplog.records if record.name == "otel_incident"], 10, "a line"
+    )
     assert line.getMessage().startswith("Log records wait in the spool: the exporter otlp_proto_")
     assert [record for record in caplog.records if record.name != "otel_incident"] == []
 
