@@ -46,6 +46,7 @@ def test_the_entry_points() -> None:
         ("opentelemetry_environment_variables", "incident"): "otel_incident.environment_variables",
         ("opentelemetry_instrumentor", "incident"): "otel_incident.instrumentor:IncidentInstrumentor",
         ("opentelemetry_post_instrument", "incident"): "otel_incident.post_instrument:check",
+        ("opentelemetry_pre_instrument", "incident"): "otel_incident.pre_instrument:begin",
         ("opentelemetry_resource_detector", "incident"): "otel_incident.identity:IncidentResourceDetector",
     }
     assert found["opentelemetry_instrumentor", "incident"].load() is IncidentInstrumentor

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 import wrapt
@@ -16,7 +16,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from otel_incident import post_instrument
+from otel_incident import post_instrument, pre_instrument
 from otel_incident.config import GATES, Config
 from otel_incident.gate.rules import FIELD, UNKNOWN, GateRules, Mode
 from otel_incident.gate.self_check import AGENTS, SelfCheck
@@ -58,6 +58,7 @@ def instrumentor() -> Iterator[Any]:
     yield found
     if found.is_instrumented_by_opentelemetry:
         found.uninstrument()
+    found.remove_gate()  # one that stood before
 
 
 @pytest.fixture
@@ -290,21 +291,130 @@ def test_the_self_check_without_a_gate(lines: pytest.LogCaptureFixture, instrume
     assert lines.messages == []
 
 
-@pytest.mark.parametrize("asked", ["strict", "", None])
+@pytest.mark.parametrize(
+    ("disabled", "asked", "why"),
+    [
+        ("incident", "strict", "was not loaded (see OTEL_PYTHON_DISABLED_INSTRUMENTATIONS)"),
+        ("requests, *", "standard", "was not loaded (see OTEL_PYTHON_DISABLED_INSTRUMENTATIONS)"),
+        ("incidents", "standard", "could not be loaded"),
+        ("", "audit", "could not be loaded"),
+        ("incident", "", ""),
+        ("", None, ""),
+    ],
+)
 def test_the_self_check_without_the_instrumentor(
-    asked: str | None, instrumentor: Any, lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    disabled: str,
+    asked: str | None,
+    why: str,
+    instrumentor: Any,
+    lines: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where it was imported, but not told to instrument, a gate that was asked for is said to be missing."""
+    """Where it was not told to instrument, a gate that was asked for is said to be missing, and why."""
     assert not instrumentor.is_instrumented_by_opentelemetry
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", disabled)
     if asked is not None:
         monkeypatch.setenv("OTEL_INCIDENT_GATE", asked)
     post_instrument.check()
     missing = (
-        "The gate (strict) is not in place, because the instrumentation incident was not loaded (see "
-        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS): the host's own spans, logs and metrics leave as they are."
+        f"The gate ({asked}) is not in place, because the instrumentation incident {why}: the host's own "
+        "spans, logs and metrics leave as they are."
     )
     said = [(record.levelname, record.getMessage()) for record in lines.records]
-    assert said == ([("WARNING", missing)] if asked else [])
+    assert said == ([("WARNING", missing)] if why else [])
+
+
+@pytest.mark.parametrize(
+    ("variables", "left"),
+    [
+        ({"OTEL_INCIDENT_GATE": "strict"}, "strict"),
+        ({}, "standard"),
+        ({"OTEL_INCIDENT_GATE": "off"}, ""),
+        ({"OTEL_INCIDENT_GATE": "strict", "OTEL_INCIDENT_ENABLED": "false"}, ""),
+    ],
+    ids=lambda each: "-".join(each) if isinstance(each, dict) else None,
+)
+def test_the_gate_before_the_instrumentors(
+    variables: dict[str, str], left: Mode | Literal[""], instrumentor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands by the settings of the process, where it is not off, before we are told to instrument."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    pre_instrument.begin()
+    assert not instrumentor.is_instrumented_by_opentelemetry
+    assert instrumentor.has_begun_gate == bool(left)
+    expected = LEFT[left] if left else ATTRIBUTES
+    assert sent() == expected
+    instrumentor.instrument()
+    assert sent() == expected
+    instrumentor.uninstrument()
+    assert sent() == ATTRIBUTES
+
+
+def test_disabled_by_name_there_is_no_gate(instrumentor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=incident` nothing is put in place before, either."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "requests , incident")
+    pre_instrument.begin()
+    assert not instrumentor.has_begun_gate
+    assert sent() == ATTRIBUTES
+
+
+def test_the_gate_is_put_in_place_once(
+    instrumentor: Any, lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands before the instrumentors is what stands after them: one gate, which speaks once."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    pre_instrument.begin()
+    monkeypatch.delattr(Wrapping, "install")
+    monkeypatch.delattr(Wrapping, "undo")
+    instrumentor.instrument()
+    assert sent() == LEFT["strict"]
+    monkeypatch.undo()
+    assert lines.messages == [IN_PLACE.format("strict")]
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({"gate": "off"}, ATTRIBUTES),
+        ({"gate": "standard"}, LEFT["standard"]),
+        ({"enabled": False}, ATTRIBUTES),
+        ({"allowed_attributes": "*"}, {**LEFT["strict"], FREE: ATTRIBUTES[FREE]}),
+    ],
+    ids=lambda each: next(iter(each)),
+)
+def test_options_that_come_after_the_gate(
+    options: dict[str, Any], left: dict[str, Any], instrumentor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the instrumentor is told otherwise in its turn holds from then on."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    pre_instrument.begin()
+    assert sent() == LEFT["strict"]
+    instrumentor.instrument(**options)
+    assert sent() == left
+
+
+def test_settings_that_can_be_read_only_later(instrumentor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What refused before the instrumentors, for want of settings, makes room for the gate in our turn."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise LookupError(CANARY)
+
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    set_reraise(reraise=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(Config, "from_env", fail)
+        pre_instrument.begin()
+    exporter = Sent()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    make_span(provider)
+    assert exporter.attributes() == []
+    instrumentor.instrument()
+    make_span(provider)
+    assert exporter.attributes() == [LEFT["strict"]]
+    assert swallowed() == {"instrument": 1}
 
 
 def test_an_agent_that_comes_later(

@@ -15,6 +15,7 @@ from tests.zero_code import App, assert_untouched, distribution, tool
 from tests.zero_code import app as app  # noqa: PLC0414  a fixture is used by its name
 
 CANARY: Final = b"kanarie"
+TITLE: Final = "Kanarie is down"
 MODES: Final = ("standard", "strict", "audit", "off")
 EVERY_MODE: Final = pytest.mark.parametrize("mode", MODES)
 
@@ -286,6 +287,87 @@ def test_a_gate_that_cannot_be_loaded(what: str, host: Host, app: App) -> None:
     line, error = (each for each in ended.stderr.splitlines() if each != "Kanarie is down")
     assert line.startswith("The gate (strict) could not be put in place, so the host's own spans, logs and ")
     assert error.startswith("An internal error (ModuleNotFoundError at ")
+
+
+RAISES: Final = """
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+class Instrumentor(BaseInstrumentor):
+    def instrumentation_dependencies(self):
+        return ()
+
+    def _instrument(self, **kwargs):
+        raise LookupError("a defect of the vendor's")
+
+    def _uninstrument(self, **kwargs):
+        pass
+"""
+
+
+@pytest.mark.parametrize("mode", ["strict", "standard", "off"])
+def test_another_instrumentor_that_raises(mode: str, host: Host, app: App) -> None:
+    """It keeps the command from loading our instrumentor; the gate stands none the less, in its mode."""
+    entry_point = "[opentelemetry_instrumentor]\nacme = acme_raises:Instrumentor\n"
+    first = distribution(app.directory / "first", "acme-raises", entry_point, {"acme_raises": RAISES})
+    ended = host.run(f"{GLOBAL}{OWN}\nuse(own())", {"OTEL_INCIDENT_GATE": mode, **ON_STDERR}, before=[first])
+    assert "Instrumenting of acme failed" in ended.stderr
+    spans = host.receiver.wait_for_spans(2)
+    assert [span.attributes["incident.id"] for span in spans] == ["42"] * 2
+    assert {"incident.title" in span.attributes for span in spans} == {mode == "off"}
+    assert (host.leaks() == 0) == (mode == "strict")
+
+
+REFUSED: Final = (
+    "The gate (strict) could not be put in place (the instrumentation incident could not be loaded), so the "
+    "host's own spans, logs and "
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "module", "line"),
+    [
+        (
+            "strict",
+            "otel_incident.instrumentor",
+            REFUSED,
+        ),
+        (
+            "strict",
+            "otel_incident.config",
+            REFUSED,
+        ),
+        (
+            "standard",
+            "otel_incident.instrumentor",
+            "The gate (standard) is not in place, because the instrumentation incident could not be loaded: ",
+        ),
+        ("off", "otel_incident.instrumentor", ""),
+    ],
+)
+def test_an_instrumentor_of_ours_that_cannot_be_loaded(
+    mode: str, module: str, line: str, host: Host, app: App
+) -> None:
+    """The command passes it over; in strict nothing leaves, in other modes one line says what is missing."""
+    code = f"import sys\ndef start(): sys.modules[{module!r}] = None\n"
+    entry_point = "[opentelemetry_pre_instrument]\nacme = acme_first:start\n"
+    first = distribution(app.directory / "first", "acme-first", entry_point, {"acme_first": code})
+    variables = {"OTEL_INCIDENT_GATE": mode, **ON_STDERR}
+    ended = host.run(f"{GLOBAL}{OWN}\nuse(own())\nprint('end')", variables, before=[first])
+    assert ended.stdout == "end\n"
+    said = [each for each in ended.stderr.splitlines() if "The gate" in each]
+    assert [each.startswith(line) for each in said] == ([True] if line else [])
+    assert bool(host.receiver.requests) == (mode != "strict")
+    assert (host.leaks() == 0) == (mode == "strict")
+
+
+def test_uninstrumented_under_the_command(host: Host) -> None:
+    """The gate that stood before any instrumentor goes with `uninstrument()`."""
+    code = (
+        "from otel_incident.instrumentor import IncidentInstrumentor\nIncidentInstrumentor().uninstrument()\n"
+    )
+    host.run(code + GLOBAL, {"OTEL_INCIDENT_GATE": "strict"})
+    (span,) = host.receiver.wait_for_spans(1)
+    assert span.attributes == {"incident.id": "42", "incident.title": TITLE, "desk.note": TITLE}
 
 
 SAYS: Final = """

@@ -31,6 +31,7 @@ ENTRY_POINTS: Final = {
     "console_scripts": {"otel-incident": "otel_incident.cli:main"},
     "opentelemetry_instrumentor": {"incident": "otel_incident.instrumentor:IncidentInstrumentor"},
     "opentelemetry_resource_detector": {"incident": "otel_incident.identity:IncidentResourceDetector"},
+    "opentelemetry_pre_instrument": {"incident": "otel_incident.pre_instrument:begin"},
     "opentelemetry_post_instrument": {"incident": "otel_incident.post_instrument:check"},
     "opentelemetry_environment_variables": {"incident": "otel_incident.environment_variables"},
 }

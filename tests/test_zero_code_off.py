@@ -69,6 +69,7 @@ def test_disabled_by_name(endpoint: dict[str, str], app: App) -> None:
     assert loaded(day.modules, "otel_incident") == {
         "otel_incident",
         "otel_incident.post_instrument",
+        "otel_incident.pre_instrument",
         "otel_incident.version",
     }
     assert not app.state.exists()
@@ -102,7 +103,10 @@ def test_switched_off(switch: dict[str, str], endpoint: dict[str, str], app: App
     day = app.run({**endpoint, **switch})
     assert day.stdout == without_us.stdout
     assert day.stderr == (MISTYPED if "flase" in switch.values() else "")
-    assert loaded(day.modules, "otel_incident") == READING | {"otel_incident.post_instrument"}
+    assert loaded(day.modules, "otel_incident") == READING | {
+        "otel_incident.post_instrument",
+        "otel_incident.pre_instrument",
+    }
     assert loaded(day.modules, *HEAVY) == loaded(without_us.modules, *HEAVY)
     assert day.threads == without_us.threads
     assert not app.state.exists()

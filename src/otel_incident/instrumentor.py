@@ -18,14 +18,16 @@ from otel_incident.guard import fail_open, say, swallow
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from otel_incident.events import Actor
+    from otel_incident.gate.rules import Mode
     from otel_incident.gate.self_check import SelfCheck
     from otel_incident.gate.wrapping import Wrapping
     from otel_incident.hooks.activation import Activation
     from otel_incident.refusal import Refusal
 
+_UNREAD: Final = object()  # settings that could not be read, in the place of what they ask for
 # Imported where the command started us: then the self-check waits until all instrumentors have run.
 _COMMAND: Final = "opentelemetry.instrumentation.auto_instrumentation"
 
@@ -43,30 +45,45 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
     _wrapping: Wrapping | None = None
     _check: SelfCheck | None = None
     _refusal: Refusal | None = None
+    _asked: object = None
+    """What the gate that stands was made for; None where there is none."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: each hook waits for its own host."""
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        fail_open("instrument")(self._begin)(**kwargs)
+        fail_open("instrument")(self._begin)(self._start, **kwargs)
 
     def _uninstrument(self, **_: Any) -> None:
         fail_open("instrument")(self._stop)()
 
-    def _begin(self, **kwargs: Any) -> None:
+    def begin_gate(self) -> None:
+        """Put the gate in place before `instrument()` is called, by the settings of the process."""
+        fail_open("instrument")(self._begin)(self._start_gate)
+
+    @property
+    def has_begun_gate(self) -> bool:
+        """Whether there is a gate, or what refuses in its place, be we told to instrument or not."""
+        return self._wrapping is not None or self._refusal is not None
+
+    def _begin(self, start: Callable[..., None], **kwargs: Any) -> None:
         try:
             with no_fork_while_importing():
-                self._start(**kwargs)
+                start(**kwargs)
         except Exception:
             # it came before the gate, which then holds no more than where it cannot be put in place
-            if self._wrapping is None and self._refusal is None and strict_is_asked_for(kwargs):
+            if not self.has_begun_gate and strict_is_asked_for(kwargs):
+                self._asked = _UNREAD
                 self._fail_closed("strict")
             raise
 
+    def _start_gate(self) -> None:
+        self._gate(_read({}))
+
     def _start(self, logger_provider: Any = None, meter_provider: Any = None, **options: Any) -> None:
         options.pop("tracer_provider", None)  # what a generic caller hands to every instrumentor
-        config = Config.from_env(options=options)
+        config = _read(options)
         set_config_of_process(config)
         if config.off:
             from otel_incident.announcements import announce  # noqa: PLC0415  off loads as little as it can
@@ -76,8 +93,7 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
                 former = sys.modules["otel_incident.pipeline"].set_default_pipeline(None)
                 if former is not None:
                     former.shutdown()
-            if config.gate_alone:
-                self._gate(config)
+            self._gate(config)
             return
         self._gate(config)
         from otel_incident.emitter import IncidentEmitter  # noqa: PLC0415  off loads as little as it can
@@ -109,23 +125,31 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         pipeline.deliver_leftovers()
 
     def _gate(self, config: Config) -> None:
-        if config.gate == "off":
+        """Put the gate in place that is asked for; one that stands for the same settings stays."""
+        if config.gate == "off" or (config.off and not config.gate_alone):
+            if self._asked is not None:
+                self.remove_gate()
             return
+        asked = (config.gate, config.allowed_attributes, config.forbidden_attributes)
+        if asked != self._asked:
+            self.remove_gate()
+            self._asked = asked
+            self._put_in_place(config.gate, config)
+
+    def _put_in_place(self, mode: Mode, config: Config) -> None:
         try:
             from otel_incident.exporters import DeferredExporter  # noqa: PLC0415  off loads as little as it can
             from otel_incident.gate.rules import GateRules  # noqa: PLC0415  the same
             from otel_incident.gate.wrapping import Wrapping  # noqa: PLC0415  the same
 
-            rules = GateRules(
-                config.gate, allowed=config.allowed_attributes, forbidden=config.forbidden_attributes
-            )
+            rules = GateRules(mode, allowed=config.allowed_attributes, forbidden=config.forbidden_attributes)
             wrapping = Wrapping(rules, (DeferredExporter,))
             wrapping.install()
         except Exception as error:  # noqa: BLE001  whatever it is, in strict nothing may leave ungated
-            self._fail_closed(config.gate)
+            self._fail_closed(mode)
             swallow("gate", error)
             return
-        if config.gate == "strict" and wrapping.ungated:
+        if mode == "strict" and wrapping.ungated:
             wrapping.undo()
             self._fail_closed("strict", f" ({'; '.join(wrapping.ungated)})")
             return
@@ -153,20 +177,13 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
                 mode,
             )
             return
-        from otel_incident.refusal import Refusal  # noqa: PLC0415  off loads as little as it can
+        from otel_incident.refusal import refuse  # noqa: PLC0415  off loads as little as it can
 
-        self._refusal = Refusal()
-        self._refusal.install()
-        say(
-            "The gate (strict) could not be put in place%s, so the host's own spans, logs and metrics do not "
-            "leave, nor does what waits in a queue. What refuses, of every provider: %s. Not reached, and "
-            "sending as it is: %s. OTEL_INCIDENT_GATE=off starts the host without the gate.",
-            why,
-            ", ".join(self._refusal.reached) or "nothing",
-            ", ".join([*self._refusal.unreached, "what sends without the SDK's classes"]),
-        )
+        self._refusal = refuse(why)
 
-    def _stop(self) -> None:
+    def remove_gate(self) -> None:
+        """Take the gate away, or what refuses in its place."""
+        self._asked = None
         if self._refusal is not None:
             fail_open("gate")(self._refusal.undo)()
             self._refusal = None
@@ -176,6 +193,9 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         if self._wrapping is not None:
             fail_open("gate")(self._wrapping.undo)()
             self._wrapping = None
+
+    def _stop(self) -> None:
+        self.remove_gate()
         if self._activation is not None:
             self._activation.uninstall()
             self._activation = None
@@ -188,3 +208,8 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         if pipeline is not None:
             pipeline.shutdown()
         detach()
+
+
+def _read(options: Mapping[str, Any]) -> Config:
+    """The settings; read before the other instrumentors and in our turn, and what fails is said once."""
+    return Config.from_env(options=options)

@@ -18,7 +18,9 @@ def check() -> None:
     """Let the gate say what it covers and what not, or say that there is none where one was asked for."""
     module = sys.modules.get("otel_incident.instrumentor")
     instrumentor = module.IncidentInstrumentor() if module is not None else None
-    if instrumentor is not None and instrumentor.is_instrumented_by_opentelemetry:
+    if instrumentor is not None and (
+        instrumentor.is_instrumented_by_opentelemetry or instrumentor.has_begun_gate
+    ):
         instrumentor.self_check()
         return
     # TID251: config.py reads them, but is not loaded for nothing
@@ -29,10 +31,14 @@ def check() -> None:
 
 
 def _say_missing() -> None:
+    from otel_incident import pre_instrument  # noqa: PLC0415  the same
     from otel_incident.announcements import announce_missing_gate  # noqa: PLC0415  the same
     from otel_incident.config import Config  # noqa: PLC0415  the same
 
-    announce_missing_gate(
-        Config.from_env(),
-        "the instrumentation incident was not loaded (see OTEL_PYTHON_DISABLED_INSTRUMENTATIONS)",
-    )
+    if pre_instrument.is_disabled():
+        why = "the instrumentation incident was not loaded (see OTEL_PYTHON_DISABLED_INSTRUMENTATIONS)"
+    elif pre_instrument.refuse_if_strict():
+        return
+    else:
+        why = "the instrumentation incident could not be loaded"
+    announce_missing_gate(Config.from_env(), why)

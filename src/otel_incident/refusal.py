@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final, NamedTuple, final
 
-from otel_incident.guard import swallow
+from otel_incident.guard import say, swallow
 from otel_incident.quiet import delivering
 from otel_incident.vocabulary import SCOPE_NAME
 
@@ -207,6 +207,25 @@ class Refusal:
             self._undo.append(lambda: delattr(base, "__init_subclass__"))
         else:
             self._undo.append(lambda: setattr(base, "__init_subclass__", own))
+
+
+def refuse(why: str = "") -> Refusal:
+    """Let nothing leave from now on, and say so in one line.
+
+    Args:
+        why: Why there is no gate, in brackets and with a blank before them; "" says nothing of that.
+    """
+    refusal = Refusal()
+    refusal.install()
+    say(
+        "The gate (strict) could not be put in place%s, so the host's own spans, logs and metrics do not "
+        "leave, nor does what waits in a queue. What refuses, of every provider: %s. Not reached, and "
+        "sending as it is: %s. OTEL_INCIDENT_GATE=off starts the host without the gate.",
+        why,
+        ", ".join(refusal.reached) or "nothing",
+        ", ".join([*refusal.unreached, "what sends without the SDK's classes"]),
+    )
+    return refusal
 
 
 def _throw_away(base: type) -> None:
