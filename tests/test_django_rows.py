@@ -209,6 +209,23 @@ def test_the_incident_itself_without_its_lifecycle() -> None:
     assert [(event.action, event.stage_index) for event in seen] == [("change_stage", 2)]
 
 
+def test_a_new_incident_whose_creation_other_rows_say() -> None:
+    """Its first stage and its first commander are no changes, once it is there they are."""
+    commander, _ = kinds()
+    sam = user("sam")
+    with watching(PRIORITIES, ROLES) as seen:
+        with transaction.atomic():
+            one = incident()
+            one.priority = 3
+            one.save()
+            model("Role").objects.create(incident=one, person=sam, kind=commander)
+        assert seen == []
+        one.priority = 2
+        one.save()
+        model("Role").objects.create(incident=one, person=sam, kind=commander)
+    assert said(seen) == [("change_stage", one.pk), ("change_commander", one.pk)]
+
+
 @pytest.mark.parametrize(
     "wrong", [('of = "incident"', 'of = "elsewhere"'), ('"kind"', '"elsewhere"')], ids=["of", "field"]
 )

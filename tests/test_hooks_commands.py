@@ -823,6 +823,40 @@ def test_requests_in_words(host: Path) -> None:
     assert "incident.id from path.id (a part of the request's path);" in said
 
 
+ROWS: Final = """
+[host]
+name = "desk"
+
+[[hook]]
+name = "history"
+kind = "model"
+model = "desk.Entry"
+incident.id = "self.incident_id"
+when = { "self.kind.slug" = ["outage", 3], "self.at" = { path = "self.incident.ended" } }
+row = { of = "incident", field = "type", end = ["END", "CLOSE"], restart = ["REOPEN"] }
+commander.field = "person"
+stage.field = "level"
+"""
+
+
+def test_rows_of_an_incident_in_words(host: Path) -> None:
+    """What a new row means by which value, what a change means, and of which rows that holds."""
+    (host / "hooks.toml").write_text(ROWS)
+    said = " ".join(hooks(host, "explain", "hooks.toml").stdout.split())
+    given = "if self.kind.slug is one of 'outage', 3, if self.at is the same as self.incident.ended"
+    for event, when in (
+        ("end", "when the row is new and its type is one of 'END', 'CLOSE'"),
+        ("restart", "when the row is new and its type is one of 'REOPEN'"),
+        (
+            "change_commander",
+            "when the row is new, but for the first of a new incident, or its person changes",
+        ),
+        ("change_stage", "when its level changes"),
+    ):
+        assert f"incident.{event} {when}, {given}" in said
+    assert "incident.create" not in said
+
+
 @pytest.mark.parametrize("preset", [each.name for each in PRESETS])
 def test_every_preset_in_words(preset: str) -> None:
     """Whatever ships with the package can be explained: each of its events is named."""

@@ -26,7 +26,7 @@ class Watch(Protocol):
     """Who watches a model."""
 
     def watches(self, model: Any) -> bool:
-        """Whether its incidents are the rows of this model."""
+        """Whether it watches the rows of a model."""
 
 
 Row = tuple[Watch, str, Any]

@@ -96,8 +96,8 @@ class ModelWatch:
             self._undo.pop()()
 
     def watches(self, model: Any) -> bool:
-        """Whether its incidents are the rows of this model, and not rows that belong to one."""
-        return self._model is not None and self._hook.row is None and issubclass(model, self._model)
+        """Whether it watches the rows of a model."""
+        return self._model is not None and issubclass(model, self._model)
 
     def ended(self) -> None:
         """The process ends: say what was written past us, or that there was no Django at all."""
@@ -261,7 +261,7 @@ class ModelWatch:
             kept = {name: value for name, value in before.items() if name not in written}
             after = kept | stored(written, self._watched)
             actions = transitions(self._fields, before, after, fresh=fresh)
-        if not actions and waiting is None:
+        if not (actions or created) and waiting is None:
             self._memory.keep(instance, after)
             return
         if actions and self._hook.conditions and not self._is_meant(instance):
