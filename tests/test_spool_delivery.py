@@ -1,6 +1,7 @@
 """Delivery: everything leaves once and in order, whatever the endpoint answers and in whatever sequence."""
 
 import errno
+import random
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from otel_incident.spool.answers import Answer
 from otel_incident.spool.backlog import NotKeptError
 from otel_incident.spool.cursors import Cursor
-from otel_incident.spool.delivery import SUSPECT_AFTER, Outage
+from otel_incident.spool.delivery import ROUNDS, SUSPECT_AFTER, Outage
 from otel_incident.spool.quarantine import RESERVE_BYTES, Quarantine
 from otel_incident.spool.segments import segments_in
 from tests.spool_backlog import DELIVERED, DOWN, OWN_ERROR, REFUSED, TOO_LARGE, Course, Endpoint
@@ -126,9 +127,9 @@ def test_a_record_that_breaks_the_server(tmp_path: Path, offenders: set[int]) ->
     """A record whose batch earns the server's own error while others pass is found and set aside, alone."""
     endpoint = Endpoint(judge=lambda numbers: OWN_ERROR if offenders & set(numbers) else DELIVERED)
     course = Course(tmp_path, endpoint, batch_size=16)
-    course.write(*range(1, 20))
+    course.write(*range(1, 60))
     course.run(limit=400)
-    assert sorted(endpoint.taken) == [number for number in range(1, 20) if number not in offenders]
+    assert sorted(endpoint.taken) == [number for number in range(1, 60) if number not in offenders]
     assert [line(number) for number in sorted(offenders)] == [
         each for lines in quarantined(course).values() for each in lines
     ]
@@ -151,16 +152,46 @@ def test_a_server_that_fails_for_all(tmp_path: Path, answer: Answer) -> None:
 
 
 def test_a_lone_record_is_never_suspected(tmp_path: Path) -> None:
-    """Without another record to compare with, the server's own error is an outage."""
+    """Without enough other records to compare with, the server's own error is an outage."""
     endpoint = Endpoint(judge=lambda numbers: OWN_ERROR if 1 in numbers else DELIVERED)
     course = Course(tmp_path, endpoint)
     course.write(1)
     for _ in range(50):
         assert course.delivery.step() != 0.0
-    course.write(2)
+    course.write(*range(2, ROUNDS + 1))
+    for _ in range(50):
+        course.delivery.step()
+    assert quarantined(course) == {}
+    course.write(ROUNDS + 1)
     course.run()
-    assert endpoint.taken == [2]
+    assert sorted(endpoint.taken) == list(range(2, ROUNDS + 2))
     assert quarantined(course) == {"20200913-http-500.jsonl": [line(1)]}
+
+
+@pytest.mark.parametrize("failing", [0.5, 0.67, 0.8, 0.9])
+def test_a_server_that_fails_at_random(tmp_path: Path, failing: float) -> None:
+    """An endpoint that answers its own error to a part of all requests has every record in the end."""
+    chance = random.Random(1)  # noqa: S311  nothing here is a secret
+    endpoint = Endpoint(judge=lambda _: OWN_ERROR if chance.random() < failing else DELIVERED)
+    course = Course(tmp_path, endpoint, batch_size=64)
+    for first in range(0, 2000, 50):
+        course.write(*range(first, first + 50))
+        course.run()
+    assert quarantined(course) == {}
+    assert sorted(endpoint.taken) == list(range(2000))
+
+
+def test_a_server_that_fails_while_records_are_in_memory(tmp_path: Path) -> None:
+    """What was delivered before its turn takes no place in a batch, and nothing is sent without a record."""
+    chance = random.Random(1)  # noqa: S311  nothing here is a secret
+    endpoint = Endpoint(judge=lambda _: OWN_ERROR if chance.random() < 0.8 else DELIVERED)
+    course = Course(tmp_path, endpoint, batch_size=4)
+    for number in range(100):
+        course.memory.put(line(number))
+    course.run()
+    assert sorted(endpoint.taken) == list(range(100))
+    assert [] not in endpoint.batches
+    assert len(course.memory) == 0
 
 
 def test_a_server_that_recovers_while_it_is_probed(tmp_path: Path) -> None:

@@ -116,8 +116,10 @@ class Backlog:
                 continue
             if len(batch.entries) >= size or room <= 0:
                 return batch
-        for number, line in self._memory.waiting(self._name, size - len(batch.entries)):
-            self._add(batch, line, (MEMORY, number))
+        gone = sum(place[0] == MEMORY for place in self._gone)
+        for number, line in self._memory.waiting(self._name, size - len(batch.entries) + gone):
+            if len(batch.entries) < size:
+                self._add(batch, line, (MEMORY, number))
         return batch
 
     def done(self, batch: Batch) -> None:
