@@ -1,6 +1,7 @@
 """The spool on disks that fail: full, read-only, damaged at any byte; and under a clock that jumps back."""
 
 import contextlib
+import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,20 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         record.getMessage().partition(":")[0] for record in caplog.records if record.name == "otel_incident"
     ]
+
+
+def take_until_kept(
+    processor: DurableLogRecordProcessor, number: int, caplog: pytest.LogCaptureFixture
+) -> int:
+    """Give records, from a number on, until one is on disk again; the last one's number."""
+    numbers = itertools.count(number)
+
+    def take() -> int | None:
+        last = next(numbers)
+        processor.take(numbered(last))
+        return last if AGAIN in lines(caplog) else None
+
+    return wait_until(take, 30, "the disk is used again")
 
 
 @pytest.fixture(autouse=True)
@@ -133,14 +148,13 @@ def test_a_disk_that_was_full_before(small: Path, caplog: pytest.LogCaptureFixtu
         processor.take(numbered(number))
     exporter.wait_for(lambda: len(exporter.taken) == 100)
     (small / "filler").unlink()
-    processor.take(numbered(101))
-    wait_until(lambda: AGAIN in lines(caplog), 30, "the disk is used again")
-    processor.take(numbered(102))
+    last = take_until_kept(processor, 101, caplog)
+    processor.take(numbered(last + 1))
     assert list((small / "spool" / "segments").iterdir()) != []
     assert processor.force_flush() is True
     processor.shutdown()
-    assert exporter.taken == list(range(1, 103))
-    assert processor.status() == Status(delivered=102)
+    assert exporter.taken == list(range(1, last + 2))
+    assert processor.status() == Status(delivered=last + 1)
     assert lines(caplog) == [FULL, AGAIN]
 
 
@@ -160,12 +174,11 @@ def test_a_disk_that_is_read_only(small: Path, caplog: pytest.LogCaptureFixture)
     assert lines(caplog) == [READ_ONLY]
     command("mount", "-o", "remount,rw", str(small))
     exporter.wait_for(lambda: len(exporter.taken) == 20)
-    wait_until(lambda: AGAIN in lines(caplog), 30, "the disk is used again")
-    processor.take(numbered(21))
+    last = take_until_kept(processor, 21, caplog)
     assert processor.force_flush() is True
     processor.shutdown()
-    assert exporter.taken == [*range(11, 21), *range(1, 11), 21]
-    assert processor.status() == Status(delivered=21)
+    assert exporter.taken == [*range(11, 21), *range(1, 11), *range(21, last + 1)]
+    assert processor.status() == Status(delivered=last)
     assert lines(caplog) == [READ_ONLY, AGAIN]
 
 

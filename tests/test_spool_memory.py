@@ -22,6 +22,10 @@ FULL: Final = (
     "Log records cannot be kept on disk (No space left on device): until that works again they wait in "
     "memory, of which a kill of the process leaves nothing. This is said once. The spool is {}."
 )
+MEMORY_FULL: Final = (
+    "Memory is full of log records that cannot be kept on disk ({}): the oldest go, and are counted as "
+    "memory_full. This is said once."
+)
 AGAIN: Final = "Log records are kept on disk again."
 
 
@@ -72,7 +76,7 @@ def test_a_full_disk_and_its_end(
     store = Store(tmp_path / "spool", ["x"], now=clock)
     store.keep(LINES[0])
     with monkeypatch.context() as patched:
-        patched.setattr(SegmentWriter, "append", failing(errno.ENOSPC))
+        patched.setattr(SegmentWriter, "_put", failing(errno.ENOSPC))
         store.keep(LINES[1])
         store.keep(LINES[2])
         clock.now += AGAIN_SECONDS
@@ -95,7 +99,7 @@ def test_the_sender_puts_on_disk_what_waits(
     store = Store(tmp_path / "spool", ["x"], now=clock)
     for end in (store.settle, store.close):
         with monkeypatch.context() as patched:
-            patched.setattr(SegmentWriter, "append", failing(errno.ENOSPC))
+            patched.setattr(SegmentWriter, "_put", failing(errno.ENOSPC))
             store.keep(LINES[0])
         store.settle()
         assert in_memory(store) == LINES[:1]
@@ -240,6 +244,174 @@ def test_a_fork_while_lines_are_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ended = succeed(FORK, {"DIRECTORY": str(tmp_path / "file" / "spool")})
     assert ended.stdout == "(b'child',) 1\n[(1, b'parent')]\n"
+
+
+class HangingFlush:
+    """`fdatasync` of a disk that takes its time: counted, and waited for where it is told to hang."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.hangs = False
+        self.begun, self.release = threading.Event(), threading.Event()
+
+    def __call__(self, _: int) -> None:
+        """One flush."""
+        self.count += 1
+        if self.hangs:
+            self.begun.set()
+            assert self.release.wait(30)
+
+
+@pytest.fixture
+def flush(monkeypatch: pytest.MonkeyPatch) -> HangingFlush:
+    """The flush of this test's disk."""
+    made = HangingFlush()
+    monkeypatch.setattr(os, "fdatasync", made)
+    return made
+
+
+def fill(store: Store, lines: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep lines while the disk fails."""
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentWriter, "_put", failing(errno.ENOSPC))
+        for line in lines:
+            store.keep(line)
+
+
+def test_many_lines_are_moved_with_few_flushes(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, flush: HangingFlush
+) -> None:
+    """When a disk comes back, what waited is flushed by portions and not by lines."""
+    many = [b"%d\n" % number for number in range(2000)]
+    store = Store(tmp_path / "spool", ["x"], durable=True, now=clock)
+    fill(store, many, monkeypatch)
+    clock.now += AGAIN_SECONDS
+    store.settle()
+    assert (on_disk(store), len(store.memory)) == (many, 0)
+    assert flush.count == 8
+
+
+def test_a_call_of_the_host_s_moves_a_few_lines(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, flush: HangingFlush
+) -> None:
+    """It does not wait until all that has gathered in an outage is on disk, and flushes once."""
+    many = [b"%d\n" % number for number in range(100)]
+    store = Store(tmp_path / "spool", ["x"], durable=True, now=clock)
+    fill(store, many[:98], monkeypatch)
+    clock.now += AGAIN_SECONDS
+    store.keep(many[98])
+    assert (on_disk(store), flush.count) == (many[:32], 1)
+    store.keep(many[99])
+    assert (on_disk(store), flush.count) == (many[:64], 2)
+    store.close()
+    assert (on_disk(store), len(store.memory)) == (many, 0)
+
+
+def test_who_moves_lines_holds_up_nobody(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, flush: HangingFlush
+) -> None:
+    """A line that comes while the sender waits for a flush is in memory at once, and behind the others."""
+    store = Store(tmp_path / "spool", ["x"], durable=True, now=clock)
+    fill(store, LINES[:3], monkeypatch)
+    clock.now += AGAIN_SECONDS
+    flush.hangs = True
+    sender = threading.Thread(target=store.settle)
+    sender.start()
+    assert flush.begun.wait(30)
+    host = threading.Thread(target=store.keep, args=(LINES[3],))
+    host.start()
+    host.join(3)  # a lock would be waited for longer
+    assert not host.is_alive()
+    assert in_memory(store) == LINES[:4]
+    flush.release.set()
+    sender.join(30)
+    assert (on_disk(store), in_memory(store)) == (LINES[:4], [])
+
+
+def test_what_is_on_its_way_to_the_disk_is_not_dropped() -> None:
+    """Memory that is full meanwhile drops the oldest of the others, and counts that one alone."""
+    memory = Memory(["x"], 3)
+    for line in LINES[:3]:
+        memory.put(line)
+
+    def keep(lines: list[bytes]) -> int:
+        assert lines == LINES[:2]
+        assert memory.put(LINES[3]) is False
+        return 1
+
+    assert memory.move(keep, 2) == 1
+    assert [line for _, line in memory.waiting("x", 9)] == [LINES[1], LINES[3]]
+    assert memory.dropped == 1
+    assert memory.put(LINES[4]) is True
+    assert memory.put(LINES[5]) is False
+    assert [line for _, line in memory.waiting("x", 9)] == [LINES[3], LINES[4], LINES[5]]
+
+
+def test_an_end_while_the_disk_hangs(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, flush: HangingFlush
+) -> None:
+    """Whoever ends the process does not wait for the one who moves lines; what is in memory stays there."""
+    monkeypatch.setattr("otel_incident.spool.memory.CLOSE_SECONDS", 0.01)
+    store = Store(tmp_path / "spool", ["x"], durable=True, now=clock)
+    fill(store, LINES[:3], monkeypatch)
+    clock.now += AGAIN_SECONDS
+    flush.hangs = True
+    sender = threading.Thread(target=store.settle)
+    sender.start()
+    assert flush.begun.wait(30)
+    ended = threading.Thread(target=store.close)
+    ended.start()
+    ended.join(3)  # the other bounds are longer
+    assert not ended.is_alive()
+    assert in_memory(store) == LINES[:3]
+    flush.release.set()
+    sender.join(30)
+    assert (on_disk(store), in_memory(store)) == (LINES[:3], [])
+
+
+def test_a_lock_that_is_busy_costs_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for which a lock could not be had in time waits in memory."""
+
+    def busy(*_: object) -> None:
+        raise TimeoutError
+
+    store = Store(tmp_path / "spool", ["x"])
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentWriter, "append", busy)
+        store.keep(LINES[0])
+    assert in_memory(store) == LINES[:1]
+
+
+def test_a_disk_on_which_nothing_was_written_does_not_work_again(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That a directory is there and memory empty says nothing of a disk; the failure is said once."""
+    store = Store(tmp_path / "spool", ["x"], now=clock)
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentWriter, "_put", failing(errno.ENOSPC))
+        for number in (1, 2, 3):
+            store.keep(LINES[number])
+            store.memory.delivered("x", number)
+            clock.now += AGAIN_SECONDS
+            store.settle()
+    assert [record.getMessage() for record in caplog.records] == [FULL.format(store.directory)]
+    store.keep(LINES[4])
+    assert (on_disk(store), in_memory(store)) == (LINES[4:5], [])
+    assert [record.getMessage() for record in caplog.records] == [FULL.format(store.directory), AGAIN]
+
+
+def test_memory_that_is_full_is_said_once_for_an_outage(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That records are lost for good is not told by a metric alone."""
+    store = Store(tmp_path / "spool", ["x"], most=2, now=clock)
+    for dropped in (3, 6):
+        fill(store, LINES[:5], monkeypatch)
+        assert store.memory.dropped == dropped
+        clock.now += AGAIN_SECONDS
+        store.settle()
+    outage = [FULL.format(store.directory), MEMORY_FULL.format(2), AGAIN]
+    assert [record.getMessage() for record in caplog.records] == outage * 2
 
 
 def test_a_signal_handler_in_the_middle_of_a_line_is_no_fault_of_the_disk(

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 import time
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.guard import HostLock, say
 from otel_incident.spool.segments import SEGMENTS
-from otel_incident.spool.writer import SegmentWriter, SpoolError
+from otel_incident.spool.writer import SegmentWriter
 from otel_incident.state import make_private, own_directory
 
 if TYPE_CHECKING:
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS: Final = 1.0
 """So long after a failure the disk is tried again."""
+
+CLOSE_SECONDS: Final = 1.0
+"""At its end a process moves what is in memory to disk for at most about so long."""
+
+_PORTION: Final = 256
+"""So many lines the sender's thread moves to disk at once; one flush is for all of them."""
+
+_HOSTS_PORTION: Final = 32
+"""So many are moved in a call of the host's, which they hold up."""
 
 
 @final
@@ -38,24 +49,34 @@ class Memory:
     def __init__(self, names: Iterable[str], most: int) -> None:
         self.dropped = 0
         """How many lines went that some exporter had not delivered."""
-        self._lock = HostLock()
+        self.in_use = False
+        """Whether lines are to be put here: those before them may still be here."""
+        self._lock = HostLock()  # for a moment only: nobody waits for a disk with it
         self._most = most
         self._delivered = dict.fromkeys(names, 0)
         self._lines: deque[tuple[int, bytes]] = deque()
         self._number = 0
+        self._leaving = 0  # up to here lines are on their way to somebody else
 
     def __len__(self) -> int:
         """How many lines wait for any exporter."""
         return len(self._lines)
 
-    def put(self, line: bytes) -> None:
-        """Keep a line."""
+    def put(self, line: bytes) -> bool:
+        """Keep a line; whether there was room for it, else the oldest goes."""
         with self._lock:
-            if len(self._lines) >= self._most:
-                self._lines.popleft()
-                self.dropped += 1
+            room = len(self._lines) < self._most
+            if not room:
+                # what is leaving is not lost, so it is not what goes
+                first = list(islice(self._lines, _PORTION))  # at once: a signal handler may put one, too
+                stays = sum(number <= self._leaving for number, _ in first)
+                if stays < len(self._lines):
+                    del self._lines[stays]
+                    self.dropped += 1
             self._number += 1
             self._lines.append((self._number, line))
+            self.in_use = True
+            return room
 
     def waiting(self, name: str, count: int) -> list[tuple[int, bytes]]:
         """The oldest lines, with their numbers, that an exporter has not had."""
@@ -67,21 +88,54 @@ class Memory:
         """An exporter has had everything up to a number."""
         with self._lock:
             self._delivered[name] = max(number, self._delivered[name])
-            done = min(self._delivered.values())
-            while self._lines and self._lines[0][0] <= done:
-                self._lines.popleft()
+            self._let_go(min(self._delivered.values()))
 
-    def move(self, keep: Callable[[bytes], object]) -> None:
-        """Give each line to somebody else, the oldest first, until that raises."""
+    def move(self, keep: Callable[[list[bytes]], int], count: int) -> int:
+        """Give the oldest lines to somebody else; one thread at a time.
+
+        Args:
+            keep: Takes lines and says how many, from the first on, it has; it may raise.
+            count: How many at most.
+
+        Returns:
+            How many were taken.
+        """
         with self._lock:
-            while self._lines:
-                keep(self._lines[0][1])
-                self._lines.popleft()
+            lines = list(islice(self._lines, min(count, _PORTION)))
+            self._leaving = lines[-1][0] if lines else 0
+        try:
+            taken = keep([line for _, line in lines]) if lines else 0
+        except BaseException:
+            self._leaving = 0
+            raise
+        with self._lock:
+            self._leaving = 0
+            if taken:
+                self._let_go(lines[taken - 1][0])
+        return taken
+
+    def end(self) -> bool:
+        """Use it no longer, if nothing waits; whether that is so."""
+        with self._lock:
+            self.in_use = bool(self._lines)
+            return not self.in_use
+
+    def clear(self) -> None:
+        """Forget all lines."""
+        with self._lock:
+            self._lines.clear()
+            self._leaving = 0
+
+    def _let_go(self, number: int) -> None:
+        while self._lines and self._lines[0][0] <= number:
+            self._lines.popleft()
 
 
 @final
 class Store:
     """Keeps lines on disk, or in memory while that fails; never raises OSError.
+
+    Whoever moves lines from memory to disk holds up nobody who has a line: that one goes to memory then.
 
     Args:
         directory: Of the spool; made if it is not there.
@@ -101,12 +155,12 @@ class Store:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.memory = Memory(names, most)
+        self._most = most
         self._now = now
-        self._lock = HostLock()
-        self._failing = False
-        self._said = False  # whether the host's log was told of it
+        self._noting = HostLock()  # for the next one
+        self._said: set[str] = set()  # what the host's log was told of this outage
         self._again = 0.0
-        self._pid = os.getpid()
+        self._begin()
         with contextlib.suppress(OSError):  # the first line will tell why
             directory = own_directory(directory)
             (directory / SEGMENTS).mkdir(mode=0o700, exist_ok=True)
@@ -115,51 +169,73 @@ class Store:
         self.is_busy = self._writer.is_busy
         """Whether some thread is writing a line."""
 
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        # of whoever moves lines; not one that its thread can take twice, since a signal handler would move
+        # the same lines, and not waited for by a host
+        self._moving = threading.Lock()
+
     def keep(self, line: bytes) -> None:
         """Keep a line."""
-        if not self._failing:
+        error: OSError | None = None
+        if not self.memory.in_use:
             try:
                 self._writer.append(line)
-            except SpoolError as error:
-                self._keep_in_memory(line, error)
-            return
-        self._keep_in_memory(line, None)
+            except OSError as raised:  # no SpoolError where a lock could not be had
+                error = raised
+            else:
+                return
+        self._forget_parents()
+        room = self.memory.put(line)
+        if error is not None:
+            self._fail(self._reason(error))
+        if not room:
+            self._say_once(
+                "Memory is full of log records that cannot be kept on disk (%d): the oldest go, and are "
+                "counted as memory_full. This is said once.",
+                self._most,
+            )
+        self._settle(_HOSTS_PORTION)
 
     def settle(self) -> None:
-        """Put on disk what is in memory, if that works again and is due."""
-        if self._failing or self._pid != os.getpid():
-            with self._lock:
-                self._settle()
+        """Put on disk what is in memory, if that works again and is due; for a thread of ours."""
+        self._forget_parents()
+        for _ in range(self._most // _PORTION + 1):  # and not for as long as more comes
+            if not self._settle(_PORTION):
+                break
 
     def close(self) -> None:
-        """Put on disk what is in memory, and let go of the segment."""
-        with self._lock:
-            self._again = 0.0
-            self._settle()
-        self._writer.close()
-
-    def _keep_in_memory(self, line: bytes, error: SpoolError | None) -> None:
-        with self._lock:
-            self._forget_parents()
-            self.memory.put(line)
-            if error is not None:
-                self._fail(self._reason(error))
-            self._settle()
-
-    def _settle(self) -> None:
+        """Put on disk what is in memory, for `CLOSE_SECONDS`, and let go of the segment."""
         self._forget_parents()
-        if not self._failing or self._now() < self._again:
-            return
+        self._again = 0.0
+        deadline = self._now() + CLOSE_SECONDS
+        while self._settle(_PORTION, CLOSE_SECONDS) and self._now() < deadline:
+            pass
+        with contextlib.suppress(
+            TimeoutError
+        ):  # a flush that hangs: the segment is complete with the process
+            self._writer.close(CLOSE_SECONDS)
+
+    def _settle(self, count: int, seconds: float = 0.0) -> bool:
+        """Move some lines; whether there are more that can be moved at once."""
+        # with nothing to write it cannot be said that the disk works again
+        if not len(self.memory) or self._now() < self._again:
+            return False
+        moving = self._moving
+        if not moving.acquire(timeout=seconds):
+            return False
         try:
             self._make()
-            self.memory.move(self._writer.append)
+            moved = self.memory.move(self._writer.append_all, count)
         except OSError as error:
             self._fail(error)
-            return
-        self._failing = False
-        if self._said:
-            self._said = False
-            say("Log records are kept on disk again.")
+            return False
+        finally:
+            moving.release()
+        if moved and self.memory.end():
+            self._say_the_end()
+            return False
+        return bool(moved)
 
     def _reason(self, error: OSError) -> OSError:
         """Why there is no directory, where that is what it is."""
@@ -174,21 +250,35 @@ class Store:
         make_private(self.directory / SEGMENTS)
 
     def _fail(self, error: OSError) -> None:
-        self._failing = True
         if error.errno == errno.EBUSY:  # a signal handler has come between a line's beginning and its end
             return
         self._again = self._now() + AGAIN_SECONDS
+        self._say_once(
+            "Log records cannot be kept on disk (%s): until that works again they wait in memory, of "
+            "which a kill of the process leaves nothing. This is said once. The spool is %s.",
+            os.strerror(error.errno) if error.errno else type(error).__name__,
+            self.directory,
+        )
+
+    def _say_once(self, message: str, *arguments: object) -> None:
+        """Say something of this outage, if that was not done."""
+        with contextlib.suppress(TimeoutError), self._noting:
+            if message in self._said:
+                return
+            self._said.add(message)
+        say(message, *arguments)
+
+    def _say_the_end(self) -> None:
         if not self._said:
-            self._said = True
-            say(
-                "Log records cannot be kept on disk (%s): until that works again they wait in memory, of "
-                "which a kill of the process leaves nothing. This is said once. The spool is %s.",
-                os.strerror(error.errno) if error.errno else type(error).__name__,
-                self.directory,
-            )
+            return
+        with contextlib.suppress(TimeoutError), self._noting:
+            said, self._said = self._said, set()
+            if not said:  # another thread was quicker
+                return
+        say("Log records are kept on disk again.")
 
     def _forget_parents(self) -> None:
         """In a forked child: what the parent has in memory, the parent delivers."""
         if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self.memory.move(lambda _: None)
+            self._begin()
+            self.memory.clear()

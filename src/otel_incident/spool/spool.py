@@ -150,13 +150,15 @@ class Spool:
 
     def take(self, record: ReadableLogRecord | ReadWriteLogRecord) -> None:
         """Keep a record as it is now."""
+        kept = False
         try:
             notice_fork()
             self._store.keep(self._lines.line(record))
+            kept = True
             for sender in self._senders:
                 sender.notify()
         except Exception as error:  # noqa: BLE001  the boundary: a value that is no value, a thread that cannot start
-            self._not_encodable += 1
+            self._not_encodable += not kept
             swallow("pipeline", error)
 
     def shutdown(self) -> None:

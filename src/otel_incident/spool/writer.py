@@ -16,11 +16,11 @@ import time
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from otel_incident.forks import forget_in_children, no_fork
-from otel_incident.guard import LOCK_SECONDS, HostLock
+from otel_incident.guard import LOCK_SECONDS
 from otel_incident.spool.segments import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 SEGMENT_BYTES: Final = 4 * 2**20
@@ -70,7 +70,7 @@ class SegmentWriter:
         self._durable = durable
         self._now = now
         self._last = 0
-        self._sync_lock = HostLock()
+        self._sync_lock = threading.RLock()  # with times of its own
         self._written = 0  # bytes, over all segments of this writer
         self._synced = 0  # of these, flushed to the disk
         self._unsynced = 0  # up to here a flush has failed
@@ -91,6 +91,34 @@ class SegmentWriter:
         Raises:
             SpoolError: It could not be kept; no later line is lost for it.
         """
+        end = self._put(line)
+        if self._durable:
+            self._sync(end)
+
+    def append_all(self, lines: Iterable[bytes]) -> int:
+        """Keep lines, with one flush for all of them, until one cannot be kept.
+
+        Returns:
+            How many were kept, from the first on.
+
+        Raises:
+            SpoolError: None was; some may be there all the same, since a flush that fails says so of all.
+        """
+        kept = end = 0
+        for line in lines:
+            try:
+                end = self._put(line)
+            except SpoolError:
+                if not kept:
+                    raise
+                break
+            kept += 1
+        if kept and self._durable:
+            self._sync(end)
+        return kept
+
+    def _put(self, line: bytes) -> int:
+        """Write one line; up to where there is something to flush then."""
         lock = self._lock
         if not lock.acquire(True, LOCK_SECONDS):  # noqa: FBT003  dearer with its name
             raise SpoolError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -102,26 +130,29 @@ class SegmentWriter:
                 self._append(line)
             finally:
                 self._busy = False
-            end = self._written
+            return self._written
         finally:
             lock.release()
-        if self._durable:
-            self._sync(end)
 
-    def close(self) -> None:
-        """Let go of the segment: it is complete. A line that comes later begins another one."""
+    def close(self, seconds: float = LOCK_SECONDS) -> None:
+        """Let go of the segment: it is complete. A line that comes later begins another one.
+
+        Args:
+            seconds: How long a thread that writes a line is waited for, and one that flushes.
+        """
         lock = self._lock
-        if lock.acquire(timeout=LOCK_SECONDS):
+        if lock.acquire(timeout=seconds):
             try:
                 if not self._busy:
-                    self._close()
+                    self._close(seconds)
             finally:
                 lock.release()
 
     def forget(self) -> None:
         """In a forked child: close the parent's segment, whose lock must not live on here."""
         descriptor = self._descriptor
-        self._descriptor, self._size, self._busy, self._lock = -1, 0, False, threading.RLock()
+        self._descriptor, self._size, self._busy = -1, 0, False
+        self._lock, self._sync_lock = threading.RLock(), threading.RLock()
         if descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
@@ -153,13 +184,24 @@ class SegmentWriter:
     def _sync(self, end: int) -> None:
         """Flush up to a line's end, unless another thread's flush has covered it meanwhile."""
         try:
-            with self._sync_lock:
+            with self._alone_with_sync(LOCK_SECONDS):
                 if self._synced < end:
                     if end <= self._unsynced:
                         raise SpoolError(errno.EIO, os.strerror(errno.EIO))
                     self._flush()
         except OSError as error:
             raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
+
+    @contextlib.contextmanager
+    def _alone_with_sync(self, seconds: float) -> Iterator[None]:
+        lock = self._sync_lock
+        if not lock.acquire(timeout=seconds):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            with contextlib.suppress(RuntimeError):  # a child forked in between has nothing to give back
+                lock.release()
 
     def _flush(self) -> None:
         descriptor, target = self._descriptor, self._written
@@ -185,10 +227,10 @@ class SegmentWriter:
                 raise
             self._descriptor, self._size = descriptor, 0
 
-    def _close(self) -> None:
+    def _close(self, seconds: float = LOCK_SECONDS) -> None:
         if self._descriptor < 0:
             return
-        with self._sync_lock:
+        with self._alone_with_sync(seconds):
             try:
                 if self._durable:
                     self._flush()
