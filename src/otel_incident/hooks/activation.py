@@ -21,7 +21,6 @@ from otel_incident.hooks.celery_tasks import CeleryTasks
 from otel_incident.hooks.django_requests import DjangoRequests
 from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
-from otel_incident.hooks.spec import HookFile, load
 from otel_incident.hooks.starlette_requests import StarletteRequests
 from otel_incident.imports import when_imported
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from otel_incident.hooks.django_models import ModelWatch
     from otel_incident.hooks.http import HttpWatch
     from otel_incident.hooks.shipped import Preset
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.spec import Hook, HookFile
     from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch
     from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
 
@@ -49,6 +48,8 @@ def read_files(paths: Iterable[Path]) -> list[HookFile]:
     """The operator's hook files; a refused one is said and left out."""
     files: list[HookFile] = []
     for path in each_once(paths):
+        from otel_incident.hooks.spec import load  # noqa: PLC0415  a host with a preset needs no reader now
+
         try:
             file = load(path)
             refuse_double(file, files)

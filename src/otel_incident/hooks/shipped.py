@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final, final
 
-from otel_incident.hooks.spec import parse
+from otel_incident.forks import no_fork_while_importing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,9 @@ class Preset:
 
     def read(self) -> HookFile:
         """The file."""
+        with no_fork_while_importing():
+            from otel_incident.hooks.spec import parse  # noqa: PLC0415  not at the start of a host
+
         file = resources.files("otel_incident.hooks") / "presets" / f"{self.name}.toml"
         return parse(file.read_text("utf-8"), self.name, preset=True)
 
