@@ -18,7 +18,8 @@ from tests.policy_oracle import is_hash
 from tests.processes import succeed
 
 PRESETS: Final = (
-    "The version of a host with a preset (django-helpdesk) is known when it runs: it is not imported here."
+    "The version of a host with a preset (argus-server, django-helpdesk, firefighter-incident) is known when "
+    "it runs: it is not imported here."
 )
 NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 NO_HASH: Final = "hmac-00000000000000000000000000000000"
