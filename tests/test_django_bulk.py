@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import FieldDoesNotExist
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.manager import BaseManager
 
 from otel_incident.events import IncidentEvent
 from tests.django_host import INCIDENTS, model, said, script, watching
@@ -40,7 +41,7 @@ def test_rows_that_are_changed_at_once_are_reported(reported: list[IncidentEvent
     reported.clear()
     one.status, two.status, three.priority = 4, 2, 5
     with transaction.atomic():
-        changed = model("Incident").objects.bulk_update((each for each in (one, two, three)), ["status"])
+        changed = model("Incident").objects.bulk_update(iter((one, two, three)), iter(["status"]))
         assert reported == []
     assert changed == 3
     assert said(reported) == [("end", one.pk)]
@@ -88,6 +89,24 @@ def test_what_nobody_can_tell_is_said_once_and_counted(tmp_path: Path) -> None:
         f"WARNING {CONFLICTS}",
         f"WARNING {ROWS}written by 4 statements in this process.",
     ]
+
+
+def test_rows_that_are_gone_are_not_reported(reported: list[IncidentEvent]) -> None:
+    """Where nothing was changed, nothing has happened."""
+    (one,) = model("Incident").objects.bulk_create(incidents(1))
+    model("Incident").objects.all().delete()
+    reported.clear()
+    one.status = 4
+    assert model("Incident").objects.bulk_update([one], ["status"]) == 0
+    assert reported == []
+
+
+def test_managers_made_meanwhile_have_the_methods() -> None:
+    """Of query sets of the host's own, too: Django looks for functions, and finds ours."""
+    names = {"bulk_create", "bulk_update", "update", "abulk_create", "abulk_update", "aupdate"}
+    with watching(INCIDENTS):
+        made = BaseManager.from_queryset(type("Kept", (QuerySet,), {}))
+    assert {name for name in names if callable(getattr(made, name, None))} == names
 
 
 def test_nothing_stays_behind() -> None:

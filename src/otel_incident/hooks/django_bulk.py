@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from otel_incident.hooks.complaints import Complaints
 
+_ITERABLES: Final = ("objs", "fields")
+"""The first parameters of `bulk_update`."""
 _WITHIN_BULK_UPDATE: Final[ContextVar[bool]] = ContextVar("otel_incident_bulk_update", default=False)
 """Django's own `bulk_update` calls `update`, whose rows are known then."""
 
@@ -76,20 +78,16 @@ class BulkWrites:
     def _bulk_update(self, wrapped: Callable[..., Any], rows: Any, args: Any, kwargs: Any) -> Any:
         if not self._is_ours(rows):
             return wrapped(*args, **kwargs)
-        # Django takes a generator, too, of which nothing would be left
-        if args:
-            args = (tuple(args[0]), *args[1:])
-        elif "objs" in kwargs:
-            kwargs = {**kwargs, "objs": tuple(kwargs["objs"])}
+        # Django takes generators, too, of which nothing would be left for us
+        args = tuple(_kept(each) if place < len(_ITERABLES) else each for place, each in enumerate(args))
+        kwargs = {name: _kept(each) if name in _ITERABLES else each for name, each in kwargs.items()}
         within = _WITHIN_BULK_UPDATE.set(True)
         try:
             changed = wrapped(*args, **kwargs)
         finally:
             _WITHIN_BULK_UPDATE.reset(within)
-        instances = args[0] if args else kwargs["objs"]
-        fields = kwargs.get("fields", args[1] if len(args) > 1 else ())
-        for instance in instances:
-            self._saved(instance, False, rows.db, tuple(fields))  # noqa: FBT003  as the receiver of a signal
+        if changed != 0:
+            fail_open("hook")(self._changed)(rows, **{**dict(zip(_ITERABLES, args, strict=False)), **kwargs})
         return changed
 
     def _update(self, wrapped: Callable[..., Any], rows: Any, args: Any, kwargs: Any) -> Any:
@@ -112,6 +110,10 @@ class BulkWrites:
                 return
             self._saved(instance, True, using, None)  # noqa: FBT003  as the receiver of a signal
 
+    def _changed(self, rows: Any, objs: Iterable[Any], fields: Collection[str], **_: Any) -> None:
+        for instance in objs:
+            self._saved(instance, False, rows.db, fields)  # noqa: FBT003  the same
+
     def _changed_unseen(self, rows: Any) -> None:
         if self._is_ours(rows) and not _WITHIN_BULK_UPDATE.get():
             self._say("changed by QuerySet.update, which tells nobody which, so they are not reported")
@@ -119,3 +121,8 @@ class BulkWrites:
     def _say(self, what: str) -> None:
         self._count += 1
         self._complaints.say(f"rows of %s were {what}. This is said once.", self._target)
+
+
+def _kept(value: Any) -> Any:
+    """The same, to be read more than once; TypeError where it cannot be read, as without us."""
+    return value if isinstance(value, (list, tuple, str)) else tuple(value)
