@@ -3,6 +3,7 @@
 import errno
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_incident.spool.answers import Answer
-from otel_incident.spool.backlog import NotKeptError
+from otel_incident.spool.backlog import FullQuarantineError, NotKeptError
 from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.delivery import ROUNDS, SUSPECT_AFTER, Outage
 from otel_incident.spool.quarantine import RESERVE_BYTES, Quarantine
@@ -99,6 +100,98 @@ def test_what_is_refused_is_set_aside(tmp_path: Path) -> None:
     assert quarantined(course) == {"20200913-http-400.jsonl": [line(5), line(6), line(13)]}
     assert (course.backlog.quarantined, course.backlog.reason) == (3, "HTTP 400")
     assert course.quarantine.counts() == {"http-400": 3}
+
+
+def test_an_endpoint_that_refuses_everything(tmp_path: Path) -> None:
+    """After ten records in a row it is asked less and less often, down to one record a second."""
+    course = Course(tmp_path, Endpoint(judge=lambda _: REFUSED), batch_size=16)
+    course.write(*range(16))
+    waits = course.run()
+    assert [wait for wait in waits if wait] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    assert course.quarantine.counts() == {"http-400": 16}
+
+
+def test_many_refused_among_others(tmp_path: Path) -> None:
+    """However many are refused, while others are taken in between there is no pause."""
+    endpoint = Endpoint(judge=lambda numbers: REFUSED if any(n % 2 for n in numbers) else DELIVERED)
+    course = Course(tmp_path, endpoint, batch_size=16)
+    course.write(*range(40))
+    assert set(course.run()) == {0.0}
+    assert endpoint.taken == list(range(0, 40, 2))
+
+
+def test_a_quarantine_that_is_full(tmp_path: Path) -> None:
+    """Nothing more is set aside and nothing deleted: what is refused waits until there is room."""
+    course = Course(tmp_path, Endpoint(judge=lambda _: REFUSED), batch_size=1)
+    course.backlog._quarantine = Quarantine(  # noqa: SLF001  the course has another one
+        tmp_path / "x.quarantine", now=lambda: 1_600_000_000.0, most=len(line(1) + line(2))
+    )
+    course.write(1, 2, 3)
+    assert [course.delivery.step(), course.delivery.step()] == [0.0, 0.0]
+    for _ in range(2):
+        with pytest.raises(FullQuarantineError):
+            course.delivery.step()
+    assert course.delivery.outage == Outage(2, "HTTP 400")
+    (kept,) = course.quarantine.files()
+    assert kept.read_bytes() == line(1) + line(2)
+    kept.unlink()
+    course.run()
+    assert kept.read_bytes() == line(3)
+    assert course.delivery.outage == Outage()
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_is_flushed_of_a_quarantine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, durable: bool
+) -> None:
+    """What is set aside is on the disk before its segment may go, and so is the way to it; or nothing is."""
+    flushed: list[str] = []
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(
+            f"os.{name}",
+            lambda descriptor: flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink().name),
+        )
+    quarantine = Quarantine(tmp_path / "x.quarantine", now=lambda: 1_600_000_000.0, durable=durable)
+    quarantine.put([b"a\n"], "HTTP 400")
+    quarantine.put([b"b\n"], "HTTP 400")
+    file = "20200913-http-400.jsonl"
+    assert flushed == ([tmp_path.name, file, "x.quarantine", file] if durable else [])
+
+
+def test_a_quarantine_file_that_goes_back_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is not written into a file that somebody has just given back and deleted."""
+    quarantine = Quarantine(tmp_path / "x.quarantine")
+
+    def lock(descriptor: int, _: int) -> None:
+        Path(f"/proc/self/fd/{descriptor}").readlink().unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("otel_incident.spool.quarantine.fcntl.flock", lock)
+        with pytest.raises(BlockingIOError):
+            quarantine.put([b"a\n"], "HTTP 400")
+    quarantine.put([b"a\n"], "HTTP 400")
+    assert quarantine.counts() == {"http-400": 1}
+
+
+def test_a_cursor_of_somebody_else_s(tmp_path: Path) -> None:
+    """Who has lost the lease in the middle of an attempt leaves the new holder's cursor alone."""
+    endpoint = Endpoint()
+    course = Course(tmp_path, endpoint)
+    course.backlog._may_keep = lambda: False  # noqa: SLF001  what the lease says
+    course.write(1)
+    course.run()
+    (segment,) = segments_in(course.segments)
+    assert (endpoint.taken, Cursor(tmp_path / "x.cursor").of(segment.name)) == ([1], 0)
+
+
+@pytest.mark.parametrize(("left", "expected"), [(2 * RESERVE_BYTES, True), (2 * RESERVE_BYTES - 1, False)])
+def test_room_for_a_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, *, expected: bool
+) -> None:
+    """It is not taken from a disk that has hardly any left for the host's records."""
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=left, f_frsize=1))
+    Quarantine(tmp_path / "x.quarantine").reserve()
+    assert (tmp_path / ".reserve").exists() is expected
 
 
 @pytest.mark.parametrize("reason", ["ReadTimeout", "HTTP 504", "gRPC DEADLINE_EXCEEDED"])

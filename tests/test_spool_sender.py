@@ -17,19 +17,33 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from otel_incident.guard import set_reraise, swallowed
 from otel_incident.spool import sender as sender_module
 from otel_incident.spool.attempts import Attempts
+from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.memory import Store
 from otel_incident.spool.processor import DurableLogRecordProcessor
+from otel_incident.spool.segments import segments_in
 from otel_incident.spool.sender import Sender
 from otel_incident.spool.spool import Status
 from otel_incident.spool.writer import SegmentWriter, SpoolError
-from tests.spool_exporters import FAILURE, SUCCESS, Obedient
+from tests.otlp_receiver import OK, OtlpReceiver
+from tests.otlp_receiver import Status as HttpStatus
+from tests.spool_exporters import FAILURE, SUCCESS, Obedient, otlp_exporter
 from tests.spool_records import RESOURCE, line, numbered
+from tests.waiting import wait_until
 
 Make = Callable[..., DurableLogRecordProcessor]
 OUTAGE: Final = (
     "Log records wait in the spool: the exporter exporter cannot deliver them ({}). This is said once "
     "for an outage."
+)
+
+SET_ASIDE: Final = (
+    "Log records that the exporter exporter can never deliver are set aside in its quarantine (HTTP 400). "
+    "This is said once."
+)
+QUARANTINE_FULL: Final = (
+    "The quarantine of the exporter exporter is full, so what it can never deliver waits, and everything "
+    "behind it: send it again (otel-incident spool requeue), or move its files away. This is said once."
 )
 
 
@@ -305,6 +319,64 @@ def test_the_lease_of_another_process(make: Make, tmp_path: Path) -> None:
     assert exporter.attempts == []
     other.give_back()
     exporter.wait_for(lambda: exporter.taken == [1])
+
+
+def test_the_lease_comes_back(make: Make, tmp_path: Path) -> None:
+    """What another process has delivered meanwhile is not sent again."""
+    exporter = Obedient()
+    processor = make(exporter)
+    other = Lease(tmp_path / "spool" / "exporter.lease")
+    assert other.take() is True
+    processor.take(numbered(1))
+    assert processor.force_flush(timeout_millis=100) is False  # its thread has read the cursor
+    (segment,) = segments_in(tmp_path / "spool" / "segments")
+    cursor = Cursor(tmp_path / "spool" / "exporter.cursor")
+    cursor.move(segment.name, segment.size())
+    assert cursor.keep() is True
+    processor.take(numbered(2))
+    other.give_back()
+    exporter.wait_for(lambda: exporter.taken)
+    assert exporter.attempts == [[2]]
+
+
+def test_the_reserve_is_made_again(make: Make, tmp_path: Path) -> None:
+    """Once it was used, or where there was no room before, it is there again when the disk has room."""
+    processor = make(Obedient())
+    processor.take(numbered(1))
+    reserve = tmp_path / "spool" / ".reserve"
+    wait_until(reserve.exists, 30, "the reserve")
+    reserve.unlink()
+    wait_until(reserve.exists, 30, "another reserve")
+
+
+def test_an_endpoint_that_refuses_everything(
+    make: Make, receiver: OtlpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As much is set aside as may wait; then all the rest waits, and two lines say so."""
+    receiver.answer_with(HttpStatus(400))
+    processor = make(otlp_exporter("http", receiver.http_endpoint), max_bytes=3 * len(line(1)), sync=True)
+    for number in range(1, 9):
+        processor.take(numbered(number))
+    wait_until(lambda: len(lines(caplog)) > 1, 30, "a line about the quarantine")
+    assert lines(caplog) == [SET_ASIDE, QUARANTINE_FULL]
+    assert processor.status().quarantined == 3
+    assert processor.status().outage == "HTTP 400"
+    assert processor._spool._senders[0]._quarantine._durable is True  # noqa: SLF001  as `sync` says
+    receiver.answer_with(OK)
+    wait_until(processor.force_flush, 30, "the rest delivered")
+    assert [event.timestamp for event in receiver.telemetry().events] == [4, 5, 6, 7, 8]
+
+
+def test_a_pause_is_one_for_new_records_too(make: Make) -> None:
+    """While an endpoint refuses everything, a record that is just kept ends no pause; a flush does."""
+    (sender,) = make(Obedient())._spool._senders  # noqa: SLF001  whose thread has not begun
+    sender._turn()  # noqa: SLF001  as its thread does
+    assert sender.delivery is not None
+    sender.delivery.step = lambda **_: 1.0  # type: ignore[method-assign]  # as after many refused ones
+    assert sender._turn() == 1.0  # noqa: SLF001  the same
+    sender._wake.wait = lambda _: pytest.fail("a record ended it")  # type: ignore[assignment,method-assign,misc]  # noqa: SLF001  the same
+    sender._prod.set()  # noqa: SLF001  as a flush does
+    sender._pause(3600.0)  # noqa: SLF001  the same
 
 
 @pytest.mark.parametrize(("delay", "looks"), [(1.0, 1.0), (60.0, 5.0), (0.0, 0.05)])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from otel_incident.spool.giving_way import GivingWay
 from otel_incident.spool.line_reader import LineError, LineReader
+from otel_incident.spool.quarantine import QuarantineFullError
 from otel_incident.spool.segments import Segment, segments_in
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ Place = tuple[str, int]
 
 class NotKeptError(OSError):
     """A line that cannot be delivered could not be set aside either: it stays where it is."""
+
+
+class FullQuarantineError(NotKeptError):
+    """As much is set aside as may be, and nobody has decided what becomes of it."""
 
 
 class Entry(NamedTuple):
@@ -147,6 +152,8 @@ class Backlog:
         """
         try:
             self._quarantine.put(lines, reason)
+        except QuarantineFullError as error:
+            raise FullQuarantineError(error.errno, error.strerror) from None
         except OSError as error:
             raise NotKeptError(error.errno, error.strerror) from None
         self.quarantined += len(lines)

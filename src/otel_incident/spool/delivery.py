@@ -16,18 +16,22 @@ from typing import TYPE_CHECKING, Final, final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from otel_incident.spool.backlog import MEMORY, Batch, Place
+from otel_incident.spool.answers import Answer
+from otel_incident.spool.backlog import MEMORY, Batch, NotKeptError, Place
 from otel_incident.spool.giving_way import GivingWay, Interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_incident.spool.answers import Answer
     from otel_incident.spool.attempts import Attempt
     from otel_incident.spool.backlog import Backlog, Entry
 
 FIRST_BACKOFF: Final = 1.0
 LAST_BACKOFF: Final = 60.0
+REFUSED_AT_ONCE: Final = 10
+"""So many records in a row are set aside without a pause; then an endpoint may be one that refuses all."""
+_FIRST_PAUSE: Final = 0.1
+_LAST_PAUSE: Final = 1.0
 _TOO_SLOW: Final = frozenset({"ReadTimeout", "HTTP 408", "HTTP 504", "gRPC DEADLINE_EXCEEDED"})
 SUSPECT_AFTER: Final = 4
 """So many times a batch is answered with an error of the server's own before it is taken apart."""
@@ -123,6 +127,7 @@ class Delivery:
         self._jitter = jitter
         self._giving_way = giving_way or GivingWay()
         self._suspicion = _Suspicion()
+        self._set_aside_in_a_row = 0
         self._alert = False  # a batch was taken apart, and its offender was not found yet
 
     def step(self, *, from_disk: bool = True) -> float | None:
@@ -181,6 +186,7 @@ class Delivery:
         self.counts.delivered += count
         self.counts.rejected += min(answer.rejected, count)
         self.outage = Outage()
+        self._set_aside_in_a_row = 0
 
     def _hold(self, answer: Answer) -> float:
         self.counts.failed += 1
@@ -226,9 +232,15 @@ class Delivery:
         return 0.0
 
     def _set_aside(self, batch: Batch, reason: str) -> float:
-        self.backlog.set_aside([entry.line for entry in batch.entries], reason)
+        try:
+            self.backlog.set_aside([entry.line for entry in batch.entries], reason)
+        except NotKeptError:
+            self._hold(Answer("hold", reason))
+            raise
         self.backlog.done(batch)
         self._suspicion, self._alert = _Suspicion(), False
         self.outage = Outage()
         self._size = min(self._most, self._size * 2)
-        return 0.0
+        self._set_aside_in_a_row += 1
+        more = self._set_aside_in_a_row - REFUSED_AT_ONCE
+        return min(_LAST_PAUSE, _FIRST_PAUSE * 2.0 ** min(more - 1, 16)) if more > 0 else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import re
 import secrets
@@ -26,6 +27,11 @@ _UNSAFE: Final = re.compile(r"[^0-9A-Za-z]+", re.ASCII)
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TAKEN: Final = ".taken"  # a file that is on its way back into the queue
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class QuarantineFullError(OSError):
+    """Nothing more may be set aside until a person has decided about what is there."""
 
 
 @final
@@ -35,17 +41,31 @@ class Quarantine:
     Args:
         directory: Where it is; made with the first line.
         now: The clock, seconds since the epoch.
+        most: Bytes that may be set aside; nothing is ever deleted to make room.
+        durable: Whether what is set aside is flushed to the disk, since its segment may be deleted next.
     """
 
-    def __init__(self, directory: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        now: Callable[[], float] = time.time,
+        *,
+        most: float = math.inf,
+        durable: bool = False,
+    ) -> None:
         self._directory = directory
         self._now = now
+        self._most = most
+        self._durable = durable
         self._reserve = directory.parent / _RESERVE
 
     def reserve(self) -> None:
-        """Hold room for what may have to be kept when there is none; where that fails, it is tried again."""
+        """Hold room for what may have to be kept when there is none, if the disk has twice as much left."""
         with contextlib.suppress(OSError):
             if self._reserve.exists():
+                return
+            disk = os.statvfs(self._reserve.parent)
+            if disk.f_bavail * disk.f_frsize < 2 * RESERVE_BYTES:  # the host's records need it more
                 return
             draft = self._reserve.with_name(f"{_RESERVE}.{secrets.token_hex(4)}")
             try:
@@ -59,9 +79,12 @@ class Quarantine:
         """Keep lines under a reason from a closed set, which is in the file's name.
 
         Raises:
+            QuarantineFullError: As much is set aside as may be.
             OSError: They could not be kept, not even in the room that is held for them.
         """
         data = b"".join(map(_whole, lines))
+        if self._size() + len(data) > self._most:
+            raise QuarantineFullError(errno.EDQUOT, os.strerror(errno.EDQUOT))
         day = time.strftime("%Y%m%d", time.gmtime(self._now()))
         name = f"{day}-{_UNSAFE.sub('-', reason).strip('-').lower() or 'unknown'}{SUFFIX}"
         try:
@@ -125,11 +148,19 @@ class Quarantine:
             path.unlink()
         return count
 
+    def _size(self) -> int:
+        """Bytes that are set aside; not looked at where there is no bound."""
+        total = 0
+        for path in self.all_files() if self._most < math.inf else ():
+            with contextlib.suppress(FileNotFoundError):
+                total += path.lstat().st_size
+        return total
+
     def _taken(self) -> list[Path]:
         return sorted(self._directory.glob(f"*{_TAKEN}"))
 
     def _append(self, name: str, data: bytes) -> None:
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._make()
         with no_fork():
             descriptor = os.open(self._directory / name, _FLAGS, 0o600)
             try:
@@ -145,13 +176,32 @@ class Quarantine:
                         os.ftruncate(descriptor, before)
                 if written != len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if self._durable:
+                    os.fdatasync(descriptor)
+                    if not before:
+                        _flush_directory(self._directory)
             finally:
                 os.close(descriptor)
+
+    def _make(self) -> None:
+        with contextlib.suppress(FileExistsError):
+            self._directory.mkdir(mode=0o700)
+            if self._durable:
+                _flush_directory(self._directory.parent)
 
 
 def reason_of(path: Path) -> str:
     """Why the lines of a file were set aside, as its name has it."""
     return path.name.partition(SUFFIX)[0].partition("-")[2]
+
+
+def _flush_directory(directory: Path) -> None:
+    with no_fork():
+        descriptor = os.open(directory, _DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _whole(line: bytes) -> bytes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from otel_incident.spool.delivery import Delivery
     from otel_incident.spool.retention import Reason
 
-What = Literal["outage", "quarantined", "not kept", "rejected", "dropped"]
+What = Literal["outage", "quarantined", "not kept", "quarantine full", "rejected", "dropped"]
 
 _LINES: Final[dict[What, str]] = {
     "outage": "Log records wait in the spool: the exporter %s cannot deliver them (%s). This is said once "
@@ -20,6 +20,9 @@ _LINES: Final[dict[What, str]] = {
     "quarantined": "Log records that the exporter %s can never deliver are set aside in its quarantine (%s). "
     "This is said once.",
     "not kept": "Log records that the exporter %s can never deliver cannot be set aside on disk, and wait.",
+    "quarantine full": "The quarantine of the exporter %s is full, so what it can never deliver waits, and "
+    "everything behind it: send it again (otel-incident spool requeue), or move its files away. This is said "
+    "once.",
     "rejected": "Of the log records that the exporter %s has delivered some were refused. This is said once.",
     "dropped": "Log records that the exporter %s had not delivered were dropped: too many wait, or for too "
     "long. This is said once.",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, final
 from otel_incident.errors import ConfigurationError
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import HostLock, swallow
-from otel_incident.spool.backlog import Backlog, NotKeptError
+from otel_incident.spool.backlog import Backlog, FullQuarantineError, NotKeptError
 from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.delivery import Delivery
 from otel_incident.spool.giving_way import GivingWay
@@ -72,7 +72,8 @@ class Sender:
         build: Makes the attempts; called in the thread, and again in that of a forked child.
         delay: Seconds from an event until a batch leaves, so that more can join it.
         batch_size: How many records go at once.
-        bounds: How much may wait on disk.
+        bounds: How much may wait on disk, and as much again in quarantine.
+        durable: Whether what is set aside is flushed to the disk.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Sender:
         delay: float = 1.0,
         batch_size: int = 512,
         bounds: Bounds | None = None,
+        durable: bool = False,
     ) -> None:
         self.name = name
         self._store = store
@@ -95,6 +97,9 @@ class Sender:
         self._batch_size = batch_size
         self._bounds = bounds or Bounds()
         self._lease = Lease(self._directory / f"{name}.lease")
+        self._quarantine = Quarantine(
+            self._directory / f"{name}.quarantine", most=self._bounds.max_bytes, durable=durable
+        )
         self._lock = HostLock()
         self._attempts: Attempts | None = None
         self._begin()
@@ -106,6 +111,7 @@ class Sender:
         self._prod = threading.Event()  # nobody may wait any longer
         self._turned = threading.Condition()
         self._closing = self._interrupted = False
+        self._paced = False  # an endpoint that refuses all is asked now and then
         self._deadline = self._not_before = self._tidied = 0.0
         self._thread: threading.Thread | None = None
         self._parents, self._attempts = self._attempts, None  # kept: a gRPC channel is not closed in a child
@@ -261,6 +267,8 @@ class Sender:
             return turn()
         except _NotMadeError:
             pass  # which was said
+        except FullQuarantineError:
+            self._reports.say("quarantine full")
         except NotKeptError:
             self._reports.say("not kept")
         except Exception as error:  # noqa: BLE001  this is the thread's boundary
@@ -272,7 +280,7 @@ class Sender:
         """Wait until something is due."""
         if wait <= 0 or self._closing:
             return
-        if self._outage():
+        if self._outage() or self._paced:
             self._prod.wait(wait)  # an event does not make an endpoint that is down answer sooner
         elif self._wake.wait(wait) and not self._closing:
             self._prod.wait(self._delay)
@@ -285,6 +293,7 @@ class Sender:
         delivery = self._delivery()
         from_disk = self.has_lease = self._take_lease(delivery)
         due = delivery.step(from_disk=from_disk)
+        self._paced = bool(due)
         now = time.monotonic()
         self._not_before = now + delivery.outage.wait
         if from_disk and (due is None or now - self._tidied >= LOOK_SECONDS):
@@ -311,15 +320,14 @@ class Sender:
     def _delivery(self) -> Delivery:
         if self.delivery is None:
             self._attempts = self._make()
-            quarantine = Quarantine(self._directory / f"{self.name}.quarantine")
-            quarantine.reserve()
+            self._quarantine.reserve()
             giving_way = GivingWay(self._store.is_busy)
             self.delivery = Delivery(
                 Backlog(
                     self.name,
                     self._directory / SEGMENTS,
                     self._cursor(self.name),
-                    quarantine,
+                    self._quarantine,
                     self._store.memory,
                     may_keep=self._lease.held,
                     giving_way=giving_way,
@@ -355,6 +363,7 @@ class Sender:
         return 0.0
 
     def _tidy(self, delivery: Delivery) -> None:
+        self._quarantine.reserve()  # there may be room by now
         cursors = [delivery.backlog.cursor, *(self._cursor(name) for name in self._others)]
         segments = self._directory / SEGMENTS
         self.dropped += tidy(segments, cursors, self._bounds)

@@ -123,6 +123,7 @@ class Spool:
                 delay=outlet.delay,
                 batch_size=outlet.batch_size,
                 bounds=bounds,
+                durable=sync,
             )
             for outlet in outlets
         ]
