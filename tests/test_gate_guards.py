@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pytest
 from opentelemetry._logs import LogRecord
@@ -16,6 +16,7 @@ from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
     SpanContext,
+    TraceFlags,
     TraceState,
     get_current_span,
     set_span_in_context,
@@ -256,7 +257,7 @@ def test_what_a_service_may_be_called(key: str, name: Any, leaves: Any) -> None:
     """A service's name is 128 ASCII letters, digits and `_.:/ -` at most; any other one is left out."""
     resource = Resource({})
     resource._attributes = {key: name}  # type: ignore[assignment]  # noqa: SLF001  it would refuse some of these
-    left = dict(Resources(Checks({}, None)).of(resource).attributes)
+    left = dict(Resources(Checks({}, None)).of(resource, []).attributes)
     assert left == ({key: name} if leaves else {})
 
 
@@ -264,14 +265,14 @@ def test_a_resource_is_filtered_once_and_only_the_last_is_remembered() -> None:
     """The same resource again is the same filtered object; another one in between takes its place."""
     resources = Resources(Checks({}, None))
     desk, bank = Resource({"service.name": "desk"}), Resource({"service.name": "bank"})
-    first = resources.of(desk)
-    assert resources.of(desk) is first
-    assert dict(resources.of(bank).attributes) == {"service.name": "bank"}
-    again = resources.of(desk)
+    first = resources.of(desk, [])
+    assert resources.of(desk, []) is first
+    assert dict(resources.of(bank, []).attributes) == {"service.name": "bank"}
+    again = resources.of(desk, [])
     assert again is not first
     assert dict(again.attributes) == {"service.name": "desk"}
-    assert dict(resources.of(None).attributes) == {}
-    assert resources.of(desk) is again
+    assert dict(resources.of(None, []).attributes) == {}
+    assert resources.of(desk, []) is again
 
 
 def test_a_record_keeps_no_context() -> None:
@@ -296,9 +297,9 @@ def test_the_memory_of_keys_and_scopes_is_bounded(monkeypatch: pytest.MonkeyPatc
     filtered = standard.filter(dict.fromkeys(made_up, CONTENT))
     assert filtered is not None
     assert list(filtered.attributes) == made_up[:8]
-    assert [scopes.of(scope)[2] for scope in named] == [InstrumentationScope("other")] * 9
-    assert scopes.of(named[0]) is scopes.of(named[0])
-    assert scopes.of(named[8]) is not scopes.of(named[8])
+    assert [scopes.of(scope, [])[2] for scope in named] == [InstrumentationScope("other")] * 9
+    assert scopes.of(named[0], []) is scopes.of(named[0], [])
+    assert scopes.of(named[8], []) is not scopes.of(named[8], [])
     remembered = (checks._checks, standard._passes, strict._by_scope, scopes._known)  # noqa: SLF001  the point
     assert [len(each) for each in remembered] == [3] * 4
 
@@ -446,3 +447,67 @@ def test_a_span_is_judged_by_what_it_shows(mode: Literal["standard", "strict"]) 
     assert dict(span.attributes or {}) == {"desk.queue": "a"}
     assert [dict(event.attributes or {}) for event in span.events] == [{}]
     assert [dict(link.attributes or {}) for link in span.links] == [{}]
+
+
+STATE: Final = TraceState([("ot", "th:0"), ("vendor", "kanarie")])
+
+
+def planted(rules: GateRules) -> None:
+    """A span whose attributes may all leave, with content in every other place."""
+    context = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1), trace_state=STATE)
+    scope = InstrumentationScope(CONTENT, CONTENT, CONTENT, {CONTENT: CONTENT})
+    resource = Resource(
+        {CONTENT: CONTENT, "service.name": f"{CONTENT}\n", "incident.diagnostic.id": 7}, CONTENT
+    )
+    span = ReadableSpan(
+        CONTENT,
+        context=context,
+        parent=context,
+        resource=resource,
+        events=[Event(CONTENT), Event("exception"), Event("incident.create")],
+        links=[Link(context)],
+        instrumentation_scope=scope,
+    )
+    passes = SpanFilter(rules)
+    for _ in range(2):
+        passes(span)
+
+
+PER_SPAN: Final = 1 + 2 + 1 + 1  # its name, two trace states, an event's name, a link's trace state
+COUNTED: Final = {
+    ("spans", "text_field", "none"): 2 * PER_SPAN + 3 + 1,  # once: three fields of the scope, a schema URL
+    ("spans", "unknown_key", "none"): 2,  # once: the scope's and the resource's
+    ("spans", "bad_value", "profile"): 1,  # once: the resource's
+    ("spans", "wrong_type", "id"): 1,  # the same
+}
+
+
+def test_everything_that_goes_of_a_span_is_counted() -> None:
+    """Names and trace states count with each span, a scope and a resource once; audit counts the same."""
+    strict, audit = GateRules("strict"), GateRules("audit")
+    planted(strict)
+    planted(audit)
+    assert strict.dropped.counts() == COUNTED
+    assert audit.audited.counts() == COUNTED
+    assert audit.dropped.counts() == {}
+
+
+def test_nothing_is_counted_where_nothing_goes() -> None:
+    """What stays as it is, or was empty, is nothing that was taken out."""
+    rules = GateRules("strict")
+    state = TraceState([("ot", "th:0")])
+    context = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1), trace_state=state)
+    passes = SpanFilter(rules)
+    for name in ("internal", ""):
+        passes(
+            ReadableSpan(
+                name,
+                context=context,
+                parent=context,
+                resource=Resource({"service.name": "desk"}),
+                events=[Event("exception"), Event("incident.create"), Event("event")],
+                links=[Link(context)],
+                instrumentation_scope=InstrumentationScope("opentelemetry.instrumentation.flask", "0.66b2"),
+            )
+        )
+    assert rules.dropped.counts() == {}

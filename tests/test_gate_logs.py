@@ -88,9 +88,9 @@ def test_strict_keeps_structure_and_registered_attributes(event_name: str | None
     assert record.context is not None
     assert baggage.get_all(record.context) == {}
     assert processor.drops == {
-        ("logs", "unknown_key", "none"): 2,
+        ("logs", "unknown_key", "none"): 2 + 2,  # the scope's and the resource's
         ("logs", "bad_value", "id"): 1,
-        ("logs", "text_field", "none"): 3 if event_name == CANARY else 2,
+        ("logs", "text_field", "none"): (3 if event_name == CANARY else 2) + 3,  # the scope's
     }
 
 

@@ -118,8 +118,8 @@ def test_requests_are_measured_without_what_they_were_about(host: Host, backend:
     assert active.attributes == {"http.method": "GET"}
     assert active.exemplar_count == 1
     assert host.gate.drops == {
-        ("metrics", "unknown_key", "none"): 3,
-        ("metrics", "text_field", "none"): 2,
+        ("metrics", "unknown_key", "none"): 4,
+        ("metrics", "text_field", "none"): 3,
         ("metrics", "unknown_metric", "none"): 1,
     }
 
@@ -159,7 +159,7 @@ def test_our_own_count_of_events_arrives_as_it_is(host: Host, backend: Backend) 
         assert point.scope_schema_url == SCHEMA_URL
     (duration,) = [point for point in points if point.name == "incident.duration"]
     assert (duration.count, duration.unit, duration.attributes) == (1, "s", {})
-    assert host.gate.drops == {}
+    assert host.gate.drops == {("metrics", "unknown_key", "none"): 1}  # of the resource
     logs.shutdown()
 
 

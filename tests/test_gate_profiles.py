@@ -278,7 +278,8 @@ def test_audit_counts_what_strict_would_remove() -> None:
     passed = SpanFilter(audit)(span)
     SpanFilter(strict)(span)
     assert dict(passed.attributes or {}) == {**REQUEST, "url.path": CONTENT}
-    assert audit.audited.counts() == strict.dropped.counts() == {("spans", "unknown_key", "none"): 5}
+    would = {("spans", "unknown_key", "none"): 5, ("spans", "text_field", "none"): 1}
+    assert audit.audited.counts() == strict.dropped.counts() == would
     assert audit.dropped.counts() == {("spans", "unknown_key", "none"): 1}
 
 
@@ -336,10 +337,10 @@ def test_another_scope_in_the_place_of_one_that_is_gone_has_its_own_rules() -> N
     """What is remembered of a scope is the scope's, not that of whoever stands at its address later."""
     scopes = Scopes(GateRules().strict)
     known, unknown = InstrumentationScope(DJANGO), InstrumentationScope("acme")
-    scopes.of(known)
+    scopes.of(known, [])
     remembered = vars(scopes)["_known"]
     remembered[id(unknown)] = remembered[id(known)]
-    assert scopes.of(unknown)[1].name == ""
+    assert scopes.of(unknown, [])[1].name == ""
 
 
 def test_counts_of_all_gates_are_one_metric() -> None:

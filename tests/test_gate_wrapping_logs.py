@@ -227,7 +227,10 @@ def test_audit_counts_once_what_strict_would_take(processors: int) -> None:
     made: dict[int, list[LogRecordProcessor]] = {1: [stock], 2: [Emits(), stock], 3: [Emits()]}
     with gated("audit") as wrapping:
         provider_of(*made[processors]).get_logger("desk").emit(attributes={FREE: CANARY})
-    assert wrapping.rules.audited.counts() == {("logs", "unknown_key", "none"): 1}
+    assert wrapping.rules.audited.counts() == {
+        ("logs", "unknown_key", "none"): 1,
+        ("logs", "text_field", "none"): 1,  # the name of its scope
+    }
 
 
 @EVERY_MODE

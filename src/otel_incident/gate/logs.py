@@ -74,7 +74,8 @@ class LogFilter:
         scope: InstrumentationScope | None,
         drops: list[Drop],
     ) -> Entry:
-        _, rules, filtered_scope = self._scopes.of(scope)
+        noted: list[Drop] = []
+        _, rules, filtered_scope = self._scopes.of(scope, noted)
         event = self._rules.strict.of_event(record.event_name)
         kept = (event or rules.attributes).keep(mapping(record.attributes), drops)
         taken = len(drops)
@@ -95,7 +96,9 @@ class LogFilter:
             event_name=record.event_name if event is not None else None,
         )
         passed.context = _NOTHING  # it has the ids now
-        return Entry(passed, self._resources.of(resource), filtered_scope, taken)
+        filtered_resource = self._resources.of(resource, noted)
+        drops.extend(noted)
+        return Entry(passed, filtered_resource, filtered_scope, taken)
 
 
 def _bare_context(record: LogRecord) -> Context:

@@ -110,7 +110,7 @@ class _Strict:
         gathered: dict[Resource, dict[InstrumentationScope | None, _Streams]] = {}
         for of_resource in data.resource_metrics:
             try:
-                scopes = gathered.setdefault(self._resources.of(of_resource.resource), {})
+                scopes = gathered.setdefault(self._resources.of(of_resource.resource, drops), {})
                 for of_scope in of_resource.scope_metrics:
                     self._gather(of_scope, scopes, drops)
             except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
@@ -128,7 +128,7 @@ class _Strict:
         scopes: dict[InstrumentationScope | None, _Streams],
         drops: list[Drop],
     ) -> None:
-        _, rules, scope = self._scopes.of(came.scope)
+        _, rules, scope = self._scopes.of(came.scope, drops)
         streams = scopes.setdefault(scope, {})
         source = _scope_source(came.scope)
         seen: set[tuple[str, Shape]] = set()

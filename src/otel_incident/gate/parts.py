@@ -10,7 +10,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceState
 
 from otel_incident.gate.fields import is_stateless, mapping
-from otel_incident.policy import keep_registered
+from otel_incident.gate.rules import FIELD, UNKNOWN
+from otel_incident.policy import Drop, keep_registered, refusal
 from otel_incident.version import __version__
 from otel_incident.vocabulary import RESOURCE, SCHEMA_URL, SCOPE_NAME
 
@@ -40,6 +41,7 @@ SCOPE_VERSION: Final = re.compile(
 CONVENTIONS: Final = re.compile(
     r"https://opentelemetry\.io/schemas/[0-9]{1,2}\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII
 )
+_BAD_VALUE: Final = Drop("", "bad_value", "profile")
 _REMEMBERED: Final = 1024
 _OWN_SCOPE: Final = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
 OTHER_SCOPE: Final = InstrumentationScope("other")
@@ -57,8 +59,13 @@ class Resources:
         self._allowed = allowed
         self._last: tuple[Resource | None, Resource] = (None, Resource.get_empty())
 
-    def of(self, resource: Resource | None) -> Resource:
-        """The resource without what may not leave, and without its schema URL."""
+    def of(self, resource: Resource | None, drops: list[Drop]) -> Resource:
+        """The resource without what may not leave, and without its schema URL.
+
+        Args:
+            resource: As it came.
+            drops: Where what had to go is noted: once, when the resource is looked at.
+        """
         if resource is None:
             return Resource.get_empty()
         known, filtered = self._last
@@ -71,9 +78,28 @@ class Resources:
             for name, grammar in RESOURCE_GRAMMARS.items()
             if type(value := attributes.get(name)) is str and grammar.fullmatch(value)
         }
-        filtered = Resource({**self._allowed.keep(attributes, []), **described, **identity})
+        kept = {**self._allowed.keep(attributes, []), **described, **identity}
+        drops.extend(_lost(key, value) for key, value in attributes.items() if not _stands(key, kept))
+        if _says(resource.schema_url):
+            drops.append(FIELD)
+        filtered = Resource(kept)
         self._last = (resource, filtered)
         return filtered
+
+
+def _stands(key: object, kept: Mapping[str, object]) -> bool:
+    return type(key) is str and key in kept
+
+
+def _lost(key: object, value: object) -> Drop:
+    if type(key) is str and key in RESOURCE:
+        return refusal(key, value)
+    return _BAD_VALUE if type(key) is str and key in RESOURCE_GRAMMARS else UNKNOWN
+
+
+def _says(text: object) -> bool:
+    """Whether a field holds something; asked of its type, since an object of a host's may say anything."""
+    return text is not None and not (type(text) is str and not text)
 
 
 @final
@@ -89,14 +115,22 @@ class Scopes:
         self._known: dict[int, _Scope] = {}
 
     def of(
-        self, scope: InstrumentationScope | None
+        self, scope: InstrumentationScope | None, drops: list[Drop]
     ) -> tuple[InstrumentationScope | None, ScopeRules, InstrumentationScope | None]:
-        """The scope, its rules, and the scope without what may not leave; a tracer has one, remembered."""
+        """The scope, its rules, and the scope without what may not leave; a tracer has one, remembered.
+
+        Args:
+            scope: As it came.
+            drops: Where what had to go is noted: once, when the scope is looked at.
+        """
         known = self._known.get(id(scope))
         if known is not None and known[0] is scope:
             return known
         rules = self._strict.of_scope(scope)
-        found = (scope, rules, _filtered(scope, rules))
+        filtered = _filtered(scope, rules)
+        if scope is not None and filtered is not None:
+            _note(scope, filtered, drops)
+        found = (scope, rules, filtered)
         if len(self._known) < _REMEMBERED:
             self._known[id(scope)] = found
         return found
@@ -110,6 +144,18 @@ def _filtered(scope: InstrumentationScope | None, rules: ScopeRules) -> Instrume
     return _named(scope, rules.name) if rules.name else OTHER_SCOPE
 
 
+def _note(scope: InstrumentationScope, filtered: InstrumentationScope, drops: list[Drop]) -> None:
+    """Note what a scope has lost."""
+    for came, left in (
+        (scope.name, filtered.name),
+        (scope.version, filtered.version),
+        (scope.schema_url, filtered.schema_url),
+    ):
+        if _says(came) and not (type(came) is str and came == left):
+            drops.append(FIELD)
+    drops.extend([UNKNOWN] * len(mapping(scope.attributes)))
+
+
 def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
     version, url = scope.version, scope.schema_url
     return InstrumentationScope(
@@ -119,13 +165,20 @@ def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
     )
 
 
-def bare(context: SpanContext | None) -> SpanContext:
-    """A span context without foreign trace state; sampling probabilities survive: counts need them."""
+def bare(context: SpanContext | None, drops: list[Drop] | None = None) -> SpanContext:
+    """A span context without foreign trace state; sampling probabilities survive: counts need them.
+
+    Args:
+        context: As it came.
+        drops: Where it is noted if something had to go; None notes nothing.
+    """
     if context is None or is_stateless(context):
         return context  # type: ignore[return-value]  # a root span has no parent, which upstream's types allow
     state = context.trace_state
     sampling = state.get("ot") if type(state) is TraceState else None  # a subclass may say anything
     keep = type(sampling) is str and SAMPLING.fullmatch(sampling) is not None
+    if drops is not None and not (keep and len(state) == 1):
+        drops.append(FIELD)
     return SpanContext(
         context.trace_id,
         context.span_id,

@@ -67,17 +67,22 @@ class SpanFilter:
             scope, context, parent, resource, code, description,
             attributes, lost, events, lost_events, links, lost_links,
         ) = parts_of(span)  # fmt: skip
-        _, rules, scope = self._scopes.of(scope)
+        noted: list[Drop] = []  # what is no attribute of the span's, whose count OTLP has
+        _, rules, scope = self._scopes.of(scope, noted)
         kept = rules.attributes.keep(attributes, drops)
         lost += len(drops)
         if description:
             drops.append(FIELD)
-        return rebuilt(
+        name = _name(span, kept, rules)
+        came = span.name
+        if type(came) is not str or (came != name and came):
+            drops.append(FIELD)
+        passed = rebuilt(
             span,
-            name=_name(span, kept, rules),
-            context=context if is_stateless(context) else bare(context),
-            parent=parent if is_stateless(parent) else bare(parent),
-            resource=self._resources.of(resource),
+            name=name,
+            context=context if is_stateless(context) else bare(context, drops),
+            parent=parent if is_stateless(parent) else bare(parent, drops),
+            resource=self._resources.of(resource, noted),
             attributes=lacking(kept, lost) if lost else kept,
             events=lacking_items([self._event(event, rules, drops) for event in events], lost_events)
             if events or lost_events
@@ -88,9 +93,13 @@ class SpanFilter:
             status=_BARE_UNSET if code is _UNSET else _BARE_STATUS[code],
             scope=scope,
         )
+        if noted:
+            drops.extend(noted)
+        return passed
 
     def _event(self, event: Any, rules: ScopeRules, drops: list[Drop]) -> Event:
-        name = event.name if type(event.name) is str else _OTHER_EVENT
+        came = event.name
+        name = came if type(came) is str else _OTHER_EVENT
         checks = self._rules.strict.of_event(name)
         if checks is None:
             checks = rules.events.get(name, rules.attributes)
@@ -98,7 +107,10 @@ class SpanFilter:
                 name = _OTHER_EVENT
         before = len(drops)
         kept = checks.keep(mapping(event.attributes), drops)
-        return Event(name, lacking(kept, event.dropped_attributes + len(drops) - before), event.timestamp)
+        lost = len(drops) - before
+        if name is not came:
+            drops.append(FIELD)
+        return Event(name, lacking(kept, event.dropped_attributes + lost), event.timestamp)
 
     def _standard(self, span: ReadableSpan) -> ReadableSpan:
         forbidden = self._rules.standard.filter
@@ -159,7 +171,8 @@ class SpanFilter:
 def _link(link: Link, rules: ScopeRules, drops: list[Drop]) -> Link:
     before = len(drops)
     kept = rules.attributes.keep(mapping(link.attributes), drops)
-    return Link(bare(link.context), lacking(kept, link.dropped_attributes + len(drops) - before))
+    lost = len(drops) - before
+    return Link(bare(link.context, drops), lacking(kept, link.dropped_attributes + lost))
 
 
 def _name(span: ReadableSpan, kept: dict[str, Any], rules: ScopeRules) -> str:
