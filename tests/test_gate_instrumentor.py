@@ -209,6 +209,24 @@ def test_off(
     assert caplog.messages == ([NOT_IN_PLACE.format(gate, reason)] if gate in {"standard", "strict"} else [])
 
 
+@pytest.mark.parametrize("gate", ["", "off", "standard", "strict"])
+def test_a_switch_that_cannot_be_read(
+    gate: Literal["", "off", "standard", "strict"],
+    instrumentor: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mistyped `OTEL_INCIDENT_ENABLED` turns telemetry off, and keeps the gate that was asked for."""
+    monkeypatch.setenv("OTEL_INCIDENT_ENABLED", "flase")
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", gate)
+    for start in (pre_instrument.begin, instrumentor.instrument):
+        start()
+        assert sent() == (ATTRIBUTES if gate in {"", "off"} else LEFT[gate])  # type: ignore[index]  # a mode
+    line = "OTEL_INCIDENT_ENABLED='flase' cannot be used: expected true or false; false holds."
+    assert caplog.messages == [line]
+    assert not instrumentor._activation  # noqa: SLF001  nothing else of ours runs
+
+
 def test_off_with_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the SDK itself is off nothing can leave, and nobody is warned."""
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
@@ -480,11 +498,12 @@ def test_the_summary() -> None:
     check = SelfCheck(wrapping)
     assert check.summary() == ""
     wrapping.rules.count("spans", [UNKNOWN, UNKNOWN])
-    assert check.summary() == "The gate (audit) has taken out 2 of spans."
+    assert check.summary() == "The gate (audit) has taken 2 things out of spans."
     wrapping.rules.count("metrics", [FIELD])
     wrapping.rules.would("logs", [FIELD])
     assert check.summary() == (
-        "The gate (audit) has taken out 2 of spans, 1 of metrics; strict would have taken out 1 of logs."
+        "The gate (audit) has taken 2 things out of spans, 1 out of metrics; strict would have taken 1 thing "
+        "out of log records."
     )
     check.stop()
 
@@ -522,10 +541,10 @@ def outcome(code: str) -> list[str]:
 def test_the_summary_of_a_forked_child() -> None:
     """A child sums up what it took out itself; what its parent had taken out, the parent says."""
     assert outcome(FORKED) == [
-        "The gate (standard) has taken out 2 of spans.",
+        "The gate (standard) has taken 2 things out of spans.",
         "''",
-        "The gate (standard) has taken out 1 of logs.",
-        "The gate (standard) has taken out 2 of spans.",
+        "The gate (standard) has taken 1 thing out of log records.",
+        "The gate (standard) has taken 2 things out of spans.",
     ]
 
 
@@ -542,7 +561,7 @@ def test_a_fork_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     check.stop()
     wrapping.rules.count("spans", [UNKNOWN])
     in_child()
-    assert check.summary() == "The gate (standard) has taken out 1 of spans."
+    assert check.summary() == "The gate (standard) has taken 1 thing out of spans."
 
 
 AT_EXIT: Final = """
@@ -584,7 +603,7 @@ def test_the_last_line_when_no_code_of_the_host_s_has_run() -> None:
         "logs",
         "metrics",
         "spans",
-        "The gate (standard) has taken out 1 of spans, 1 of logs, 1 of metrics.",
+        "The gate (standard) has taken 1 thing out of spans, 1 out of log records, 1 out of metrics.",
     ]
 
 

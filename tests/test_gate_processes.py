@@ -381,7 +381,10 @@ ours.addHandler(logging.StreamHandler(sys.stderr))
 @pytest.mark.parametrize(
     ("mode", "line"),
     [
-        ("standard", "The gate (standard) has taken out 2 of spans, 1 of logs, 1 of metrics."),
+        (
+            "standard",
+            "The gate (standard) has taken 2 things out of spans, 1 out of log records, 1 out of metrics.",
+        ),
         ("off", None),
     ],
 )
@@ -406,7 +409,7 @@ def test_the_line_at_the_end_is_not_sent(host: Host) -> None:
         variables,
     )
     assert "LoggingHandler" in ended.stdout
-    assert ended.stderr == "The gate (standard) has taken out 2 of spans.\n"
+    assert ended.stderr == "The gate (standard) has taken 2 things out of spans.\n"
 
 
 def test_nothing_to_say_at_the_end(host: Host) -> None:

@@ -193,12 +193,15 @@ class _Reader:
     def config(self) -> Config:
         values = self._values
         enabled = values.boolean(OTEL_INCIDENT_ENABLED, default=True, when_bad=False)
+        mistyped = bool(values.problems)
         gate = self._gate()
+        gate_is_set = bool(values.text(OTEL_INCIDENT_GATE))
         state_dir = self._state_dir()
         read = Config(
             off="" if enabled else f"{OTEL_INCIDENT_ENABLED} is not true",
             gate=gate,
-            gate_is_set=bool(values.text(OTEL_INCIDENT_GATE)),
+            gate_is_set=gate_is_set,
+            gate_alone=mistyped and gate_is_set,  # who cannot be read has not said that it may go
             allowed_attributes=values.list(OTEL_INCIDENT_ALLOWED_ATTRIBUTES),
             forbidden_attributes=values.list(OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES),
             hook_files=tuple(

@@ -23,7 +23,7 @@ from otel_incident.guard import fail_open, inform_at_end, say
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from otel_incident.gate.wrapping import Wrapping
     from otel_incident.vocabulary import Signal
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 # Agents that send by a way of their own, by the module that is theirs.
 AGENTS: Final = ("ddtrace", "elasticapm", "newrelic", "sentry_sdk")
 _SDK: Final = "opentelemetry"
-_SIGNALS: Final[tuple[Signal, ...]] = ("spans", "logs", "metrics")
+_NAMES: Final[dict[Signal, str]] = {"spans": "spans", "logs": "log records", "metrics": "metrics"}
+_SIGNALS: Final = tuple(_NAMES)
 _logger: Final = logging.getLogger("otel_incident")
 
 
@@ -91,12 +92,10 @@ class SelfCheck:
         """What was taken out in this process, in one line; "" where nothing was."""
         counts = self._counts() - self._before
         parts = {
-            "has taken out": [f"{counts[signal]} of {signal}" for signal in _SIGNALS if counts[signal]],
-            "strict would have taken out": [
-                f"{counts[_would(signal)]} of {signal}" for signal in _SIGNALS if counts[_would(signal)]
-            ],
+            "has taken": _numbers({signal: counts[signal] for signal in _SIGNALS}),
+            "strict would have taken": _numbers({signal: counts[_would(signal)] for signal in _SIGNALS}),
         }
-        said = "; ".join(f"{verb} {', '.join(numbers)}" for verb, numbers in parts.items() if numbers)
+        said = "; ".join(f"{verb} {numbers}" for verb, numbers in parts.items() if numbers)
         return f"The gate ({self._rules.mode}) {said}." if said else ""
 
     def stop(self) -> None:
@@ -144,6 +143,14 @@ def at_exit_after_providers(last: Callable[[], None]) -> None:
         atexit.unregister(handler)
     for handler in (last, *handlers):  # the first one comes last, and they keep the SDK's own order
         atexit.register(handler)
+
+
+def _numbers(counts: Mapping[Signal, int]) -> str:
+    """How many attributes, names, texts and whole points came out of each signal."""
+    first, *others = [f"{count} out of {_NAMES[signal]}" for signal, count in counts.items() if count] or [""]
+    number, _, of = first.partition(" ")
+    things = f"{number} {'thing' if number == '1' else 'things'} {of}" if first else ""
+    return ", ".join([things, *others])
 
 
 def _would(signal: Signal) -> str:
