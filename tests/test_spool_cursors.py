@@ -1,5 +1,6 @@
 """Cursors: what was delivered is remembered over a crash at any byte, and on a full disk."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -127,3 +128,38 @@ def test_a_file_whose_digits_have_changed(tmp_path: Path) -> None:
     newest = tmp_path / "x.cursor.0"
     newest.write_bytes(newest.read_bytes().replace(b'{"a":22}', b'{"a":99}'))
     assert Cursor(tmp_path / "x.cursor").of("a") == 11
+
+
+@pytest.mark.parametrize("what", ["pipe", "directory", "link"])
+def test_what_is_no_file_of_ours(tmp_path: Path, what: str) -> None:
+    """Nobody waits for a pipe in the place of a cursor's file; it is named, and why it cannot be used."""
+    path = tmp_path / "x.cursor.1"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path)
+    reasons = {
+        "pipe": "not a regular file",
+        "directory": "not a regular file",
+        "link": "Too many levels of symbolic links",
+    }
+    cursor = Cursor(tmp_path / "x.cursor")
+    assert cursor.unusable == ("x.cursor.1", reasons[what])
+    cursor.move("a", 1)
+    assert cursor.keep() is False
+    assert cursor.of("a") == 1
+
+
+def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk itself lacks is not the file's fault."""
+    cursor = Cursor(tmp_path / "x.cursor")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        assert cursor.keep() is False
+    assert cursor.unusable is None

@@ -21,7 +21,7 @@ from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.memory import Store
 from otel_incident.spool.processor import DurableLogRecordProcessor
-from otel_incident.spool.segments import segments_in
+from otel_incident.spool.segments import Lines, Segment, segments_in
 from otel_incident.spool.sender import Sender
 from otel_incident.spool.spool import Status
 from otel_incident.spool.writer import SegmentWriter, SpoolError
@@ -337,6 +337,69 @@ def test_the_lease_comes_back(make: Make, tmp_path: Path) -> None:
     other.give_back()
     exporter.wait_for(lambda: exporter.taken)
     assert exporter.attempts == [[2]]
+
+
+def test_a_lease_that_is_a_directory(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing on disk can be delivered: one line names the file and the reason."""
+    exporter = Obedient()
+    processor = make(exporter)
+    (tmp_path / "spool" / "exporter.lease").mkdir()
+    processor.take(numbered(1))
+    wait_until(lambda: lines(caplog), 30, "a line")
+    assert processor.force_flush(timeout_millis=100) is False
+    assert lines(caplog) == [
+        (
+            "The exporter exporter delivers nothing from disk, since it cannot use exporter.lease (Is a "
+            "directory): give it to the user of this process, or move it away. This is said once."
+        )
+    ]
+    (tmp_path / "spool" / "exporter.lease").rmdir()
+    exporter.wait_for(lambda: exporter.taken == [1])
+
+
+def test_a_segment_of_somebody_else_s(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What this user may not read waits, all else leaves, and one line names the file and the reason."""
+    real = Segment.read
+
+    def read(segment: Segment, *where: int) -> Lines:
+        if segment.name == "1-1-theirs.jsonl":  # root, whom the tests may run as, could read it
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(segment, *where)
+
+    monkeypatch.setattr(Segment, "read", read)
+    exporter = Obedient()
+    processor = make(exporter)
+    (tmp_path / "spool" / "segments" / "1-1-theirs.jsonl").write_bytes(line(1))
+    processor.take(numbered(2))
+    exporter.wait_for(lambda: exporter.taken == [2])
+    wait_until(lambda: lines(caplog), 30, "a line")
+    assert lines(caplog) == [
+        (
+            "The exporter exporter cannot read 1-1-theirs.jsonl (Permission denied), so what is in it waits: "
+            "give it to the user of this process. This is said once."
+        )
+    ]
+    assert processor.status().waiting_bytes == len(line(1))
+
+
+def test_a_cursor_that_is_a_pipe(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Delivery goes on without it, and one line says what that costs."""
+    (tmp_path / "spool").mkdir(mode=0o700)
+    os.mkfifo(tmp_path / "spool" / "exporter.cursor.0")
+    exporter = Obedient()
+    processor = make(exporter)
+    processor.take(numbered(1))
+    exporter.wait_for(lambda: exporter.taken == [1])
+    wait_until(lambda: lines(caplog), 30, "a line")
+    assert lines(caplog) == [
+        (
+            "The exporter exporter cannot use exporter.cursor.0 (not a regular file), so the next start may "
+            "deliver again what has been delivered: give it to the user of this process, or move it away. "
+            "This is said once."
+        )
+    ]
 
 
 def test_the_reserve_is_made_again(make: Make, tmp_path: Path) -> None:

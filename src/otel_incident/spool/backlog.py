@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
+from otel_incident.spool.cursors import Unusable
 from otel_incident.spool.giving_way import GivingWay
 from otel_incident.spool.line_reader import LineError, LineReader
 from otel_incident.spool.quarantine import QuarantineFullError
@@ -89,6 +90,8 @@ class Backlog:
         """Lines set aside by this process."""
         self.reason = ""
         """Why the last one was."""
+        self.unusable: Unusable | None = None
+        """A segment that could not be read, and why."""
         self._name = name
         self._directory = directory
         self._quarantine = quarantine
@@ -117,7 +120,8 @@ class Backlog:
                 if batch.entries:  # what stands before it can go
                     return batch
                 raise
-            except OSError:  # of somebody else's, or a bad block: the others are not held up by it
+            except OSError as error:  # of somebody else's, or a bad block: the others are not held up by it
+                self.unusable = Unusable(segment.name, error.strerror or type(error).__name__)
                 continue
             if len(batch.entries) >= size or room <= 0:
                 return batch

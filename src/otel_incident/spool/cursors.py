@@ -8,10 +8,12 @@ that one is not delivered.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import zlib
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +23,21 @@ ROOM_BYTES: Final = 2**14
 """What each of the two files has from the beginning: enough for some 250 segments."""
 
 _FILES: Final = 2
-_FLAGS: Final = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+# Without a wait: a pipe in the place of a file would hold up whoever opens it, which is the host.
+_SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_PASSING: Final = frozenset({errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # the disk's own trouble
+
+
+class Unusable(NamedTuple):
+    """A file that is there and cannot be used.
+
+    Attributes:
+        name: The file's, without its directory.
+        reason: The operating system's words for why not.
+    """
+
+    name: str
+    reason: str
 
 
 @final
@@ -32,15 +48,17 @@ class Cursor:
         path: The files' common name; they end in `.0` and `.1`.
     """
 
-    __slots__ = ("_number", "_offsets", "_paths")
+    __slots__ = ("_number", "_offsets", "_paths", "unusable")
 
     def __init__(self, path: Path) -> None:
+        self.unusable: Unusable | None = None
+        """Which of the files is somebody else's, or none at all, and why."""
         self._paths = [path.with_name(f"{path.name}.{index}") for index in range(_FILES)]
         self.load()
 
     def load(self) -> None:
         """Read what is kept; files that cannot be read mean the beginning: twice is better than never."""
-        self._number, self._offsets = max(map(_read, self._paths), key=lambda kept: kept[0])
+        self._number, self._offsets = max(map(self._read, self._paths), key=lambda kept: kept[0])
 
     def of(self, segment: str) -> int:
         """The offset up to which a segment was delivered."""
@@ -56,7 +74,8 @@ class Cursor:
         data = b"%d %s" % (number, json.dumps(self._offsets, separators=(",", ":")).encode())
         line = b"%08x %s\n" % (zlib.crc32(data), data)
         try:
-            descriptor = os.open(self._paths[number % _FILES], os.O_WRONLY | _FLAGS, 0o600)
+            path = self._paths[number % _FILES]
+            descriptor = self._open(path, os.O_WRONLY | os.O_CREAT)
             try:
                 if os.fstat(descriptor).st_size < ROOM_BYTES:
                     line = line.ljust(ROOM_BYTES)
@@ -74,15 +93,30 @@ class Cursor:
         there = set(segments)
         self._offsets = {name: offset for name, offset in self._offsets.items() if name in there}
 
+    def _open(self, path: Path, flags: int) -> int:
+        try:
+            return _open_file(path, flags)
+        except OSError as error:
+            if error.errno not in _PASSING:
+                self.unusable = Unusable(path.name, error.strerror or type(error).__name__)
+            raise
 
-def _read(path: Path) -> tuple[int, dict[str, int]]:
-    """The number and the offsets of one file; what is behind its first line is of before."""
-    try:
-        with path.open("rb") as file:
-            check, _, data = file.readline().rstrip(b"\n").partition(b" ")
-        number, _, offsets = data.partition(b" ")
-        if int(check, 16) == zlib.crc32(data):
-            return int(number), json.loads(offsets)
-    except (OSError, ValueError):
-        pass
-    return 0, {}
+    def _read(self, path: Path) -> tuple[int, dict[str, int]]:
+        """The number and the offsets of one file; what is behind its first line is of before."""
+        try:
+            with os.fdopen(self._open(path, os.O_RDONLY), "rb") as file:
+                check, _, data = file.readline().rstrip(b"\n").partition(b" ")
+            number, _, offsets = data.partition(b" ")
+            if int(check, 16) == zlib.crc32(data):
+                return int(number), json.loads(offsets)
+        except (OSError, ValueError):
+            pass
+        return 0, {}
+
+
+def _open_file(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | _SAFE, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file")

@@ -25,7 +25,7 @@ SILENCE_SECONDS: Final = 120.0
 """So long a holder may say nothing; an attempt to deliver ends sooner, unless its exporter waits longer."""
 
 _LOOK: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class _Sign(NamedTuple):
@@ -68,10 +68,11 @@ class Lease:
         now: The clock, in seconds; only differences count.
     """
 
-    __slots__ = ("__weakref__", "_descriptor", "_now", "_path", "_seen", "_since")
+    __slots__ = ("__weakref__", "_descriptor", "_now", "_seen", "_since", "path")
 
     def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
+        self.path = path
+        """The lock's file."""
         self._now = now
         self._descriptor = -1
         self._seen: _Sign | None = None
@@ -83,7 +84,7 @@ class Lease:
         if self._descriptor < 0:
             return False
         try:
-            current = self._path.stat().st_ino == os.fstat(self._descriptor).st_ino
+            current = self.path.stat().st_ino == os.fstat(self._descriptor).st_ino
         except OSError:
             current = False
         if not current:
@@ -96,7 +97,7 @@ class Lease:
             with contextlib.suppress(OSError):  # a full disk does not end the lease
                 os.utime(self._descriptor)
             return True
-        return self._lock(self._path) or (self._is_silent() and self._replace())
+        return self._lock(self.path) or (self._is_silent() and self._replace())
 
     def give_back(self) -> None:
         """Let another process have it."""
@@ -124,12 +125,12 @@ class Lease:
                 os.close(descriptor)
                 raise
             self._descriptor = descriptor
-        return path != self._path or self.held()  # it may have been replaced between opening and locking
+        return path != self.path or self.held()  # it may have been replaced between opening and locking
 
     def _is_silent(self) -> bool:
         """Whether the holder has said nothing for long, by the clock of this process alone."""
         try:
-            status = self._path.stat()
+            status = self.path.stat()
         except FileNotFoundError:
             return False
         sign = _Sign(status.st_ino, status.st_mtime_ns)
@@ -138,11 +139,11 @@ class Lease:
         return self._now() - self._since >= SILENCE_SECONDS
 
     def _replace(self) -> bool:
-        draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
+        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
             if not self._lock(draft, _FLAGS | os.O_EXCL):
                 return False
-            draft.replace(self._path)
+            draft.replace(self.path)
         except OSError:
             self.forget()
             draft.unlink(missing_ok=True)

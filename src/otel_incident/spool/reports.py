@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from otel_incident.spool.delivery import Delivery
     from otel_incident.spool.retention import Reason
 
-What = Literal["outage", "quarantined", "not kept", "quarantine full", "rejected", "dropped"]
+What = Literal[
+    "outage",
+    "quarantined",
+    "not kept",
+    "quarantine full",
+    "rejected",
+    "dropped",
+    "lease",
+    "segment",
+    "cursor",
+]
 
 _LINES: Final[dict[What, str]] = {
     "outage": "Log records wait in the spool: the exporter %s cannot deliver them (%s). This is said once "
@@ -26,6 +36,12 @@ _LINES: Final[dict[What, str]] = {
     "rejected": "Of the log records that the exporter %s has delivered some were refused. This is said once.",
     "dropped": "Log records that the exporter %s had not delivered were dropped: too many wait, or for too "
     "long. This is said once.",
+    "lease": "The exporter %s delivers nothing from disk, since it cannot use %s (%s): give it to the user "
+    "of this process, or move it away. This is said once.",
+    "segment": "The exporter %s cannot read %s (%s), so what is in it waits: give it to the user of this "
+    "process. This is said once.",
+    "cursor": "The exporter %s cannot use %s (%s), so the next start may deliver again what has been "
+    "delivered: give it to the user of this process, or move it away. This is said once.",
 }
 
 
@@ -54,6 +70,10 @@ class Reports:
         elif "outage" in self._said and delivery.counts.delivered:
             self._said.discard("outage")
             say("The exporter %s delivers again.", self._name)
+        if delivery.backlog.unusable is not None:
+            self.say("segment", *delivery.backlog.unusable)
+        if delivery.backlog.cursor.unusable is not None:
+            self.say("cursor", *delivery.backlog.cursor.unusable)
         if delivery.backlog.quarantined:
             self.say("quarantined", delivery.backlog.reason)
         if delivery.counts.rejected:

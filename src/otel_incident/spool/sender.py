@@ -7,6 +7,7 @@ whether the lease is free. It is a daemon: a host's exit never waits for it long
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 import time
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 5.0
 """How often a process looks whether the lease is free, and, at the least, what others have written."""
 
+# What is about its file; where the whole directory cannot be used, the store says so.
+_OF_THE_LEASE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP})
 _GLANCE_SECONDS: Final = 0.05  # another process may deliver, which nobody here is told
 
 
@@ -311,7 +314,9 @@ class Sender:
         had = self._lease.held()
         try:
             has = self._lease.take()
-        except OSError:  # a directory that cannot be used; what is in memory can go
+        except OSError as error:  # what is in memory can go
+            if error.errno in _OF_THE_LEASE and os.path.lexists(self._lease.path):
+                self._reports.say("lease", self._lease.path.name, os.strerror(error.errno))
             return False
         if has and not had:
             delivery.backlog.cursor.load()  # somebody else may have moved it
