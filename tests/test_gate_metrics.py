@@ -144,6 +144,27 @@ def test_strict_drops_a_metric_that_no_table_names(refused: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "unit", "leaves"),
+    [
+        (ACTIVE, "{request}", True),
+        (ACTIVE, "requests", True),
+        (ACTIVE, "", False),
+        (DURATION, "requests", False),
+    ],
+)
+def test_strict_takes_the_unit_that_instrumentations_write(name: str, unit: str, leaves: object) -> None:
+    """Flask counts active requests in `requests` by default: that leaves as it is, for that metric alone."""
+    data, drops = passed(collected(metric(gauge([number(2)]), name=name, unit=unit)))
+    if not leaves:
+        assert data is NOTHING
+        assert drops == counts(unknown_metric=1)
+        return
+    (of_resource,) = data.resource_metrics
+    ((left,),) = [of_scope.metrics for of_scope in of_resource.scope_metrics]
+    assert (left.name, left.unit, drops) == (name, unit, {})
+
+
+@pytest.mark.parametrize(
     "scope", [None, InstrumentationScope("desk"), InstrumentationScope(HostileStr(DJANGO.name))]
 )
 def test_strict_drops_every_metric_of_an_unknown_scope(scope: InstrumentationScope | None) -> None:

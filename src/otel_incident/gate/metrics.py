@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# The unit that instrumentations write under their default conventions, by the one that a profile names.
+_OLDER_UNITS: Final = {"{request}": "requests"}
 _UNKNOWN_METRIC: Final = Drop("", "unknown_metric", "none")
 _NOT_MERGEABLE: Final = Drop("", "not_mergeable", "none")
 _BAD_NUMBER: Final = Drop("", "wrong_type", "none")
@@ -315,7 +317,9 @@ def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
     if rules.name == SCOPE_NAME:
         own = METRICS.get(name)
         return _Named(name, unit, own.brief, None) if own is not None and unit == own.unit else None
-    return _Named(name, unit, "", rules.attributes) if rules.metrics.get(name) == unit else None
+    expected = rules.metrics.get(name)
+    known = expected is not None and (unit == expected or unit == _OLDER_UNITS.get(expected))
+    return _Named(name, unit, "", rules.attributes) if known else None
 
 
 def _scope_source(scope: InstrumentationScope | None) -> Hashable:
