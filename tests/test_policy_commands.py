@@ -492,6 +492,19 @@ def test_explain_says_what_is_set_here(
     }
 
 
+@pytest.mark.parametrize("allowed", ["", "http.route"])
+def test_explain_says_what_a_wider_list_does_not_widen(
+    allowed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that a profile names keeps the profile's rule there, which is said where something is allowed."""
+    monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", allowed)
+    assert main(["policy", "explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    here = lines.index(f"  Allowed beyond the profiles: {allowed or 'nothing'}.")
+    said = "  That changes nothing for a key that a scope's profile names: it keeps the profile's rule."
+    assert (lines[here + 1] == said) == bool(allowed)
+
+
 def test_explain_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     """Every mode, scope and key stands in the text, in lines that fit."""
     assert main(["policy", "explain"]) == 0

@@ -156,6 +156,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     if here["telemetry_off"]:
         yield f"  Incident telemetry is off: {here['telemetry_off']}."
     yield f"  Allowed beyond the profiles: {', '.join(here['allowed_attributes']) or 'nothing'}."
+    if here["allowed_attributes"]:
+        yield "  That changes nothing for a key that a scope's profile names: it keeps the profile's rule."
     yield f"  Forbidden besides: {', '.join(here['forbidden_attributes']) or 'nothing'}."
     for source, names in here["content"].items():
         yield f"  Content, says {source}: {', '.join(names)}."
