@@ -31,7 +31,7 @@ from otel_incident.events import Hashed, wire_id
 from otel_incident.guard import HostLock, boundary, fail_open
 from otel_incident.identity import HASH_TO_COME, Identity
 from otel_incident.policy import KEEPS_RULE, Policy
-from otel_incident.state import places_of
+from otel_incident.state import OWN_FOLDER, places_of
 from otel_incident.ulids import new_ulid
 from otel_incident.version import __version__
 from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME, USER_HASH, USER_ID, USER_ROLES
@@ -137,8 +137,9 @@ class Pipeline:
         spooling = self._config.spooling
         if not self._config.exporters or spooling.directory is None:
             return
-        places = places_of(spooling.directory)
-        if not any(any((place / spooling.folder).glob("*/segments/*")) for place in places):
+        folders = [place / spooling.folder for place in places_of(spooling.directory)]
+        in_one = ("*/segments/*", f"*/{OWN_FOLDER}/segments/*")
+        if not any(any(folder.glob(pattern)) for folder in folders for pattern in in_one):
             return
         from otel_incident.processors import has_leftovers, spool_of  # noqa: PLC0415  only where something is left
 

@@ -86,14 +86,16 @@ def has_leftovers(config: Config, service: str) -> bool:
     spooling, spooled = config.spooling, _spooled(config, destinations(config))
     if spooling.directory is None or not spooled:
         return False
-    folder = folder_of(service, spooled)
-    with contextlib.suppress(OSError):
-        return any(
-            segment.size()
-            for place in places_of(spooling.directory)
-            for segment in segments_in(place / spooling.folder / folder / SEGMENTS)
-        )
+    for place in _places(spooling.directory, spooling.folder, folder_of(service, spooled)):
+        with contextlib.suppress(OSError):  # it may be somebody else's
+            if any(segment.size() for segment in segments_in(place / SEGMENTS)):
+                return True
     return False
+
+
+def _places(directory: Path, folder: str, name: str) -> list[Path]:
+    """Where a destination's events may wait, whichever of these directories were private when they came."""
+    return [each for place in places_of(directory) for each in places_of(place / folder / name)]
 
 
 def _spooled(config: Config, found: list[Destination]) -> list[Destination]:
@@ -108,6 +110,7 @@ def _spooled(config: Config, found: list[Destination]) -> list[Destination]:
 
 def _spool(config: Config, service: str, found: list[Destination], exit_seconds: float) -> Spool:
     directory: Path = config.spooling.directory  # type: ignore[assignment]  # else nothing is spooled
+    elsewhere = _places(directory, config.spooling.folder, folder_of(service, found))
     with contextlib.suppress(OSError):  # the first event says what is wrong with the directory
         directory = own_directory(directory)
         (directory / config.spooling.folder).mkdir(mode=0o700, exist_ok=True)
@@ -118,6 +121,7 @@ def _spool(config: Config, service: str, found: list[Destination], exit_seconds:
         queue_size=max(each.batch.max_queue_size for each in found),
         bounds=Bounds(config.spooling.max_bytes, config.spooling.max_age_millis / 1000),
         exit_seconds=exit_seconds,
+        elsewhere=elsewhere,
     )
     with contextlib.suppress(OSError):  # the same
         describe(spool.directory, service, found)

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_OWN_FOLDER: Final = "otel-incident"
+OWN_FOLDER: Final = "otel-incident"
+"""Our own folder in a directory that is not ours alone."""
+
 # File systems that end with the container or the machine, as /proc/self/mountinfo names them.
 _EPHEMERAL: Final = frozenset({"overlay", "tmpfs", "ramfs", "aufs"})
 _LOCK_SECONDS: Final = 0.05  # for each of the two files, on the host's thread
@@ -133,12 +135,12 @@ def own_directory(configured: Path) -> Path:
         configured.mkdir(mode=0o700)
     if _is_private(configured, os.geteuid()):
         return configured
-    folder = configured / _OWN_FOLDER
+    folder = configured / OWN_FOLDER
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():  # root could use it all the same
-        raise PermissionError(errno.EPERM, f"{_OWN_FOLDER} in it is somebody else's")
+        raise PermissionError(errno.EPERM, f"{OWN_FOLDER} in it is somebody else's")
     if stat.S_IMODE(status.st_mode) & 0o077:
         folder.chmod(0o700)
     return folder
@@ -168,7 +170,7 @@ def make_private(path: Path) -> None:
 
 def places_of(configured: Path) -> tuple[Path, Path]:
     """Where what is kept in a configured directory can be found: in itself, or in our own folder in it."""
-    return configured, configured / _OWN_FOLDER
+    return configured, configured / OWN_FOLDER
 
 
 def _is_private(path: Path, owner: int) -> bool:

@@ -18,6 +18,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 from otel_incident.spool.attempts import Attempts
 from otel_incident.spool.retention import Bounds
 from otel_incident.spool.spool import Outlet, Spool, Status
+from otel_incident.state import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,10 @@ class DurableLogRecordProcessor(LogRecordProcessor):
             )
         outlet = Outlet(_NAME, _attempts_of(exporter), delay=delay, batch_size=batch_size)
         bounds = Bounds(max_bytes, max_age)
-        self._spool = Spool(Path(directory), [outlet], sync=sync, queue_size=queue_size, bounds=bounds)
+        path = Path(directory).absolute()
+        self._spool = Spool(
+            path, [outlet], sync=sync, queue_size=queue_size, bounds=bounds, elsewhere=places_of(path)
+        )
         self._spool.deliver_leftovers()
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final, final
 from otel_incident.forks import forget_in_children, notice_fork
 from otel_incident.guard import say, swallow
 from otel_incident.spool.delivery import Counts
+from otel_incident.spool.elsewhere import take_over
 from otel_incident.spool.lines import LineWriter
 from otel_incident.spool.memory import Store
 from otel_incident.spool.sender import Sender
 from otel_incident.spool.waiting import Waiting, observed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
@@ -93,6 +94,7 @@ class Spool:
         queue_size: How many records wait in memory while the disk fails.
         bounds: How much may wait on disk, and for how long; the oldest goes first.
         exit_seconds: How long its shutdown may take; by default `EXIT_SECONDS`.
+        elsewhere: Other directories in which records of the same outlets may wait: they are taken over.
     """
 
     def __init__(
@@ -104,10 +106,15 @@ class Spool:
         queue_size: int = 2048,
         bounds: Bounds | None = None,
         exit_seconds: float | None = None,
+        elsewhere: Iterable[Path] = (),
     ) -> None:
         names = [outlet.name for outlet in outlets]
         self._most = queue_size
         self._store = Store(directory.absolute(), names, durable=sync, most=queue_size)
+        try:
+            take_over(elsewhere, self._store.directory, names)
+        except Exception as error:  # noqa: BLE001  the boundary
+            swallow("pipeline", error)
         self._lines = LineWriter()
         self._not_encodable = 0
         self._ended = 0
