@@ -194,6 +194,21 @@ def test_room_for_a_reserve(
     assert (tmp_path / ".reserve").exists() is expected
 
 
+def test_what_is_counted_when_nothing_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sees by the cursor that nothing waits, as `spool drain` does, sees by the counts what has left."""
+    course = Course(tmp_path, Endpoint())
+    real, seen = Cursor.keep, []
+
+    def keep(cursor: Cursor) -> bool:
+        seen.append(course.delivery.counts.delivered)
+        return real(cursor)
+
+    monkeypatch.setattr(Cursor, "keep", keep)
+    course.write(1, 2, 3)
+    assert course.delivery.step() == 0.0
+    assert seen == [3]
+
+
 @pytest.mark.parametrize("reason", ["ReadTimeout", "HTTP 504", "gRPC DEADLINE_EXCEEDED"])
 def test_a_server_too_slow_for_a_full_batch(tmp_path: Path, reason: str) -> None:
     """A batch that takes longer than the deadline is halved until it does not; all leave, in order."""

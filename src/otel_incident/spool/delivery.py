@@ -156,8 +156,8 @@ class Delivery:
     def _try(self, batch: Batch) -> float:
         answer = self._answer(batch.entries)
         if answer.verdict == "delivered":
+            self._delivered(len(batch.entries), answer)  # first, since others look at the cursor
             self.backlog.done(batch)
-            self._delivered(len(batch.entries), answer)
             self._suspicion = _Suspicion()
             self._alert = self._alert and len(batch.entries) < self._most
             self._size = min(self._most, self._size * 2)
