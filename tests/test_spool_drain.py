@@ -17,7 +17,7 @@ from otel_incident.cli import main
 from otel_incident.config import Config, spooling_if_on
 from otel_incident.spool import delivery
 from otel_incident.spool.cursors import Cursor
-from otel_incident.spool.lease import Lease
+from otel_incident.spool.lease import Lease, is_held
 from otel_incident.spool.segments import segments_in
 from otel_incident.spool.spool import Spool
 from otel_incident.spool_cli import drain as drain_module
@@ -137,6 +137,8 @@ def test_what_waits_and_why(receiver: OtlpReceiver, spools: list[Spool]) -> None
             f"otlp_proto_http at {receiver.http_endpoint}/v1/logs: HTTP 503; there was no progress for 30 s."
         )
     ]
+    lease = spooled.path / f"{HTTP}.lease"
+    wait_until(lambda: not is_held(lease), 30, "the end of the attempt that was under way")
     receiver.answer_with(OK)
     assert drained(Clock(0.0)) == (True, [f"{spooled.name}: 3 records delivered; nothing waits."], [])
 
