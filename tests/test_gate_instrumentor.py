@@ -413,8 +413,11 @@ def test_options_that_come_after_the_gate(
     assert sent() == left
 
 
-def test_settings_that_can_be_read_only_later(instrumentor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What refused before the instrumentors, for want of settings, makes room for the gate in our turn."""
+@pytest.mark.parametrize("mode", ["strict", "standard", "off"])
+def test_settings_that_can_be_read_only_later(
+    mode: str, instrumentor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What refused before the instrumentors, for want of settings, makes room for what they say later."""
 
     def fail(*_: object, **__: object) -> None:
         raise LookupError(CANARY)
@@ -429,9 +432,9 @@ def test_settings_that_can_be_read_only_later(instrumentor: Any, monkeypatch: py
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     make_span(provider)
     assert exporter.attributes() == []
-    instrumentor.instrument()
+    instrumentor.instrument(gate=mode)
     make_span(provider)
-    assert exporter.attributes() == [LEFT["strict"]]
+    assert exporter.attributes() == [ATTRIBUTES if mode == "off" else LEFT[mode]]  # type: ignore[index]  # a mode
     assert swallowed() == {"instrument": 1}
 
 
