@@ -427,3 +427,17 @@ def test_a_signal_handler_in_the_middle_of_a_line_is_no_fault_of_the_disk(
     store.keep(LINES[2])
     assert (on_disk(store), in_memory(store)) == (LINES[:3], [])
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_new_directories_are_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, durable: bool
+) -> None:
+    """Where records are to outlive a loss of power, so are the directories on the way to them."""
+    flushed: set[Path] = set()
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: flushed.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+    )
+    Store(tmp_path / "a" / "b", ["x"], durable=durable)
+    expected = {tmp_path, tmp_path / "a", tmp_path / "a" / "b"}
+    assert flushed == (expected if durable else set())

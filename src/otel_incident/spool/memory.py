@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.guard import HostLock, say
-from otel_incident.spool.segments import SEGMENTS
+from otel_incident.spool.segments import SEGMENTS, flush_directory
 from otel_incident.spool.writer import SegmentWriter
 from otel_incident.state import make_private, own_directory
 
@@ -162,8 +162,12 @@ class Store:
         self._again = 0.0
         self._begin()
         with contextlib.suppress(OSError):  # the first line will tell why
+            asked = (directory, *directory.parents)
+            new = [each.parent for each in asked if not each.exists()] if durable else []
             directory = own_directory(directory)
             (directory / SEGMENTS).mkdir(mode=0o700, exist_ok=True)
+            for each in (directory, directory.parent, *new) if durable else ():
+                flush_directory(each)  # what lies in a directory is as safe as its name
         self.directory = directory
         self._writer = SegmentWriter(directory / SEGMENTS, durable=durable)
         self.is_busy = self._writer.is_busy

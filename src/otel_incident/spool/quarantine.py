@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.forks import no_fork
-from otel_incident.spool.segments import SUFFIX
+from otel_incident.spool.segments import SUFFIX, flush_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,6 @@ _UNSAFE: Final = re.compile(r"[^0-9A-Za-z]+", re.ASCII)
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TAKEN: Final = ".taken"  # a file that is on its way back into the queue
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class QuarantineFullError(OSError):
@@ -179,7 +178,7 @@ class Quarantine:
                 if self._durable:
                     os.fdatasync(descriptor)
                     if not before:
-                        _flush_directory(self._directory)
+                        flush_directory(self._directory)
             finally:
                 os.close(descriptor)
 
@@ -187,21 +186,12 @@ class Quarantine:
         with contextlib.suppress(FileExistsError):
             self._directory.mkdir(mode=0o700)
             if self._durable:
-                _flush_directory(self._directory.parent)
+                flush_directory(self._directory.parent)
 
 
 def reason_of(path: Path) -> str:
     """Why the lines of a file were set aside, as its name has it."""
     return path.name.partition(SUFFIX)[0].partition("-")[2]
-
-
-def _flush_directory(directory: Path) -> None:
-    with no_fork():
-        descriptor = os.open(directory, _DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _whole(line: bytes) -> bytes:

@@ -125,6 +125,20 @@ _CHUNK_BYTES: Final = 2**16
 _USUAL_BYTES: Final = 768
 
 
+def flush_directory(directory: Path) -> None:
+    """Make the names in a directory outlive a loss of power.
+
+    Raises:
+        OSError: It cannot be opened or flushed.
+    """
+    with no_fork():
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def segments_in(directory: Path) -> list[Segment]:
     """The segments of a directory, the oldest first; none if it is gone.
 
