@@ -25,7 +25,8 @@ ROOM_BYTES: Final = 2**14
 _FILES: Final = 2
 # Without a wait: a pipe in the place of a file would hold up whoever opens it, which is the host.
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_PASSING: Final = frozenset({errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # the disk's own trouble
+# The trouble of the disk or of the directory, which whoever writes the segments tells of.
+_PASSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 class Unusable(NamedTuple):
