@@ -291,6 +291,27 @@ def test_many_lines_are_moved_with_few_flushes(
     assert flush.count == 8
 
 
+def test_a_disk_that_is_full_again_in_the_middle(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines before the one that has no room are on disk, that one and those behind it in memory."""
+    store = Store(tmp_path / "spool", ["x"], now=clock)
+    fill(store, LINES[:5], monkeypatch)
+    real, full = SegmentWriter._put, failing(errno.ENOSPC)  # noqa: SLF001  one line of many fails
+
+    def put(writer: SegmentWriter, line: bytes) -> int:
+        return full() if line == LINES[2] else real(writer, line)
+
+    clock.now += AGAIN_SECONDS
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentWriter, "_put", put)
+        store.settle()
+    assert (on_disk(store), in_memory(store)) == (LINES[:2], LINES[2:5])
+    clock.now += AGAIN_SECONDS
+    store.settle()
+    assert (on_disk(store), in_memory(store)) == (LINES[:5], [])
+
+
 def test_a_call_of_the_host_s_moves_a_few_lines(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, flush: HangingFlush
 ) -> None:
