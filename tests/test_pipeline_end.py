@@ -3,13 +3,16 @@
 import gc
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
 
 from otel_incident.config import Config
 from otel_incident.emitter import IncidentEmitter
+from otel_incident.ending import ending
 from otel_incident.events import Incident
+from otel_incident.guard import boundary
 from otel_incident.pipeline import Pipeline, set_default_pipeline
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
@@ -93,3 +96,21 @@ def test_other_settings_end_what_delivered_before(receiver: OtlpReceiver, tmp_pa
     ended = succeed(AGAIN.replace("{options}", f"spool_dir={str(tmp_path / 'other')!r}"), variables)
     assert (ended.stdout, ended.stderr) == ("1\n", "")
     assert len(receiver.wait_for_events(11)) == 11
+    assert len(list((tmp_path / "other").glob("*/segments"))) == 1  # which would stay empty of them otherwise
+
+
+@pytest.mark.parametrize("gave_up", [True, False])
+def test_the_end_of_a_process_tells_whether_it_was_in_vain(
+    monkeypatch: pytest.MonkeyPatch,
+    gave_up: bool,  # noqa: FBT001  a table's column
+) -> None:
+    """Whoever is shut down after the events knows whether their endpoint took them."""
+    monkeypatch.setattr(ending, "in_vain", None)
+    monkeypatch.setattr(boundary, "ending", False)
+    pipeline = Pipeline(Config())
+    ended: list[str] = []
+    delivered = SimpleNamespace(gave_up=False, shutdown=lambda: ended.append("delivered"))
+    other = SimpleNamespace(gave_up=gave_up, shutdown=lambda: ended.append("other"))
+    monkeypatch.setattr(pipeline, "_processors", [other, delivered])
+    pipeline._at_exit()  # noqa: SLF001  as Python does
+    assert (ending.in_vain, boundary.ending, ended) == (gave_up, True, ["other", "delivered"])

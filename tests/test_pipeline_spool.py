@@ -296,3 +296,48 @@ def test_what_is_on_disk_is_what_leaves(desk: Desk, receiver: OtlpReceiver) -> N
 
     for on_disk, in_memory in itertools.zip_longest(*arrived):
         assert same(on_disk) == same(in_memory)
+
+
+MOVED: Final = """
+    import os
+    from otel_incident import Incident, IncidentEmitter
+    from otel_incident.pipeline import default_pipeline
+
+    IncidentEmitter().create(Incident(id=1))
+    os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = os.environ["ELSEWHERE"]
+    print(default_pipeline().force_flush())
+"""
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_an_environment_that_changes_later(desk: Desk, receiver: OtlpReceiver, transport: str) -> None:
+    """An event goes where the environment said when it was filed, though the exporter is made afterwards."""
+    where = endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint)
+    with OtlpReceiver() as other:
+        elsewhere = endpoint_of(transport, other.grpc_endpoint, other.http_endpoint)
+        moved = {"ELSEWHERE": elsewhere["OTEL_EXPORTER_OTLP_ENDPOINT"]}
+        ended = run(MOVED, {**desk.variables(), **where, **moved, "GRPC_VERBOSITY": "NONE"})
+        assert (ended.status, ended.stdout, ended.stderr) == (0, "True\n", "")
+        assert other.requests == ()
+    assert ids(receiver.wait_for_events(1)) == ["1"]
+
+
+RETURNED: Final = """
+    import threading
+    from otel_incident import Incident, IncidentEmitter
+    emitter = IncidentEmitter()
+
+    def serve():
+        threading.main_thread().join()
+        for number in range(3):
+            emitter.create(Incident(id=number))
+
+    threading.Thread(target=serve).start()
+"""
+
+
+def test_a_first_event_when_the_main_thread_has_returned(desk: Desk, receiver: OtlpReceiver) -> None:
+    """A host whose work is done by other threads, its main one having returned, loses nothing."""
+    ended = desk.run(RETURNED, receiver.http_endpoint)
+    assert (ended.status, ended.stderr) == (0, "")
+    assert ids(receiver.wait_for_events(3)) == ["0", "1", "2"]

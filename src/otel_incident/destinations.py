@@ -82,7 +82,13 @@ def destinations(config: Config) -> list[Destination]:
     """The exporters that the environment or the configuration file names, in a fixed order."""
     if config.config_file is None:
         found = [
-            Destination(name, name, config.endpoints.get(name, ""), config.batch, _from_entry_point(name))
+            Destination(
+                name,
+                name,
+                config.endpoints.get(name, ""),
+                config.batch,
+                _from_entry_point(name, config.endpoints.get(name)),
+            )
             for name in config.exporters
         ]
     else:
@@ -143,12 +149,15 @@ def _without_user(endpoint: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2].lower()))
 
 
-def _from_entry_point(name: str) -> Callable[[], LogRecordExporter]:
+def _from_entry_point(name: str, endpoint: str | None = None) -> Callable[[], LogRecordExporter]:
+    # said to an OTLP exporter, which would else read it from the environment as it is by then
+    given = {} if endpoint is None else {"endpoint": endpoint}
+
     def build() -> LogRecordExporter:
         for entry_point in entry_points(group=_GROUP, name=name):
             made_by = entry_point.load()
             attach(entry_point.module.partition(".")[0])
-            exporter = made_by()
+            exporter = made_by(**given)
             if isinstance(exporter, LogRecordExporter):
                 return exporter
         hint = f": install {_PACKAGES[name]}" if name in _PACKAGES else ""

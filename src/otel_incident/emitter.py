@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
+from otel_incident.ending import pools_open
 from otel_incident.events import (
     Actor,
     Hashed,
@@ -360,6 +361,9 @@ def _default_route(
     # what looks for a route imports as it goes
     with no_fork_while_importing():
         # the composition root, reached for at the first event: importing an emitter loads no SDK
-        from otel_incident.pipeline import default_route  # noqa: PLC0415
-
+        try:
+            from otel_incident.pipeline import default_route  # noqa: PLC0415  see above
+        except RuntimeError:  # the main thread has returned, and others go on
+            with pools_open():
+                from otel_incident.pipeline import default_route  # noqa: PLC0415  see above
         return default_route(logger_provider, meter_provider)

@@ -6,7 +6,12 @@ would wait for; and where the events, which come first, could not be delivered, 
 
 from __future__ import annotations
 
-from typing import Final, final
+import concurrent.futures.thread
+import contextlib
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @final
@@ -25,3 +30,20 @@ class _Ending:
 
 ending: Final = _Ending()
 """Of this process; a forked child has its own."""
+
+
+@contextlib.contextmanager
+def pools_open() -> Iterator[None]:
+    """Pools of threads take work although the main thread has returned.
+
+    The SDK looks for its resource in one while it is imported. A host whose work goes on in another thread
+    may report its first event then, for which the SDK is imported.
+    """
+    pools = concurrent.futures.thread
+    with pools._global_shutdown_lock:  # noqa: SLF001  it has no public place
+        was, pools._shutdown = pools._shutdown, False  # noqa: SLF001  the same
+    try:
+        yield
+    finally:
+        with pools._global_shutdown_lock:  # noqa: SLF001  the same
+            pools._shutdown = was  # noqa: SLF001  the same
