@@ -149,3 +149,40 @@ def test_a_fork_in_the_midst_of_an_import(
     events = receiver.wait_for_events(2)
     assert sorted(str(event.attributes["incident.id"]) for event in events) == ["1", "2"]
     assert len({event.attributes["log.record.uid"] for event in events}) == 2
+
+
+AFTER_THE_PROVIDER: Final = """
+    import os, signal, sys
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    provider = TracerProvider(resource=Resource({"service.name": "desk"}))
+    assert "concurrent.futures.thread" not in sys.modules
+    from otel_incident.instrumentor import IncidentInstrumentor
+    IncidentInstrumentor().instrument()
+    if os.environ["REPORTS"]:
+        from otel_incident import Incident, IncidentEmitter
+        IncidentEmitter().create(Incident(id=1))
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        signal.alarm(20)  # a child that hangs ends this process by SIGALRM
+        assert os.wait()[1] == 0
+        signal.alarm(0)
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(1) as pool:
+        print(pool.submit(lambda: "a pool works").result())
+"""
+
+
+@pytest.mark.parametrize("reports", ["", "yes"])
+@pytest.mark.parametrize("gate", ["off", "strict"])
+def test_a_host_whose_provider_is_older_than_we_are(
+    gate: str, reports: str, keeping: dict[str, str], receiver: OtlpReceiver
+) -> None:
+    """The SDK looks for its resource in a forked child, which does not wait for ever because of us."""
+    variables = endpoint_of("http", receiver.grpc_endpoint, receiver.http_endpoint)
+    given = {**QUIET, **variables, **keeping, "OTEL_INCIDENT_GATE": gate, "REPORTS": reports}
+    ended = run(AFTER_THE_PROVIDER, given)
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "a pool works\n", "")

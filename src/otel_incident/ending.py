@@ -6,7 +6,6 @@ would wait for; and where the events, which come first, could not be delivered, 
 
 from __future__ import annotations
 
-import concurrent.futures.thread
 import contextlib
 from typing import TYPE_CHECKING, Final, final
 
@@ -39,7 +38,8 @@ def pools_open() -> Iterator[None]:
     The SDK looks for its resource in one while it is imported. A host whose work goes on in another thread
     may report its first event then, for which the SDK is imported.
     """
-    pools = concurrent.futures.thread
+    from concurrent.futures import thread as pools  # noqa: PLC0415  see forks: it is not ours to bring
+
     with pools._global_shutdown_lock:  # noqa: SLF001  it has no public place
         was, pools._shutdown = pools._shutdown, False  # noqa: SLF001  the same
     try:

@@ -8,16 +8,14 @@ holds its lock is gone. So a fork waits for such a moment to pass, though not fo
 
 from __future__ import annotations
 
-# The SDK's imports bring it, and it takes a lock before a fork that it gives back after it: were it imported
-# while a fork waits for us, it would give back what it has not taken, and Python would complain of that.
-import concurrent.futures.thread  # noqa: F401
 import contextlib
 import os
+import sys
 import threading
 import time
 import weakref
 from threading import get_ident
-from typing import TYPE_CHECKING, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from otel_incident.guard import LOCK_SECONDS, renew_locks
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORK_SECONDS: Final = 1.0  # a file system that hangs must not make the host's fork hang
+_POOLS: Final = "concurrent.futures.thread"
 _GLANCE_SECONDS: Final = 0.001
 _FORGOTTEN_SECONDS: Final = 60.0
 
@@ -173,12 +172,46 @@ def notice_fork() -> None:
         _in_child()
 
 
+@final
+class _Pools:
+    """The lock of `concurrent.futures.thread`, which that module takes for a fork and renews in the child.
+
+    The SDK looks for its resource in a pool of threads, after a fork in the child too. Where its provider is
+    older than that module, it does so before the lock is renewed there, and waits for ever. Our imports, or
+    the SDK's at the first event, may be what brings the module. So the fork happens with the lock free: our
+    hooks are older than the module's, and Python calls the oldest last before a fork and first after it.
+    Where the host had loaded the module before us, all is as it is without us.
+    """
+
+    def __init__(self) -> None:
+        self._come_later = _POOLS not in sys.modules
+        self._forking = threading.local()
+
+    def before(self) -> None:
+        """Give back what the module has taken for this fork."""
+        pools: Any = sys.modules.get(_POOLS) if self._come_later else None
+        whole = hasattr(pools, "ThreadPoolExecutor")  # the last of its names: its hooks are registered
+        self._forking.lock = lock = pools._global_shutdown_lock if whole else None  # noqa: SLF001  no other way
+        if lock is not None and lock.locked():
+            lock.release()
+
+    def in_parent(self) -> None:
+        """Take it again: the module is about to give it back."""
+        if self._forking.lock is not None:
+            self._forking.lock.acquire(timeout=FORK_SECONDS)
+
+
+_pools: Final = _Pools()
+
+
 def _before() -> None:
     for moment in _moments:
         moment.before()
+    _pools.before()
 
 
 def _in_parent() -> None:
+    _pools.in_parent()
     for moment in _moments:
         moment.in_parent()
 
