@@ -225,3 +225,6 @@ def _in_child() -> None:
 
 
 os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+
+# After our hooks, see _Pools. Once the main thread has returned it cannot be imported, and the SDK needs it.
+import concurrent.futures.thread  # noqa: E402, F401
