@@ -205,15 +205,15 @@ _pools: Final = _Pools()
 
 
 def _before() -> None:
+    _pools.before()  # first: who imports, and is waited for next, may need a pool to come to his end
     for moment in _moments:
         moment.before()
-    _pools.before()
 
 
 def _in_parent() -> None:
-    _pools.in_parent()
     for moment in _moments:
         moment.in_parent()
+    _pools.in_parent()
 
 
 def _in_child() -> None:
