@@ -13,7 +13,8 @@ import pytest
 
 from otel_incident.events import IncidentEvent
 from otel_incident.hooks.activation import Activation
-from otel_incident.hooks.spec import HookFile, parse
+from otel_incident.hooks.definitions import HookFile
+from otel_incident.hooks.spec import parse
 from tests.zero_code import distribution
 
 SERVICES: Final = '''

@@ -12,7 +12,8 @@ from django.db.models import Model, signals
 from otel_incident import guard
 from otel_incident.events import IncidentEvent
 from otel_incident.hooks.activation import Activation
-from otel_incident.hooks.spec import HookFile, parse
+from otel_incident.hooks.definitions import HookFile
+from otel_incident.hooks.spec import parse
 from tests.django_host import CASES, INCIDENTS, actions, model, said, script, watching
 
 pytestmark = pytest.mark.usefixtures("ops")

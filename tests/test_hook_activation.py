@@ -5,16 +5,19 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from otel_incident.events import Incident, IncidentEvent
 from otel_incident.guard import set_reraise, swallowed
 from otel_incident.hooks.activation import Activation, read_files
-from otel_incident.hooks.spec import HookFile, parse
+from otel_incident.hooks.spec import parse
 from tests.host_package import desk_package as desk_package  # noqa: PLC0414  a fixture is used by its name
 from tests.host_package import hook_file, imported, services, watching
+
+if TYPE_CHECKING:
+    from otel_incident.hooks.definitions import HookFile
 
 PRESET: Final = """
 [host]

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import pytest
 
+from otel_incident.hooks.definitions import HookFile
 from otel_incident.hooks.modules import is_the_program, why_absent
-from otel_incident.hooks.spec import HookFile, parse
+from otel_incident.hooks.spec import parse
 from tests.desk_app import PRINTED
 from tests.django_host import INCIDENTS, model, script
 from tests.django_host import watching as watching_models

@@ -16,8 +16,9 @@ import pytest
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.guard import swallowed
 from otel_incident.hooks.actors import user_reader
+from otel_incident.hooks.definitions import HookFile
 from otel_incident.hooks.documents import MOST_CHARACTERS, document
-from otel_incident.hooks.spec import HookFile, parse
+from otel_incident.hooks.spec import parse
 from tests.host_package import watching
 
 HEAD: Final = """

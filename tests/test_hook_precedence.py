@@ -7,9 +7,10 @@ from typing import Final
 import pytest
 
 from otel_incident.hooks.activation import read_files
+from otel_incident.hooks.definitions import HookFile
 from otel_incident.hooks.precedence import without_doubles
 from otel_incident.hooks.shipped import PRESETS
-from otel_incident.hooks.spec import HookFile, parse
+from otel_incident.hooks.spec import parse
 
 CALL: Final = """
 [host]

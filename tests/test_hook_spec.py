@@ -13,11 +13,11 @@ import pytest
 
 from otel_incident.errors import HookFileError
 from otel_incident.hooks import spec
+from otel_incident.hooks.definitions import Hook, HookFile, Kind, Stage
 from otel_incident.hooks.http_spec import AFTER, BEFORE
 from otel_incident.hooks.paths import Path as HookPath
 from otel_incident.hooks.paths import compile_path
 from otel_incident.hooks.requests import Client, Request, Route
-from otel_incident.hooks.spec import Hook, HookFile, Stage
 from otel_incident.policy import KEEPS_RULE
 from otel_incident.vocabulary import EVENTS
 
@@ -41,7 +41,7 @@ def refusal(text: str) -> HookFileError:
     return refused.value
 
 
-def path_of(text: str, kind: spec.Kind = "call") -> HookPath:
+def path_of(text: str, kind: Kind = "call") -> HookPath:
     """A path as a hook holds it."""
     return compile_path(text, spec.ROOTS[kind])
 

@@ -17,7 +17,7 @@ from otel_incident.state import ephemeral_mount, places_of
 if TYPE_CHECKING:
     from otel_incident.config import Config
     from otel_incident.doctor.findings import Finding
-    from otel_incident.hooks.spec import HookFile
+    from otel_incident.hooks.definitions import HookFile
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _GATES: Final = {

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from otel_incident.events import IncidentEvent
     from otel_incident.hooks.calls import CallWatch
     from otel_incident.hooks.celery_tasks import AsSent
+    from otel_incident.hooks.definitions import Hook, HookFile
     from otel_incident.hooks.django_commits import DjangoCommits
     from otel_incident.hooks.django_models import ModelWatch
     from otel_incident.hooks.http import HttpWatch
     from otel_incident.hooks.shipped import Preset
-    from otel_incident.hooks.spec import Hook, HookFile
     from otel_incident.hooks.sqlalchemy_classes import MappedClassWatch
     from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
 

@@ -18,7 +18,7 @@ from otel_incident.hooks.paths import Path, compile_path, present
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
 
 user_reader: Final[ContextVar[Callable[[], object] | None]] = ContextVar("otel_incident_user", default=None)
 """Gives the request's user if it is loaded and authenticated, else None; in a task the `Actor` behind it.

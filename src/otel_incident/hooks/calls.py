@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_incident.events import IncidentEvent
+    from otel_incident.hooks.definitions import Hook, HookFile
     from otel_incident.hooks.nesting import Outermost
     from otel_incident.hooks.paths import Path
-    from otel_incident.hooks.spec import Hook, HookFile
     from otel_incident.vocabulary import Action
 
 

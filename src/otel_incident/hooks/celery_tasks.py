@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable, Mapping
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
 
     AsSent: TypeAlias = Callable[[Actor, Mapping[str, re.Pattern[str]] | None], Mapping[str, object]]
 

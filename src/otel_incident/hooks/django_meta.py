@@ -9,7 +9,7 @@ from otel_incident.hooks.paths import Path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
 
 
 def columns(model: Any) -> dict[str, Any]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from otel_incident.events import IncidentEvent
-    from otel_incident.hooks.spec import Hook, HookFile
+    from otel_incident.hooks.definitions import Hook, HookFile
     from otel_incident.vocabulary import Action
 
 _MODELS: Final = "django.db.models"

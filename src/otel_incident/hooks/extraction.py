@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
     from otel_incident.vocabulary import Action
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from otel_incident.hooks.complaints import Complaints
-    from otel_incident.hooks.spec import HookFile
+    from otel_incident.hooks.definitions import HookFile
 
 _MISSING: Final = object()
 # Descriptors that are no callables themselves, but give one.

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from otel_incident.events import IncidentEvent
+    from otel_incident.hooks.definitions import Hook, HookFile
     from otel_incident.hooks.nesting import Outermost
     from otel_incident.hooks.paths import Path
     from otel_incident.hooks.requests import Client, Request
-    from otel_incident.hooks.spec import Hook, HookFile
     from otel_incident.vocabulary import Action
 
 _ACCEPTED = range(200, 300)

@@ -16,7 +16,7 @@ from otel_incident.hooks.tables import refuse_main
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
     from otel_incident.hooks.tables import Table
 
 METHODS: Final = ("POST", "PUT", "PATCH", "DELETE")

@@ -11,7 +11,7 @@ from otel_incident.hooks.paths import Path
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
 
 
 def astray(function: object, hook: Hook) -> list[str]:

@@ -15,7 +15,7 @@ from otel_incident.forks import no_fork_while_importing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_incident.hooks.spec import HookFile
+    from otel_incident.hooks.definitions import HookFile
 
 
 @final

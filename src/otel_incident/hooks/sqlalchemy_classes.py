@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_incident.events import IncidentEvent
-    from otel_incident.hooks.spec import Hook, HookFile
+    from otel_incident.hooks.definitions import Hook, HookFile
     from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
 
 _ABSENT: Final = "so it reports nothing; correct `model` or remove the hook."

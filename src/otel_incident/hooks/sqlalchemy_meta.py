@@ -15,7 +15,7 @@ from otel_incident.hooks.paths import Path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
 
 _SIMPLE: Final = (str, int)
 

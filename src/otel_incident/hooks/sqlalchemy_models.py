@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from otel_incident.events import IncidentEvent
     from otel_incident.hooks.complaints import Complaints
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
     from otel_incident.hooks.sqlalchemy_meta import Attribute
     from otel_incident.hooks.sqlalchemy_sessions import SqlAlchemySessions
     from otel_incident.vocabulary import Action

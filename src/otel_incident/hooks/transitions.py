@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
     from otel_incident.vocabulary import Action
 
 

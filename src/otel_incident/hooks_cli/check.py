@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_incident.errors import HookFileError
-    from otel_incident.hooks.spec import HookFile
+    from otel_incident.hooks.definitions import HookFile
     from otel_incident.hooks_cli.findings import Finding
 
 _WIDTH = 18  # of the longest verdict

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from otel_incident.config import Config
+    from otel_incident.hooks.definitions import Hook, HookFile
     from otel_incident.hooks.rows import Row
-    from otel_incident.hooks.spec import Hook, HookFile
 
 _ATTRIBUTE_OF: Final[Mapping[str, str]] = {
     "id": INCIDENT_ID,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_incident.config import Config
-    from otel_incident.hooks.spec import HookFile
+    from otel_incident.hooks.definitions import HookFile
 
 
 def chosen_files(paths: Sequence[Path], config: Config) -> tuple[list[HookFile], list[HookFileError]]:

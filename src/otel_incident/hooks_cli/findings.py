@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 if TYPE_CHECKING:
-    from otel_incident.hooks.spec import HookFile
+    from otel_incident.hooks.definitions import HookFile
 
 Verdict: TypeAlias = Literal["found", "missing", "captured too early", "wrong path", "not checked"]
 

@@ -14,7 +14,7 @@ from otel_incident.hooks.paths import Path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_incident.hooks.spec import Hook
+    from otel_incident.hooks.definitions import Hook
     from otel_incident.hooks_cli.findings import Subject
 
 
