@@ -520,3 +520,18 @@ def test_a_preset_s_distribution_may_be_absent(caplog: pytest.LogCaptureFixture)
         services().declare(3)
     assert watched.events == []
     assert caplog.messages == []
+
+
+# -- a file without a hook
+
+
+@pytest.mark.parametrize(("more", "expected"), [("", 1), ('content = ["title"]\n', 0)])
+def test_a_file_without_a_hook_is_said(more: str, expected: int, caplog: pytest.LogCaptureFixture) -> None:
+    """It reports nothing, and says so when it is put in force, unless it names content for the gate."""
+    with watching(parse(f'[host]\nname = "desk"\n{more}', "hooks.toml")):
+        assert (
+            caplog.messages
+            == ["hooks.toml, key 'hook': is missing, so nothing of desk is reported; add a [[hook]]."][
+                :expected
+            ]
+        )

@@ -278,6 +278,34 @@ def test_a_hook_that_is_found_is_success(host: Path) -> None:
     assert sorted(path for path in host.iterdir() if path.name != "hooks.toml") == before
 
 
+@pytest.mark.parametrize("words", [(), ("--no-import",)])
+def test_what_is_wrong_with_a_file_as_a_whole(words: tuple[str, ...], host: Path) -> None:
+    """A distribution that is not installed, or no hook at all, is said under the file, and the status is 1."""
+    (host / "hooks.toml").write_text(
+        hook("desk.services:later").replace('"desk"', '"desk"\ndistribution = "acme-desk"', 1)
+    )
+    (host / "bare.toml").write_text('[host]\nname = "bare"\ncontent = ["title"]\n')
+    (host / "good.toml").write_text(
+        hook("desk.services:declare").replace('"desk"', '"desk"\ndistribution = "pytest"', 1)
+    )
+    absent = (
+        "key 'host.distribution': no distribution 'acme-desk' is installed, so it says nothing of the host's "
+        "version; correct or remove it"
+    )
+    bare = "key 'hook': is missing, so nothing of bare is reported; add a [[hook]]"
+    told = hooks(host, "check", "--json", "hooks.toml", "bare.toml", "good.toml", *words)
+    assert json.loads(told.stdout)["files"] == [
+        {"file": "hooks.toml", "preset": False, "notes": [absent]},
+        {"file": "bare.toml", "preset": False, "notes": [bare]},
+        {"file": "good.toml", "preset": False, "notes": []},
+    ]
+    for name, note in (("hooks.toml", absent), ("bare.toml", bare)):
+        ended = hooks(host, "check", name, *words)
+        assert " ".join(ended.stdout.split()).startswith(f"{name} {note}.")
+        assert ended.status == 1
+    assert hooks(host, "check", "good.toml", *words).status == 0
+
+
 def test_lines_fit_a_terminal(host: Path) -> None:
     """What is wrong stands below its hook, in lines that a terminal shows whole."""
     (host / "hooks.toml").write_text(hook("desk.services:routed"))

@@ -166,6 +166,21 @@ def test_the_version_of_a_hook_file_s_distribution_is_shown(tmp_path: Path) -> N
     )
 
 
+def test_a_distribution_that_is_not_installed_is_said(tmp_path: Path) -> None:
+    """The note names the file and the key, in place of a version that nothing would say."""
+    path, bare = tmp_path / "hooks.toml", tmp_path / "bare.toml"
+    path.write_text(HOOKS.replace('"pytest"', '"acme-desk"'))
+    bare.write_text('[host]\nname = "bare"\n')
+    config = Config(state_dir=tmp_path / "state", hook_files=(path, bare), diagnostic_id="77")
+    assert notes(config) == [
+        (
+            f"{path}, key 'host.distribution': no distribution 'acme-desk' is installed, so it says nothing "
+            "of the host's version; correct or remove it."
+        ),
+        f"{bare}, key 'hook': is missing, so nothing of bare is reported; add a [[hook]].",
+    ]
+
+
 def test_a_hook_file_that_is_refused_is_said(tmp_path: Path) -> None:
     """What is wrong with a file is said before anything leaves; the files after it count."""
     path, bad, gone = tmp_path / "hooks.toml", tmp_path / "bad.toml", tmp_path / "gone.toml"

@@ -20,6 +20,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from otel_incident.emitter import IncidentEmitter
 from otel_incident.errors import HookFileError
 from otel_incident.events import Actor, Incident, IncidentEvent
+from otel_incident.hooks.file_complaints import about_distribution, about_hooks
 from otel_incident.hooks.shipped import enabled
 from otel_incident.hooks.spec import load
 from otel_incident.identity import HASH_TO_COME, ID_TO_COME, Identity
@@ -100,6 +101,7 @@ def notes(config: Config) -> list[str]:
     """What is wrong with the hook files, and what of the preview is known only when the host runs."""
     hooks = _Hooks(config)
     found = [f"{problem}. The file will not be in force." for problem in hooks.problems]
+    found += [f"{complaint}." for complaint in hooks.complaints]
     identity = Identity(replace(config, off=""), makes=False)
     if identity.diagnostic_id() == ID_TO_COME:
         found.append(
@@ -111,7 +113,7 @@ def notes(config: Config) -> list[str]:
         )
     if "hmac" in config.id_modes.values() and identity.pseudonym("") == HASH_TO_COME:
         found.append(f"The key of the hashes is made at the first event; {HASH_TO_COME} stands for each.")
-    if config.server_version:
+    if config.server_version or hooks.is_absent:
         return found
     found.append(
         f"The version of the distribution {hooks.distribution} holds once a hook of {hooks.source} has found "
@@ -129,13 +131,17 @@ class _Hooks:
 
     Attributes:
         problems: Why a file of the operator's is refused.
+        complaints: What is wrong with the others.
         distribution: The first distribution that one names, "" for none.
+        is_absent: Whether that is not installed, which is among the complaints.
         source: Which file names it.
         presets: The hosts of the presets.
     """
 
     def __init__(self, config: Config) -> None:
         self.problems: list[HookFileError] = []
+        self.complaints: list[str] = []
+        self.is_absent = False
         self.distribution = self.source = ""
         self.presets = [preset.name for preset in enabled(config.disabled_hooks) if not preset.client]
         for path in config.hook_files:
@@ -144,8 +150,10 @@ class _Hooks:
             except HookFileError as error:
                 self.problems.append(error)
                 continue
+            absent = about_distribution(file)
+            self.complaints += [f"{file.source}, {said}" for said in (about_hooks(file), absent) if said]
             if file.distribution and not self.distribution:
-                self.distribution, self.source = file.distribution, file.source
+                self.distribution, self.source, self.is_absent = file.distribution, file.source, bool(absent)
 
 
 def _as_otlp_json(message: Any) -> Any:

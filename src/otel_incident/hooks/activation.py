@@ -11,7 +11,6 @@ import atexit
 import contextlib
 import logging
 from functools import partial
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, final
 
 from otel_incident.errors import HookFileError
@@ -19,6 +18,7 @@ from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import fail_open, say
 from otel_incident.hooks.celery_tasks import CeleryTasks
 from otel_incident.hooks.django_requests import DjangoRequests
+from otel_incident.hooks.file_complaints import about_distribution, about_hooks
 from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.starlette_requests import StarletteRequests
@@ -150,6 +150,8 @@ class Activation:
     def _start(self, file: HookFile) -> None:
         if self._forbid is not None:
             self._forbid(file.content)
+        if not file.content:  # one that names content alone does so for the gate
+            _tell(file, about_hooks(file))
         self._hooks.extend(file.hooks)
         with no_fork_while_importing():
             watches: list[_Watch] = [self._watch(file, hook) for hook in file.hooks if hook.kind != "http"]
@@ -185,13 +187,7 @@ class Activation:
         if file in self._matched:
             return
         self._matched.append(file)
-        if file.distribution and not file.preset and not _is_installed(file.distribution):
-            say(
-                "%s, key 'host.distribution': no distribution %r is installed, so it says nothing of the "
-                "host's version; correct or remove it.",
-                file.source,
-                file.distribution,
-            )
+        _tell(file, about_distribution(file))
 
     def _ended(self) -> None:
         """The process ends: say which hooks of the operator's have waited for nothing."""
@@ -199,15 +195,10 @@ class Activation:
             fail_open("hook")(watch.ended)()
 
 
+def _tell(file: HookFile, reason: str) -> None:
+    if reason:
+        say("%s, %s.", file.source, reason)
+
+
 def _itself(file: HookFile) -> HookFile:
     return file
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    except Exception:  # noqa: BLE001  damaged, but there: the version says so itself
-        return True
-    return True

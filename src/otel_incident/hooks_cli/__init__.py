@@ -68,10 +68,12 @@ def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) 
 
         say("\n\n".join(explanation(file, config) for file in files))
         return BAD_FILE if refused else 0
-    from otel_incident.hooks_cli.check import as_data, as_text, check  # noqa: PLC0415  the same
+    from otel_incident.hooks_cli.check import as_data, as_text, check, of_file  # noqa: PLC0415  the same
 
     findings = check(files, importing=not chosen.no_import)
-    say(json.dumps(as_data(findings, refused), indent=2) if chosen.json else as_text(findings))
+    say(json.dumps(as_data(files, findings, refused), indent=2) if chosen.json else as_text(files, findings))
     if refused:
         return BAD_FILE
+    if any(of_file(each) for each in files):
+        return 1
     return 0 if all(each.verdict == "found" for each in findings) else 1

@@ -7,9 +7,9 @@ nowhere. The order is the host's under `opentelemetry-instrument`: the hooks fir
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from otel_incident.hooks.file_complaints import about_distribution, about_hooks
 from otel_incident.hooks_cli.findings import subjects_of
 from otel_incident.hooks_cli.words import wrapped
 
@@ -40,10 +40,22 @@ def check(files: Sequence[HookFile], *, importing: bool) -> list[Finding]:
     return [read(subject) for subject in subjects]
 
 
-def as_data(findings: Sequence[Finding], refused: Sequence[HookFileError]) -> dict[str, Any]:
+def of_file(file: HookFile) -> list[str]:
+    """What is wrong with a file as a whole: sentences without the full stop.
+
+    Args:
+        file: The file.
+    """
+    return [said for said in (about_hooks(file), about_distribution(file)) if said]
+
+
+def as_data(
+    files: Sequence[HookFile], findings: Sequence[Finding], refused: Sequence[HookFileError]
+) -> dict[str, Any]:
     """The findings as plain data."""
     return {
         "refused": [{"file": each.file, "reason": str(each)} for each in refused],
+        "files": [{"file": each.source, "preset": each.preset, "notes": of_file(each)} for each in files],
         "found": [
             {
                 "file": each.subject.file.source,
@@ -59,12 +71,15 @@ def as_data(findings: Sequence[Finding], refused: Sequence[HookFileError]) -> di
     }
 
 
-def as_text(findings: Sequence[Finding]) -> str:
+def as_text(files: Sequence[HookFile], findings: Sequence[Finding]) -> str:
     """The findings for a person to read."""
     lines: list[str] = []
-    for source, group in groupby(findings, key=lambda each: each.subject.file.source):
-        lines.append(source)
-        for each in group:
+    for file in files:
+        lines.append(file.source)
+        lines += [line for note in of_file(file) for line in wrapped(f"{note}.", indent="  ")]
+        for each in findings:
+            if each.subject.file.source != file.source:
+                continue
             lines.append(
                 f"  {each.verdict:<{_WIDTH}}  {', '.join(each.subject.hooks)}: {each.subject.target}"
             )
