@@ -75,8 +75,24 @@ def test_there_is_no_spool(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
         "",
         "otel-incident: there is no spool here: `otel-incident spool status` says where it would be.\n",
     )
-    assert told(capsys, "requeue") == (0, "", "")
+    assert told(capsys, "requeue") == (0, "Nothing is set aside.\n", "")
+    assert told(capsys, "drain") == (0, "Nothing waits.\n", "")
     assert not (tmp_path / "state").exists()
+
+
+def test_the_directory_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each command names a file that lies where the spool would be, and what to do; the status is 1."""
+    where = tmp_path / "state" / "spool"
+    where.parent.mkdir(0o700)
+    where.touch()
+    problem = (
+        f"otel-incident: {where} cannot be read (Not a directory): move away what is there, or set "
+        "OTEL_INCIDENT_SPOOL_DIR to a directory.\n"
+    )
+    assert told(capsys, "status") == (1, f"The spool is {where}, and cannot be read.\n", problem)
+    assert told(capsys, "requeue") == (1, "Nothing is set aside.\n", problem)
+    assert told(capsys, "drain") == (1, "Nothing waits.\n", problem)
+    assert told(capsys, "show")[0] == 2
 
 
 def test_there_is_no_place_for_one(
@@ -115,6 +131,38 @@ The spool is {spooled.path.parent}.
     assert told(capsys, "status") == (0, told_before % "no running process delivers", "")
 
 
+def unusable(path: Path, how: str) -> str:
+    """Make a lock one that its host cannot use; the system's words for why."""
+    if how == "directory":
+        path.mkdir()
+        return "Is a directory"
+    if how == "link":
+        path.symlink_to("nowhere")
+        return "Too many levels of symbolic links"
+    path.touch(0o600)  # as a backup that root has put back
+    if os.geteuid() == 0:
+        os.chown(path.parent, 65534, 65534)
+    path.chmod(0o000)
+    return "Permission denied"
+
+
+@pytest.mark.parametrize("how", ["directory", "link", "of root"])
+def test_status_of_a_lease_that_cannot_be_used(capsys: pytest.CaptureFixture[str], how: str) -> None:
+    """Where no process can have the lock, `status` says so, why, and what to do."""
+    spooled = Spooled()
+    spooled.write(1)
+    why = unusable(spooled.path / f"{HTTP}.lease", how)
+    problem = (
+        f"{HTTP}.lease cannot be used ({why}): give it to the user {spooled.path.owner()}, or move it away"
+    )
+    assert of_folder(capsys)["exporters"][HTTP]["lease_problem"] == problem
+    code, out, err = told(capsys, "status")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1].endswith(
+        f" waits since 2023-11-14T22:13:20.000000001Z; no process can deliver, since {problem}"
+    )
+
+
 def test_status_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The same as data, for each folder and exporter."""
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otlp_proto_http,otlp_proto_grpc")
@@ -130,7 +178,7 @@ def test_status_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         GRPC: {"exporter": GRPC, "endpoint": ENDPOINT},
         HTTP: {"exporter": HTTP, "endpoint": f"{ENDPOINT}/v1/logs"},
     }
-    rest = {"quarantined": {}, "delivered_by_a_process": False}
+    rest = {"quarantined": {}, "delivered_by_a_process": False, "lease_problem": ""}
     assert json.loads(out) == {
         "off": "",
         "directories": [str(spooled.path.parent), str(spooled.path.parents[1] / "otel-incident" / "spool")],
@@ -395,6 +443,16 @@ def test_show_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     spooled.write(6, body="text")
     second = READABLE.replace("05Z", "06Z").replace("0005", "0006").replace('{"a": [1, "two"]}', "text")
     assert told(capsys, "show") == (0, f"{READABLE}\n{second}", "")
+
+
+def test_show_a_request_that_holds_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line without a record is shown as the text that it is."""
+    spooled = Spooled()
+    spooled.set_aside("unreadable", [b'{"resourceLogs":[]}\n'])
+    shown = (
+        '# set aside by otlp_proto_http: unreadable\nno log record in OTLP JSON: "{\\"resourceLogs\\":[]}"\n'
+    )
+    assert told(capsys, "show", "--quarantine") == (0, shown, "")
 
 
 def test_show_for_a_pipe(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -25,8 +25,9 @@ from otel_incident.spool_cli.drain import drain
 from otel_incident.spool_cli.folders import Environment, find
 from otel_incident.spool_cli.matching import destinations_of
 from otel_incident.spool_cli.progress import Progress
+from otel_incident.spool_cli.status import status
 from tests.otlp_receiver import OK, OtlpReceiver, PartialSuccess, Status
-from tests.spooled import AT, ENDPOINT, HTTP, Spooled, environment
+from tests.spooled import AT, ENDPOINT, GRPC, HTTP, Spooled, environment
 from tests.waiting import wait_until
 
 CONTENT: Final = "Payments down at ACME"
@@ -370,6 +371,64 @@ def test_several_services_and_exporters(
     assert [event.timestamp for event in receiver.telemetry().events] == [AT + 1]
 
 
+def test_over_grpc(
+    capsys: pytest.CaptureFixture[str],
+    receiver: OtlpReceiver,
+    spools: list[Spool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What waits for an endpoint of gRPC is delivered in order; what it refuses stays, with its status."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.grpc_endpoint)
+    spooled = Spooled()
+    spooled.write(*range(600))
+    assert spooled.names == [GRPC]
+    receiver.answer_with(Status(401))
+    done, said, (complaint,) = drained(Clock(40.0, lambda _: failed(spools, GRPC)))
+    assert (done, said) == (False, [f"{spooled.name}: 0 records delivered."])
+    assert complaint.endswith(
+        f"still wait for {GRPC} at {receiver.grpc_endpoint}: gRPC UNAUTHENTICATED; there was no progress for "
+        "30 s."
+    )
+    lease = spooled.path / f"{GRPC}.lease"
+    wait_until(lambda: not is_held(lease), 30, "the end of the attempt that was under way")
+    receiver.answer_with(OK)
+    capsys.readouterr()
+    assert told(capsys) == (0, f"{spooled.name}: 600 records delivered; nothing waits.\n", "")
+    assert [event.timestamp for event in receiver.telemetry().events] == [AT + n for n in range(600)]
+
+
+@pytest.mark.parametrize("alive", [HTTP, GRPC])
+def test_one_of_two_exporters_is_dead(
+    receiver: OtlpReceiver, spools: list[Spool], monkeypatch: pytest.MonkeyPatch, alive: str
+) -> None:
+    """The other one gets everything; the exit status and the line say for which one it still waits."""
+    # one endpoint for both, where only one of the two protocols is spoken
+    endpoint = receiver.http_endpoint if alive == HTTP else receiver.grpc_endpoint
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", f"{HTTP},{GRPC}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    dead, at = (GRPC, endpoint) if alive == HTTP else (HTTP, f"{endpoint}/v1/logs")
+    spooled = Spooled()
+    written = spooled.write(1, 2, 3)
+    reasons: list[str] = []
+
+    def meanwhile(_: int) -> None:
+        receiver.wait_for_events(3, timeout=30)
+        failed(spools, dead)
+        reasons.append(spools[-1].status()[dead].outage)
+
+    done, said, (complaint,) = drained(Clock(40.0, meanwhile))
+    assert (done, said) == (False, [f"{spooled.name}: 3 records delivered."])
+    assert complaint.removesuffix("; there was no progress for 30 s.").removesuffix(reasons[-1]) == (
+        f"{spooled.name}: 3 records ({sum(map(len, written)) / 1000:.1f} kB) still wait for {dead} at {at}: "
+    )
+    here = Environment.of(Config.from_env(), spooling_if_on())
+    (folder,) = status(here, find(here)[0])["folders"]
+    waiting = {name: each["waiting"]["records"] for name, each in folder["exporters"].items()}
+    assert waiting == {alive: 0, dead: 3}
+    assert [event.timestamp for event in receiver.telemetry().events] == [AT + 1, AT + 2, AT + 3]
+
+
 def test_telemetry_is_off(
     capsys: pytest.CaptureFixture[str], receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,6 +533,41 @@ def test_no_terminal() -> None:
         progress.show(text)
     progress.clear()
     assert stream.getvalue() == "a\nb\nc\n"
+
+
+def test_nobody_delivers_yet(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first attempt the progress names no process: there is none but the command's own."""
+    monkeypatch.setattr(Spool, "nudge", lambda _: None)  # its threads have not begun
+    shown: list[str] = []
+    monkeypatch.setattr(Progress, "show", lambda _, text: shown.append(text))
+    spooled = Spooled()
+    waits = f"{sum(map(len, spooled.write(1, 2)))} B"
+    assert drained(Clock(40.0))[0] is False
+    assert shown == [f"0 records delivered, {waits} wait"]
+    lease = Lease(spooled.path / f"{HTTP}.lease")
+    assert lease.take()
+    assert drained(Clock(40.0))[0] is False
+    lease.give_back()
+    assert shown[1:] == [f"{shown[0]} (a running process delivers it)"]
+    assert receiver.requests == ()
+
+
+def test_a_lease_that_cannot_be_used(receiver: OtlpReceiver) -> None:
+    """Where the lock cannot be had that is the reason, and no process that would deliver is made up."""
+    spooled = Spooled()
+    spooled.write(1)
+    (spooled.path / f"{HTTP}.lease").mkdir()
+    done, _, (complaint,) = drained(Clock(40.0))
+    assert done is False
+    user = spooled.path.owner()
+    assert complaint.endswith(
+        where(
+            receiver,
+            f"{HTTP}.lease cannot be used (Is a directory): give it to the user {user}, or move it away; "
+            "there was no progress for 30 s.",
+        )
+    )
+    assert receiver.requests == ()
 
 
 def test_the_progress_is_on_stderr(capsys: pytest.CaptureFixture[str], receiver: OtlpReceiver) -> None:

@@ -60,7 +60,7 @@ def _of_folder(folder: dict[str, Any]) -> Iterator[Finding]:
             text = (
                 f"{records(waits['records'])} ({size(waits['bytes'])}) {verb} since {waits['since']} for {to}"
             )
-            yield _waits(text, folder, delivering=exporter["delivered_by_a_process"])
+            yield _waits(text, folder, exporter)
         if aside:
             reasons = ", ".join(exporter["quarantined"])
             yield warning(
@@ -72,8 +72,10 @@ def _of_folder(folder: dict[str, Any]) -> Iterator[Finding]:
             )
 
 
-def _waits(text: str, folder: dict[str, Any], *, delivering: bool) -> Finding:
-    if delivering:
+def _waits(text: str, folder: dict[str, Any], exporter: dict[str, Any]) -> Finding:
+    if exporter["lease_problem"]:
+        return warning("waiting", f"{text}; no process can deliver", exporter["lease_problem"])
+    if exporter["delivered_by_a_process"]:
         return ok("waiting", f"{text}; a running process delivers")
     if folder["of_this_environment"]:
         return warning(

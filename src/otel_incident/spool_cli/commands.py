@@ -87,6 +87,8 @@ def _requeue(
     say: Callable[[str], None],
 ) -> bool:
     done = True
+    if not folders:
+        say("Nothing is set aside.")
     for folder in folders:
         if not folder.is_own or folder.unreadable:
             _complain(_not_readable(folder, "requeue"))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.processors import outlet_of
+from otel_incident.spool.lease import is_held
 from otel_incident.spool.retention import Bounds
 from otel_incident.spool.segments import segments_in
 from otel_incident.spool.spool import Spool
@@ -52,8 +53,12 @@ class _Drained:
 
     def why(self, name: str) -> str:
         """Why what waits for an exporter does; "" where it is on its way."""
-        outage = self.spool.status()[name].outage
-        return outage or ("" if self.spool.delivers(name) else "a running process delivers it")
+        outage = self.spool.status()[name].outage or self.folder.lease_problem(name)
+        if outage:
+            return outage
+        # it is held from here, too, and until the sender has begun by nobody
+        by_another = is_held(self.folder.lease(name)) and not self.spool.delivers(name)
+        return "a running process delivers it" if by_another else ""
 
     def keep_reasons(self) -> None:
         """Remember them for the end."""

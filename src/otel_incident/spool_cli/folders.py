@@ -7,6 +7,7 @@ a finding like any other: whoever asks is told whose it is, and what to do.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pwd
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 # What an exporter has in a folder: so it is known where the description could not be written.
 _OF_EXPORTER: Final = (".cursor.0", ".cursor.1", ".lease", ".quarantine")
+_OPEN: Final = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW  # as those who deliver do
+_FOR_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 _NAME: Final = re.compile(r".+-[0-9a-f]{12}", re.ASCII | re.DOTALL)
 
 
@@ -94,6 +97,26 @@ class Folder:
     def lease(self, exporter: str) -> Path:
         """The lock of whoever delivers for an exporter."""
         return self.path / f"{exporter}.lease"
+
+    def lease_problem(self, exporter: str) -> str:
+        """Why its owner's processes can deliver nothing for an exporter, and what to do; "" if they can."""
+        path = self.lease(exporter)
+        try:
+            status = path.lstat()
+            os.close(os.open(path, _OPEN))
+            # root may open what the host may not
+            may = self.owner in {0, status.st_uid} or not ~status.st_mode & _FOR_OTHERS
+            why = "" if may else os.strerror(errno.EACCES)
+        except FileNotFoundError:  # nobody has delivered yet
+            return ""
+        except OSError as error:
+            why = _why(error)
+        return (
+            f"{printable(path.name)} cannot be used ({why}): give it to the user {user(self.owner)}, or move "
+            "it away"
+            if why
+            else ""
+        )
 
     def of_other(self, command: str) -> str:
         """The line for a command that only its owner may run.
@@ -166,7 +189,7 @@ def find(environment: Environment) -> tuple[list[Folder], list[str]]:
     for place in environment.places:
         try:
             names = sorted(os.listdir(place))  # noqa: PTH208  a name need not be one that a Path is made of yet
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             continue
         except OSError as error:
             problems.append(_cannot_list(place, error))
@@ -228,6 +251,11 @@ def _where(environment: Environment) -> str:
 
 
 def _cannot_list(place: Path, error: OSError) -> str:
+    if isinstance(error, NotADirectoryError):
+        return (
+            f"{printable(str(place))} cannot be read ({_why(error)}): move away what is there, or set "
+            "OTEL_INCIDENT_SPOOL_DIR to a directory."
+        )
     try:
         owner = place.lstat().st_uid
     except OSError:  # it is in a directory of somebody else's

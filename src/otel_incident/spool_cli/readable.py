@@ -6,6 +6,7 @@ no record is shown as the text that it is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,11 +27,12 @@ def block(line: bytes) -> str:
     Args:
         line: An `ExportLogsServiceRequest` in OTLP JSON.
     """
-    try:
-        return "\n".join(_block(json.loads(line)))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        text = line.decode("utf-8", "replace").rstrip("\n")
-        return f"no log record in OTLP JSON: {json.dumps(text)}"
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        shown = "\n".join(_block(json.loads(line)))
+        if shown:  # a request may hold nothing
+            return shown
+    text = line.decode("utf-8", "replace").rstrip("\n")
+    return f"no log record in OTLP JSON: {json.dumps(text)}"
 
 
 def _block(request: dict[str, Any]) -> Iterator[str]:

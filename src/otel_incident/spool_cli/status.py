@@ -82,6 +82,7 @@ def _exporter(folder: Folder, name: str) -> dict[str, Any]:
         },
         "quarantined": aside,
         "delivered_by_a_process": is_held(folder.lease(name)),
+        "lease_problem": folder.lease_problem(name),
     }
 
 
@@ -130,6 +131,8 @@ def _of_folder(folder: dict[str, Any]) -> Iterator[str]:
 def _waiting(exporter: dict[str, Any]) -> str:
     held = exporter["delivered_by_a_process"]
     by = "a running process delivers" if held else "no running process delivers"
+    if exporter["lease_problem"]:
+        by = f"no process can deliver, since {exporter['lease_problem']}"
     waits = exporter["waiting"]
     if not waits["bytes"]:
         return f"nothing waits; {by}"
