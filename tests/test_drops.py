@@ -23,7 +23,7 @@ SENTENCES = {
     TYPE: "incident.public is not of the type that its rule (flag) asks for and was left out.",
     UNKNOWN: "An attribute that is not registered does not belong to its event and was left out.",
     Drop("incident.created_at", "bad_value", "timestamp"): (
-        "incident.created_at does not keep its rule (timestamp) and was left out."
+        "incident.created_at does not keep its rule (timestamp, from 1970 to 9999) and was left out."
     ),
     Drop("incident.id", "missing_required", "id"): (
         "An event lacks incident.id, which is required, and was dropped."

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
@@ -58,7 +58,10 @@ BAD: Final[tuple[tuple[dict[str, Any], str, str], ...]] = (
     ({"actor": {"roles": strategies.Hostile()}}, "user.roles", "type"),
     ({"incident": {"created_at": "x"}}, "incident.created_at", "value"),
     ({"incident": {"created_at": NAIVE}}, "incident.created_at", "type"),
-    ({"incident": {"created_at": -1}}, "incident.created_at", "type"),
+    ({"incident": {"created_at": -1}}, "incident.created_at", "value"),
+    ({"incident": {"created_at": 253_402_300_800_000}}, "incident.created_at", "value"),
+    ({"incident": {"created_at": datetime(1969, 12, 31, tzinfo=UTC)}}, "incident.created_at", "value"),
+    ({"incident": {"created_at": True}}, "incident.created_at", "type"),
     ({"incident": {"created_at": strategies.Hostile()}}, "incident.created_at", "type"),
     ({"incident": {"created_at": BROKEN_ZONE}}, "incident.created_at", "type"),
     ({"incident": {"checklist_count": True}}, "incident.checklist.count", "type"),

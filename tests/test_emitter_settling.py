@@ -132,6 +132,52 @@ def test_what_comes_at_the_very_end_is_sent(host: Emitting, monkeypatch: pytest.
     assert ids(host) == ["1"]
 
 
+class Handing:
+    """A lock that lets somebody else come first as soon as it is given back."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self._lock = threading.Lock()
+        self._then = [then]
+
+    def acquire(self, *, blocking: bool) -> bool:
+        """Take it."""
+        return self._lock.acquire(blocking=blocking)
+
+    def locked(self) -> bool:
+        """Whether it is taken."""
+        return self._lock.locked()
+
+    def release(self) -> None:
+        """Give it back, and wait for what the other one does."""
+        self._lock.release()
+        if self._then:
+            other = threading.Thread(target=self._then.pop())
+            other.start()
+            other.join(30)
+            assert not other.is_alive()
+
+
+def test_events_of_a_thread_stay_in_order(host: Emitting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread reported meanwhile is sent before it can send its next event by itself."""
+
+    def meanwhile() -> None:
+        other = threading.Thread(target=emitter.create, args=(Incident(id=2),))
+        other.start()
+        other.join(30)
+
+    emitter = looking(host, meanwhile)
+    looks = settling.Settling()
+    busy: Any = Handing(lambda: emitter.end(Incident(id=2)))
+    looks.busy = busy
+    monkeypatch.setattr(emitter_module, "_settling", looks)
+    emitter.create(Incident(id=1))
+    assert [(each["incident.id"], each["incident.action"]) for each in host.attributes()] == [
+        ("1", "create"),
+        ("2", "create"),
+        ("2", "end"),
+    ]
+
+
 def test_a_search_that_fails_costs_what_was_kept_and_counts_it() -> None:
     """Where no route can be had each event is counted as one that went wrong."""
     set_reraise(reraise=False)

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_incident.events import Actor, Incident, IncidentEvent, epoch_milliseconds, wire_id, wire_timestamp
+from otel_incident.events import (
+    Actor,
+    Incident,
+    IncidentEvent,
+    Moment,
+    epoch_milliseconds,
+    wire_id,
+    wire_timestamp,
+)
+from otel_incident.policy import refusal
 from tests import strategies
 
 LAST = 253_402_300_799_999
@@ -145,21 +154,25 @@ def test_moment_on_the_wire(value: object, wire: str) -> None:
     "value",
     [
         datetime(2020, 9, 13, 12, 26, 40),  # noqa: DTZ001  naive on purpose
-        -1,
-        LAST + 1,
         True,
         1.6e12,
         None,
         strategies.Suit.SPADES,
-        datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC),
         datetime(2020, 9, 13, tzinfo=strategies.HostileZone()),
         datetime(2020, 9, 13, tzinfo=strategies.WrongZone()),
     ],
 )
 def test_what_is_no_moment(value: object) -> None:
-    """A naive datetime, a time before 1970, a float or a broken time zone is no moment."""
+    """A naive datetime, a float or a broken time zone is no moment, and passes to be refused."""
     assert epoch_milliseconds(value) is None
     assert wire_timestamp(value) is value
+
+
+@pytest.mark.parametrize("value", [-1, LAST + 1, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_what_is_beyond(value: Moment) -> None:
+    """A moment before 1970 or after 9999 is a text that no timestamp is: its type was right."""
+    assert epoch_milliseconds(value) is None
+    assert refusal("incident.created_at", wire_timestamp(value)).reason == "bad_value"
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 2), timezones=st.just(UTC) | st.timezones()))  # noqa: DTZ001  Hypothesis adds the zone

@@ -1,5 +1,6 @@
 """A host's own tests record its events, with fixed time and ids, and see a bad value raise."""
 
+import hmac
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.test import TestCase
+from opentelemetry.sdk.trace import TracerProvider
 
 from otel_incident import Actor, Incident, IncidentEmitter
 from otel_incident.guard import set_reraise, swallowed
@@ -154,3 +156,69 @@ def test_the_environment_of_the_sdk_does_not_matter(
     assert event.name == "incident.create"
     assert (event.attributes["incident.id"], event.attributes["incident.team.id"]) == ("7", "1234")
     assert event.timestamp == FIXED_TIME
+
+
+@pytest.mark.parametrize("switch", ["", "OTEL_SDK_DISABLED", "DO_NOT_TRACK"])
+def test_the_settings_that_shape_an_event_hold(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids are treated as the variables say, switched off or not, with hashes that are the same each time."""
+    monkeypatch.setenv("OTEL_INCIDENT_ID_MODE", "hmac,user.id=drop,incident.team.id=plain")
+    if switch:
+        monkeypatch.setenv(switch, "true")
+    seen = []
+    for _ in range(2):
+        with recording() as recorded:
+            IncidentEmitter().create(Incident(id=7, team_id=8), actor=Actor(id=9))
+        (event,) = recorded.events()
+        seen.append({name: value for name, value in event.attributes.items() if name.endswith("id")})
+    digest = hmac.new(bytes(32), b"7", "sha256").hexdigest()
+    assert seen[0] == {
+        "incident.id": f"hmac-{digest[:32]}",
+        "incident.team.id": "8",
+        "log.record.uid": "00000000000000000000000001",
+    }
+    assert seen[1] == seen[0]
+
+
+def test_what_the_instrumentor_was_given_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option of the instrumentor comes before the variable, as it does in production."""
+    monkeypatch.setenv("OTEL_INCIDENT_ID_MODE", "drop")
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument(id_mode="plain", gate="off")
+    try:
+        with recording() as recorded:
+            IncidentEmitter().create(Incident(id=7, team_id=8))
+    finally:
+        instrumentor.uninstrument()
+    assert recorded.events()[0].attributes["incident.team.id"] == "8"
+
+
+def test_a_span_gets_the_event_where_it_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `OTEL_INCIDENT_SPAN_EVENTS` the current span of a host's test has the event, too."""
+    monkeypatch.setenv("OTEL_INCIDENT_SPAN_EVENTS", "true")
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
+    with recording(), tracer.start_as_current_span("declare") as span:
+        IncidentEmitter().create(Incident(id=7))
+    held: Any = span
+    assert [event.name for event in held.events] == ["incident.create"]
+
+
+@pytest.mark.parametrize("home", [True, False])
+def test_no_state_is_touched_and_nothing_is_said_of_it(
+    home: bool,  # noqa: FBT001  a table's column
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Hashes are made and a bad id is refused without a directory, be there a place for one or not."""
+    monkeypatch.setenv("OTEL_INCIDENT_ID_MODE", "incident.id=hmac")
+    if not home:
+        for name in ("OTEL_INCIDENT_STATE_DIR", "XDG_STATE_HOME", "HOME"):
+            monkeypatch.delenv(name)
+    with recording() as recorded:
+        IncidentEmitter().create(Incident(id="payments-outage"))
+        default_pipeline().actor_as_sent(Actor(id="jane"), None)
+        with pytest.raises(PolicyViolation):
+            IncidentEmitter().create(Incident(id=1, commander_id="jane"))
+    assert recorded.names() == ["incident.create"]
+    assert list(tmp_path.iterdir()) == []
+    assert caplog.messages == []

@@ -184,7 +184,11 @@ _SENTENCES: Final[dict[Reason, str]] = {
 }
 """What is said of an event of ours; of the host's own signals nothing is."""
 
+_RANGES: Final = {"timestamp": "timestamp, from 1970 to 9999"}
+"""What is said of a rule where a value of the right type may be out of its range."""
+
 
 def _sentence(drop: Drop) -> str:
     name = drop.attribute or "An attribute that is not registered"
-    return _SENTENCES[drop.reason].format(name=name, rule=drop.rule)
+    rule = _RANGES.get(drop.rule, drop.rule) if drop.reason == "bad_value" else drop.rule
+    return _SENTENCES[drop.reason].format(name=name, rule=rule)

@@ -36,6 +36,7 @@ Moment: TypeAlias = int | datetime
 """Milliseconds since the Unix epoch, or an aware datetime."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BEYOND: Final = "beyond"  # in the place of a moment that is one, but not between these two
 _LAST_MILLISECOND: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that ISO 8601 holds
 
 
@@ -141,7 +142,10 @@ def epoch_milliseconds(value: object) -> int | None:
 
 
 def wire_timestamp(value: object) -> object:
-    """A `Moment` in ISO 8601, UTC, with milliseconds; what is no moment passes, for the policy to refuse."""
+    """A `Moment` in ISO 8601, UTC, with milliseconds; what is none passes, for the policy to refuse.
+
+    One before 1970 or after 9999 becomes a text that is no timestamp: its type was right, its value is not.
+    """
     if value is None:
         return None
     # of its own type, in the one zone that needs no arithmetic: what a database hands out
@@ -149,6 +153,16 @@ def wire_timestamp(value: object) -> object:
         return f"{value.isoformat(timespec='milliseconds')[:23]}Z"
     milliseconds = epoch_milliseconds(value)
     if milliseconds is None:
-        return value
+        return _BEYOND if _is_moment(value) else value
     seconds, rest = divmod(milliseconds, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03d}Z"
+
+
+def _is_moment(value: object) -> bool:
+    """Whether it is of a type of `Moment`: a whole number, or a datetime that knows its zone."""
+    if not issubclass(type(value), datetime):
+        return type(value) is int
+    try:
+        return value.utcoffset() is not None  # type: ignore[attr-defined]  # a datetime, by the line above
+    except Exception:  # noqa: BLE001  a host's tzinfo may raise anything; then it is no moment
+        return False

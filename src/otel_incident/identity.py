@@ -91,16 +91,19 @@ class Identity:
         config: The settings.
         mountinfo: Where the kernel lists the mounts.
         makes: Whether what does not exist yet is made and kept; a preview only looks.
+        key: The key of the hashes in place of the installation's, which is then not looked for; for tests.
     """
 
-    def __init__(self, config: Config, mountinfo: Path = _MOUNTINFO, *, makes: bool = True) -> None:
+    def __init__(
+        self, config: Config, mountinfo: Path = _MOUNTINFO, *, makes: bool = True, key: bytes = b""
+    ) -> None:
         self._config = config
         self._makes = makes
         self._mountinfo = mountinfo
         self._state = StateDirectory(config.state_dir) if config.state_dir is not None else None
         self._lock = HostLock()
         self._diagnostic_id = ""
-        self._key = b""
+        self._key = key
         self._base: Resource | None = None
 
     def diagnostic_id(self) -> str:

@@ -51,6 +51,10 @@ if TYPE_CHECKING:
 _logger: Final = logging.getLogger("otel_incident")
 
 
+KEY_OF_TESTS: Final = bytes(32)
+"""As long as an installation's own key, and no secret: what it hashes never leaves."""
+
+
 @final
 class Pipeline:
     """One pipeline for the process; nothing is built before the first event.
@@ -61,7 +65,8 @@ class Pipeline:
         write: Hands events to this instead of either, and makes nothing on disk; for a preview.
         meter_provider: For the metrics; default the global one.
         host_distribution: Says, once an event comes, which distribution the hooks matched.
-        strict: For tests: raise on the first drop, and take the events of emitters with other providers too.
+        strict: For tests: raise on the first drop, take the events of emitters with other providers too, and
+            hash with `KEY_OF_TESTS`.
         now: The clock, ns since the epoch.
         new_uid: Makes `log.record.uid` from the time.
     """
@@ -83,6 +88,7 @@ class Pipeline:
         self._meter_provider = meter_provider
         self._host_distribution = host_distribution
         self._strict = strict
+        self._key = KEY_OF_TESTS if strict else b""
         self._now = now
         self._new_uid = new_uid
         self._processors: list[Processor] = []
@@ -201,7 +207,7 @@ class Pipeline:
         """
         policy = self._carrying
         if policy is None:
-            policy = self._carrying = self._policy(Identity(self._config))
+            policy = self._carrying = self._policy(Identity(self._config, key=self._key))
         name = USER_HASH if type(actor.id) is Hashed else USER_ID
         said: dict[str, object] = {**policy.check_user(name, wire_id(actor.id), id_shapes)}
         if said.get(USER_HASH) == HASH_TO_COME:  # no id leaves this process, so there is no key
@@ -219,7 +225,7 @@ class Pipeline:
         return Policy(pseudonym=pseudonym, id_modes=config.id_modes)
 
     def _build(self) -> Route:
-        identity = Identity(self._config, makes=self._given_write is None)
+        identity = Identity(self._config, makes=self._given_write is None, key=self._key)
         meter = (self._meter_provider or get_meter_provider()).get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
         drops = Drops(self._meter_provider, strict=self._strict)
         policy = self._policy(identity)

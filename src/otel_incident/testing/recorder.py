@@ -15,7 +15,7 @@ from opentelemetry._logs import Logger, NoOpLogger, NoOpLoggerProvider
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import get_current_span
 
-from otel_incident.config import Config
+from otel_incident.config import config_for_tests
 from otel_incident.emitter import set_disabled
 from otel_incident.guard import set_reraise
 from otel_incident.pipeline import Pipeline, set_default_pipeline
@@ -112,11 +112,17 @@ class _Ticks:
 
 @contextmanager
 def recording() -> Iterator[Recorder]:
-    """Record every lifecycle event of this process; nothing is sent and no file is made."""
+    """Record every lifecycle event of this process, as it would leave with this process's settings.
+
+    `OTEL_INCIDENT_ID_MODE` and `OTEL_INCIDENT_SPAN_EVENTS` hold (and the options of a configuration file or
+    of the instrumentor in their place), the switches that turn telemetry off do not. Nothing is sent, and the
+    state directory is neither read nor made: keyed hashes are made with a key that is the same in every
+    recording, and not the installation's.
+    """
     keeper = _Keeper()
     ticks = _Ticks()
     pipeline = Pipeline(
-        Config(),
+        config_for_tests(),
         logger_provider=_Provider(keeper),
         meter_provider=NoOpMeterProvider(),
         strict=True,
