@@ -6,12 +6,13 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final, NoReturn
 
 import pytest
 from django.utils.functional import SimpleLazyObject
+from werkzeug.local import Local, LocalProxy, LocalStack
 
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.guard import swallowed
@@ -72,6 +73,66 @@ def test_a_result_that_does_not_say_what_it_is(desk: Any) -> None:
     with watching(hook_file("declare", identifier="arg.owner")) as watched:
         assert desk.declare(3) is odd
         assert watched.event.incident.id == 3
+    assert swallowed() == {}
+
+
+def test_a_proxy_of_werkzeug_s_is_what_it_stands_for(desk: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Where it is bound to a context: the host gets the proxy, and the event what lies there."""
+    variable: ContextVar[Any] = ContextVar("variable")
+    place, stack = Local(), LocalStack[Any]()
+    variable.set(SimpleNamespace(incident=DONE))
+    place.incident = DONE
+    stack.push(DONE)
+    given: list[object] = [LocalProxy(variable, "incident"), LocalProxy(place, "incident"), LocalProxy(stack)]
+    desk.declare = iter(given).__next__
+    with watching(hook_file("declare")) as watched:
+        for proxy in given:
+            assert desk.declare() is proxy
+    assert watched.events == [EVENT] * 3
+    assert caplog.messages == []
+
+
+def test_a_proxy_of_what_is_late_is_late(desk: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A future behind a proxy is reported when it is done, an awaitable is refused."""
+    future: Future[Any] = Future()
+    place = Local()
+    place.future, place.awaitable = future, Awaitable()
+    given: list[object] = [LocalProxy(place, "future"), LocalProxy(place, "awaitable")]
+    desk.declare = iter(given).__next__
+    with watching(hook_file("declare")) as watched:
+        desk.declare()
+        assert watched.events == []
+        future.set_result(DONE)
+        assert watched.event == EVENT
+        desk.declare()
+    assert watched.event == EVENT
+    assert caplog.messages == [LATER]
+
+
+def test_a_proxy_that_would_run_the_host_s_code_is_not_asked(desk: Any) -> None:
+    """The call has returned and is reported by what else is known; what is bound to nothing likewise."""
+
+    def load() -> NoReturn:
+        raise LookupError
+
+    def unbound(name: str) -> object:
+        return LocalProxy(Local(), name)
+
+    class Own(LocalProxy[Any]):
+        """A class of the host's own may do anything, and is no plain value."""
+
+    asked: list[object] = []
+    given: list[object] = [LocalProxy(load), unbound("incident"), LocalProxy(lambda: asked.append(1))]
+    results = iter([*given, Own(load)])
+    desk.declare = lambda owner: next(results)  # noqa: ARG005  a path reads it
+    more = 'incident.team_id = "result.id"\n'
+    with watching(hook_file("declare", more, identifier="arg.owner")) as watched:
+        for proxy in given:
+            assert desk.declare(7) is proxy
+        assert watched.events == [EVENT] * 3
+        desk.declare(7)
+        assert watched.events == [EVENT] * 3
+    assert asked == []
     assert swallowed() == {}
 
 

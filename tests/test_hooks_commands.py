@@ -280,7 +280,7 @@ def test_a_hook_that_is_found_is_success(host: Path) -> None:
 
 @pytest.mark.parametrize("words", [(), ("--no-import",)])
 def test_what_is_wrong_with_a_file_as_a_whole(words: tuple[str, ...], host: Path) -> None:
-    """A distribution that is not installed, or no hook at all, is said under the file, and the status is 1."""
+    """A distribution that is not installed, or no hook at all, is said under the file; the status is 1."""
     (host / "hooks.toml").write_text(
         hook("desk.services:later").replace('"desk"', '"desk"\ndistribution = "acme-desk"', 1)
     )

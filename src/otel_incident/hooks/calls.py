@@ -45,6 +45,7 @@ class CallWatch(FunctionWatch):
     ) -> None:
         super().__init__(file, hook.target, Complaints(file.source, hook.name), matched)
         self._hook = hook
+        self._meaning = hook.action
         self._nesting = Nesting(sink)
 
     def _found(self, function: object) -> None:

@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import wrapt
 
 from otel_incident.guard import fail_open
+from otel_incident.hooks.local_proxies import stands_for
 from otel_incident.hooks.modules import is_the_program, why_absent
 from otel_incident.hooks.watched import Watched
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from otel_incident.hooks.complaints import Complaints
     from otel_incident.hooks.definitions import HookFile
+    from otel_incident.vocabulary import Action
 
 _MISSING: Final = object()
 # Descriptors that are no callables themselves, but give one.
@@ -69,6 +71,7 @@ class FunctionWatch(ABC):
         self._target = target
         self._complaints = complaints
         self._matched = matched
+        self._meaning: Action | None = None
         self._active = True
         self._undo: Callable[[], None] | None = None
         self._wait_no_longer: Callable[[], None] = lambda: None
@@ -152,7 +155,7 @@ class FunctionWatch(ABC):
             return
         try:
             own = vars(parent).get(attribute, _MISSING)
-            wrapper = Watched(original, self._call)
+            wrapper = Watched(self._without_same(original), self._call)
             setattr(parent, attribute, wrapper)
         except (AttributeError, TypeError):
             self._warn("cannot be replaced where it stands")
@@ -167,8 +170,40 @@ class FunctionWatch(ABC):
                 setattr(parent, attribute, own)
 
         self._undo = undo
+        self._put_below_heirs(parent, attribute, original)
         self._matched(self._file)
         self._found(function)
+
+    def _is_same(self, other: FunctionWatch) -> bool:
+        """Whether another, of another target, would say the same of one call."""
+        return self._meaning is not None and self._meaning == other._meaning and self._target != other._target
+
+    def _without_same(self, original: Any) -> Any:
+        """What is to be wrapped: where that is inherited or imported by name, others have wrapped it already.
+
+        What says the same of a call is left out there: the more specific target, this one, says it.
+        """
+        if type(original) is not Watched:
+            return original
+        below = self._without_same(original.__wrapped__)
+        if self._is_same(_watch_of(original)):
+            return below
+        return original if below is original.__wrapped__ else Watched(below, _wrapper_of(original))
+
+    def _put_below_heirs(self, parent: Any, attribute: str, original: Any) -> None:
+        """Have classes that inherited this before it was watched, and are watched themselves, call it.
+
+        As if it had been watched first; but for those that say the same of a call.
+        """
+        for heir in _heirs(parent) if inspect.isclass(parent) else ():
+            layer = vars(heir).get(attribute)
+            said = False
+            while type(layer) is Watched:
+                said = said or self._is_same(_watch_of(layer))
+                if layer.__wrapped__ is original and not said:
+                    layer.__wrapped__ = Watched(original, self._call)
+                    break
+                layer = layer.__wrapped__
 
     def _warn(self, why: str) -> None:
         sentence = f"%s {why}, so it reports nothing; correct `target` or remove the hook."
@@ -197,15 +232,16 @@ class FunctionWatch(ABC):
     @fail_open("hook")
     def _outcome(self, call: Call, about: Any, result: Any, begun: Any) -> Any:
         """Report what has happened, or see to it once it has; what the host gets instead, if anything."""
-        kind = type(result)  # never `__class__`, which a lazy object answers by loading itself
-        if issubclass(kind, CoroutineType):
+        if issubclass(type(result), CoroutineType):
             return self._followed(call, about, result)
+        given: Any = stands_for(result)
+        kind = type(given)  # never `__class__`, which a lazy object answers by loading itself
         if all(_has(kind, name) for name in _OF_FUTURES):
-            result.add_done_callback(partial(copy_context().run, partial(self._done, call, about)))
+            given.add_done_callback(partial(copy_context().run, partial(self._done, call, about)))
         elif issubclass(kind, _LATER) or _has(kind, "__await__"):
             self._warn("gave a generator, a context manager or an awaitable, which has done nothing by then")
         else:
-            self._report(call, about, result, begun)
+            self._report(call, about, given, begun)
         return None
 
     def _followed(self, call: Call, about: Any, coroutine: Any) -> Any:
@@ -239,6 +275,26 @@ class FunctionWatch(ABC):
             self._report(call, about, future.result(), begun)
         finally:
             self._end(begun)
+
+
+def _wrapper_of(watched: Any) -> Callable[..., Any]:
+    """What a wrapper of ours calls: a method of who watches."""
+    wrapper: Callable[..., Any] = watched._self_wrapper  # noqa: SLF001  where wrapt keeps it
+    return wrapper
+
+
+def _watch_of(watched: Any) -> FunctionWatch:
+    """Who watches by a wrapper of ours."""
+    watch: FunctionWatch = _wrapper_of(watched).__self__  # type: ignore[attr-defined]  # a method, by the line above
+    return watch
+
+
+def _heirs(parent: type) -> Iterator[type]:
+    """The classes below one, without asking a metaclass of the host's."""
+    children: list[type] = type.__subclasses__(parent)
+    for heir in children:
+        yield heir
+        yield from _heirs(heir)
 
 
 def _has(kind: type, name: str) -> bool:
