@@ -209,6 +209,17 @@ def test_the_incident_itself_without_its_lifecycle() -> None:
     assert [(event.action, event.stage_index) for event in seen] == [("change_stage", 2)]
 
 
+def test_a_commander_that_an_incident_is_made_with() -> None:
+    """Its creation is said elsewhere, and nobody has taken over from nobody."""
+    sam, kim = user("sam"), user("kim")
+    with watching(PRIORITIES.replace("stage = {", 'commander = { field = "commander" }\nstage = {')) as seen:
+        one = model("Incident").objects.create(created=NOON, commander=sam)
+        assert seen == []
+        one.commander = kim
+        one.save()
+    assert said(seen) == [("change_commander", one.pk)]
+
+
 def test_a_new_incident_whose_creation_other_rows_say() -> None:
     """Its first stage and its first commander are no changes, once it is there they are."""
     commander, _ = kinds()

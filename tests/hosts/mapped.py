@@ -99,6 +99,41 @@ class Case(Base):
     opened: Mapped[dt.datetime] = mapped_column(server_default=func.now())
 
 
+class Entry(Base):
+    """A line in the history of an incident."""
+
+    __tablename__ = "entry"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"))
+    incident: Mapped[Incident] = relationship()
+    phase: Mapped[Phase | None] = mapped_column(Enum(Phase))
+    type: Mapped[str] = mapped_column(default="NOTE")
+    author_id: Mapped[int | None]
+
+
+class RoleKind(Base):
+    """What somebody may be in an incident."""
+
+    __tablename__ = "role_kind"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str]
+
+
+class Role(Base):
+    """Who is what in an incident."""
+
+    __tablename__ = "role"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"))
+    incident: Mapped[Incident] = relationship()
+    kind_id: Mapped[int] = mapped_column(ForeignKey("role_kind.id"))
+    kind: Mapped[RoleKind] = relationship()
+    person_id: Mapped[int | None]
+
+
 class Job(MappedAsDataclass, Base):
     """An incident that is a dataclass with defaults of the database's."""
 

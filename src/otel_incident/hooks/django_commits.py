@@ -36,6 +36,8 @@ _MODULE: Final = "django.db.backends.base.base"
 _WAITING: Final = "_otel_incident_waiting"
 _SAVEPOINTS: Final = "_otel_incident_savepoints"
 
+watches: Final[weakref.WeakSet[Watch]] = weakref.WeakSet()
+"""Who watches a model that was found."""
 at_work: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 """The connections on which changes may wait: whose last transaction with one has not been committed."""
 
@@ -129,12 +131,10 @@ def was_made_within(connection: Any, using: str, model: Any, key: Any) -> bool:
         model: Of the row.
         key: Its primary key.
     """
-    for row in list(connection.__dict__.get(_WAITING, {})):
-        watch, alias, own = row
-        if alias == using and own == key and watch.watches(model):
-            change = pending(connection, row)
-            if change is not None and change.fresh:
-                return True
+    for watch in list(watches):  # not by what waits, of which there may be thousands
+        change = pending(connection, (watch, using, key)) if watch.watches(model) else None
+        if change is not None and change.fresh:
+            return True
     return False
 
 

@@ -23,7 +23,7 @@ from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.django_bulk import BulkWrites
-from otel_incident.hooks.django_commits import Change, at_work, pending, wait, was_made_within
+from otel_incident.hooks.django_commits import Change, at_work, pending, wait, was_made_within, watches
 from otel_incident.hooks.django_meta import astray, columns, descendants
 from otel_incident.hooks.django_related import Conditions
 from otel_incident.hooks.django_rows import Memory, held, plain, stored
@@ -92,6 +92,7 @@ class ModelWatch:
     def uninstall(self) -> None:
         """Disconnect, and put back what was wrapped."""
         self._active = False
+        watches.discard(self)
         while self._undo:
             self._undo.pop()()
 
@@ -172,6 +173,7 @@ class ModelWatch:
         self._row_field = known[row].attname if row else ""
         self._of = known[hook.row.of] if hook.row else None
         self._model = model
+        watches.add(self)
         self._conditions = Conditions(model, hook.conditions, self._complaints)
         self._undo.append(self._conditions.uninstall)
         self._connect(model)
@@ -281,9 +283,11 @@ class ModelWatch:
         row = self._hook.row
         if row is None:
             return created_actions(self._fields, after)
-        fresh = self._of.is_relation and was_made_within(
-            connection, using, self._of.related_model, instance.__dict__.get(self._of.attname)
-        )
+        if self._of.is_relation:
+            key = instance.__dict__.get(self._of.attname)
+            fresh = was_made_within(connection, using, self._of.related_model, key)
+        else:
+            fresh = self._of.primary_key  # it is the incident itself
         return meant(row, self._fields.commander, after, self._row_field, fresh=fresh)
 
     def _is_meant(self, instance: Any) -> bool:

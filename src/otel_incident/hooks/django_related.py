@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
 from otel_incident.guard import fail_open
+from otel_incident.hooks.rows import Kinds, all_hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from otel_incident.hooks.paths import Path
     from otel_incident.hooks.rows import Condition
 
-_MOST: Final = 4096
-"""How many rows are remembered of one relation; kinds and types are few."""
 _STEPS: Final = 2
 
 
@@ -36,7 +35,7 @@ class Conditions:
 
     def __init__(self, model: Any, conditions: tuple[Condition, ...], complaints: Complaints) -> None:
         self._conditions, self._complaints = conditions, complaints
-        self._remembered: dict[Path, tuple[str, dict[Any, Any]]] = {}
+        self._remembered: dict[Path, tuple[str, Kinds]] = {}
         self._undo: list[Callable[[], None]] = []
         for condition in conditions:
             self._remember(model, condition.path)
@@ -48,17 +47,7 @@ class Conditions:
 
     def hold(self, roots: Mapping[str, Any]) -> bool:
         """Whether a row is one of those that the hook is about; one of which that is not known is none."""
-        for condition in self._conditions:
-            held = condition.holds(partial(self._find, roots))
-            if held is None:
-                self._complaints.say(
-                    "nothing is found at %s (when) for a row, so it is not reported; correct the path, or "
-                    "have the host load it. This is said once.",
-                    condition.path.text,
-                )
-            if not held:
-                return False
-        return True
+        return all_hold(self._conditions, partial(self._find, roots), self._complaints)
 
     def _find(self, roots: Mapping[str, Any], path: Path) -> object:
         found = path.resolve(roots)
@@ -74,19 +63,15 @@ class Conditions:
         relation, name = path.segments
         for field in model._meta.concrete_fields:  # noqa: SLF001  Django's documented Meta API
             if field.name == relation and field.is_relation:
-                values: dict[Any, Any] = {}
+                values = Kinds()
                 self._remembered[path] = field.attname, values
                 _once_loaded(model, field, fail_open("hook")(partial(self._connect, str(name), values)))
 
-    def _connect(self, name: str, values: dict[Any, Any], related: Any) -> None:
+    def _connect(self, name: str, values: Kinds, related: Any) -> None:
         from django.db.models import signals  # noqa: PLC0415  the host's library, which is at work
 
         def learn(instance: Any, **_: Any) -> None:
-            held = instance.__dict__
-            if instance.pk is not None and type(held.get(name)) in (str, int, bool):
-                values[instance.pk] = held[name]
-                if len(values) > _MOST:
-                    values.pop(next(iter(values)), None)
+            values.learn(instance.pk, instance.__dict__.get(name))
 
         receiver = fail_open("hook")(learn)
         for signal in (signals.post_init, signals.post_save):

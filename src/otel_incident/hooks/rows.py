@@ -19,9 +19,13 @@ from otel_incident.vocabulary import ACTIONS, Action
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from otel_incident.hooks.complaints import Complaints
     from otel_incident.hooks.tables import Plain, Table
 
 _FIELD: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_MOST: Final = 4096
+"""How many rows are remembered of one relation; kinds and types are few."""
+_SIMPLE: Final = (str, int, bool)
 
 
 @final
@@ -147,6 +151,50 @@ def meant(
     if commander and not fresh and after.get(commander) is not None:
         actions.append("change_commander")
     return tuple(actions)
+
+
+def all_hold(
+    conditions: tuple[Condition, ...], find: Callable[[Path], object], complaints: Complaints
+) -> bool:
+    """Whether a row is one of those that a hook is about; one of which that is not known is none.
+
+    Args:
+        conditions: Of the hook.
+        find: Resolves a path.
+        complaints: What is said of the hook.
+    """
+    for condition in conditions:
+        holds = condition.holds(find)
+        if holds is None:
+            complaints.say(
+                "nothing is found at %s (when) for a row, so it is not reported; correct the path, or "
+                "have the host load it. This is said once.",
+                condition.path.text,
+            )
+        if not holds:
+            return False
+    return True
+
+
+@final
+class Kinds:
+    """What the rows that a condition asks about were called when the host last read them, by key."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        self._values: dict[object, object] = {}
+
+    def learn(self, key: object, value: object) -> None:
+        """Remember what a row holds."""
+        if key is not None and type(value) in _SIMPLE:
+            self._values[key] = value
+            if len(self._values) > _MOST:
+                self._values.pop(next(iter(self._values)), None)
+
+    def get(self, key: object) -> object:
+        """What a row held; None where that is not known."""
+        return self._values.get(key)
 
 
 def _alike(known: object, found: object) -> bool:

@@ -237,9 +237,6 @@ def _of_model(table: Table) -> dict[str, Any]:
         from otel_incident.hooks.rows import conditions_of, row_of  # noqa: PLC0415  few files need it
 
         made["row"], made["conditions"] = row_of(table), conditions_of(table, ROOTS["model"])
-        for key in ("row", "when"):
-            if key in table and ":" in target:
-                raise table.error(key, "is for models of Django's; this is a class of SQLAlchemy's")
     return made
 
 

@@ -15,8 +15,8 @@ from otel_incident.guard import fail_open
 from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.modules import is_the_program, why_absent
 from otel_incident.hooks.sqlalchemy_events import listen
-from otel_incident.hooks.sqlalchemy_meta import astray
-from otel_incident.hooks.sqlalchemy_models import MappedRows, UnknownFieldError
+from otel_incident.hooks.sqlalchemy_meta import UnknownFieldError, astray
+from otel_incident.hooks.sqlalchemy_models import MappedRows
 from otel_incident.hooks.sqlalchemy_sessions import MODULE
 from otel_incident.imports import when_imported
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _SIMPLE: Final = (str, int)
 
 
+class UnknownFieldError(Exception):
+    """A hook names a field that its class has not; the argument is the field."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Attribute:
@@ -41,9 +45,14 @@ class Attribute:
         """A value as hook files know it: a member is its value, or its name if that is no text or number."""
         if type(value) is str and value in self.members:
             value = self.members[value]
-        if issubclass(type(value), enum.Enum):
-            return value.value if isinstance(value.value, _SIMPLE) else value.name
-        return value
+        return member(value)
+
+
+def member(value: Any) -> Any:
+    """A member of an enumeration as hook files know it; other values as they are."""
+    if issubclass(type(value), enum.Enum):
+        return value.value if isinstance(value.value, _SIMPLE) else value.name
+    return value
 
 
 def attribute(mapper: Any, name: str) -> Attribute | None:
@@ -73,6 +82,18 @@ def attribute(mapper: Any, name: str) -> Attribute | None:
     (column, *_) = found.columns
     relations = frozenset(each.key for each in mapper.relationships if column in each.local_columns)
     return Attribute(found.key, column.key, relations, _members(column.type))
+
+
+def required_attribute(mapper: Any, name: str) -> Attribute:
+    """The same.
+
+    Raises:
+        UnknownFieldError: There is none.
+    """
+    found = attribute(mapper, name)
+    if found is None:
+        raise UnknownFieldError(name)
+    return found
 
 
 def _members(kind: Any) -> dict[str, enum.Enum]:

@@ -14,7 +14,7 @@ import time
 import weakref
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from opentelemetry.context import get_current
@@ -22,7 +22,8 @@ from opentelemetry.context import get_current
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.sqlalchemy_events import listen
-from otel_incident.hooks.sqlalchemy_meta import attribute, identity_keys
+from otel_incident.hooks.sqlalchemy_meta import identity_keys, required_attribute
+from otel_incident.hooks.sqlalchemy_related import RelatedRows
 from otel_incident.hooks.sqlalchemy_sessions import Row
 from otel_incident.hooks.sqlalchemy_statements import Statements
 from otel_incident.hooks.transitions import Fields, created_actions, transitions
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
     from otel_incident.vocabulary import Action
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-class UnknownFieldError(Exception):
-    """A hook names a field that its class has not; the argument is the field."""
 
 
 @final
@@ -73,20 +70,24 @@ class MappedRows:
 
         self._expressions = ClauseElement, QueryableAttribute
         stage = cast("str", hook.stage.source) if hook.stage else ""
-        found: dict[str, Attribute] = {}
-        for name in (hook.lifecycle_field, hook.commander_field, stage):
-            if name:
-                known = attribute(mapper, name)
-                if known is None:
-                    raise UnknownFieldError(name)
-                found[name] = known
+        row_field = hook.row.field if hook.row else ""
+        wanted = (hook.lifecycle_field, hook.commander_field, stage, row_field)
+        found = {name: required_attribute(mapper, name) for name in wanted if name}
         self._fields = Fields.of(hook, {name: each.key for name, each in found.items()})
-        self._attributes = {each.key: each for each in found.values()}
+        self._undo: list[Callable[[], None]] = []
+        self._related: RelatedRows | None = None
+        self._steady: Mapping[str, Attribute] = {}
+        if hook.row is not None or hook.conditions:
+            self._related = RelatedRows(hook, mapper, sessions, complaints)
+            self._steady = self._related.attributes
+            self._undo.append(self._related.uninstall)
+        self._attributes = {**self._steady, **{each.key: each for each in found.values()}}
+        self.tables: tuple[Any, ...] = tuple(mapper.tables)
+        sessions.watch(self)
         # what is in an instance's history if one of them may change: a relation may set its key later
         self._touching = {key for each in found.values() for key in (each.key, *each.relations)}
         self._identity_keys = identity_keys(mapper)
         self._memory: weakref.WeakKeyDictionary[Any, Mapping[str, Any]] = weakref.WeakKeyDictionary()
-        self._undo: list[Callable[[], None]] = []
         for name, listener in (
             ("load", self._loaded),
             ("refresh", self._refreshed),
@@ -218,7 +219,9 @@ class MappedRows:
             before: Mapping[str, Any] = base
         else:
             before, fresh = {**base, **waiting.before}, waiting.fresh
-        if fresh:
+        if fresh and self._hook.row is not None and self._related is not None:
+            actions = self._related.created(session, self._fields, after)
+        elif fresh:
             actions = created_actions(self._fields, after)
         else:
             actions = transitions(self._fields, before, after, fresh=False)
@@ -238,7 +241,9 @@ class MappedRows:
     ) -> tuple[IncidentEvent, ...]:
         """The events of a row as it is now; what an earlier flush has done, was done then."""
         hook, now, context = self._hook, time.time_ns(), get_current()
-        roots = {"self": state.obj(), "user": request_user()}
+        roots = {"self": self._instance(state, after), "user": request_user()}
+        if self._related is not None and not self._related.hold(roots, after):
+            return ()
         closed = self._fields.is_closed(after)
         incident = incident_of(hook, roots, active=None if closed is None else not closed)
         if incident.id is None:
@@ -253,6 +258,12 @@ class MappedRows:
                 event = replace(event, timestamp=then.timestamp, context=then.context, actor=then.actor)
             events.append(event)
         return tuple(events)
+
+    def _instance(self, state: Any, after: Mapping[str, Any]) -> Any:
+        """An instance for paths, with what is known of its incident and its kind where that has expired."""
+        held = state.dict
+        kept = {key: after[key] for key in self._steady if key in after and key not in held}
+        return SimpleNamespace(**{**held, **kept}) if kept else state.obj()
 
     def _field(self, action: Action) -> str:
         """The attribute whose change an action is; "" for the creation, which is a row's first."""

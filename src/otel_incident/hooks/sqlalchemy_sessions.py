@@ -12,7 +12,7 @@ import weakref
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.ended_spans import on_recording_span
@@ -21,13 +21,22 @@ from otel_incident.hooks.sqlalchemy_joined import JoinedTransactions
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Collection, Hashable, Mapping
 
     from otel_incident.events import IncidentEvent
 
 MODULE: Final = "sqlalchemy.orm"
 
-Key = tuple[object, "Hashable"]
+
+class Watch(Protocol):
+    """Who watches a class."""
+
+    @property
+    def tables(self) -> Collection[Any]:
+        """Where its rows are."""
+
+
+Key = tuple[Watch, "Hashable"]
 """Who watches, and the row's primary key."""
 
 
@@ -73,6 +82,7 @@ class SqlAlchemySessions:
         self._active = False
         self._undo: list[Callable[[], None]] = []
         self._joined = JoinedTransactions()
+        self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._works: weakref.WeakKeyDictionary[Any, _Work] = weakref.WeakKeyDictionary()
 
     def install(self) -> None:
@@ -111,6 +121,24 @@ class SqlAlchemySessions:
         work = self._work(session)
         work.touched.append(call)
         work.connections.add(connection)
+
+    def watch(self, watch: Watch) -> None:
+        """Know of somebody who watches a class."""
+        self._watches.add(watch)
+
+    def made(self, session: Any, tables: frozenset[Any], identity: Hashable) -> bool:
+        """Whether a watched row was made in the transaction of a session.
+
+        Args:
+            session: The session.
+            tables: It is in one of these.
+            identity: Its primary key.
+        """
+        for watch in list(self._watches):
+            row = None if tables.isdisjoint(watch.tables) else self.row(session, (watch, identity))
+            if row is not None and row.fresh:
+                return True
+        return False
 
     def row(self, session: Any, key: Key) -> Row | None:
         """What waits of a row."""
