@@ -25,6 +25,9 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from otel_incident.spool.attempts import Attempts
+from otel_incident.spool.quarantine import Quarantine
+from otel_incident.spool.spool import Outlet, Spool
 from tests.certificates import Certificates
 from tests.collector import ROOT, Collector
 from tests.otlp_client import call, post
@@ -97,10 +100,10 @@ class Chain:
     secured: dict[str, str] = field(default_factory=dict)
     running: list[Collector] = field(default_factory=list)
 
-    def gateway(self) -> Collector:
-        """A gateway that sends to the receiver."""
+    def gateway(self, also: str = "") -> Collector:
+        """A gateway that sends to the receiver, with a further configuration if there is any."""
         return self._start(
-            "gateway", "otlphttp/backend", COLLECTOR_BACKEND_ENDPOINT=self.receiver.http_endpoint
+            "gateway", "otlphttp/backend", also, COLLECTOR_BACKEND_ENDPOINT=self.receiver.http_endpoint
         )
 
     def agent(self, gateway: str, insecure: str = "true", also: str = "") -> Collector:
@@ -303,7 +306,7 @@ def test_a_full_queue_refuses_and_keeps_what_it_has(chain: Chain, receiver: Otlp
 def test_a_gateway_drops_what_a_backend_refuses_for_good(
     chain: Chain, receiver: OtlpReceiver, status: int, expected: set[int]
 ) -> None:
-    """It holds what OTLP calls retryable alone; the README says that this is the collector's limit."""
+    """With its queue it holds what OTLP calls retryable alone; the README says that, and what helps."""
     gateway = chain.gateway()
     receiver.answer_with(Status(status), OK)
     assert post(gateway.http_endpoint, request(1)).status == 200
@@ -316,6 +319,56 @@ def test_a_gateway_drops_what_a_backend_refuses_for_good(
     receiver.wait_for_events(len(expected))
     gateway.stop()
     assert arrived(receiver).keys() == expected
+
+
+def test_without_its_queue_a_gateway_says_what_can_never_be_delivered(
+    chain: Chain, receiver: OtlpReceiver, tmp_path: Path
+) -> None:
+    """What the backend refuses with 400 is set aside by the host's spool, which keeps it."""
+    gateway = chain.gateway((CONFIGS / "gateway-unqueued.yaml").read_text(encoding="utf-8"))
+    exporter = http_logs.OTLPLogExporter(f"{gateway.http_endpoint}/v1/logs")
+    receiver.answer_with(Status(400))
+    spool = Spool(tmp_path / "spool", [Outlet("x", lambda: Attempts(exporter), delay=0.0)])
+    spool.take(event(1))
+    wait_until(lambda: spool.status()["x"].quarantined == 1, WITHIN, "that it is set aside")
+    spool.shutdown()
+    assert Quarantine(spool.directory / "x.quarantine").counts() == {"http-400": 1}
+
+
+@pytest.mark.parametrize("by_agent", [False, True], ids=["straight", "by an agent"])
+@pytest.mark.parametrize("transport", ["http", "grpc"])
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_without_its_queue_a_gateway_costs_a_spool_nothing(
+    chain: Chain, receiver: OtlpReceiver, tmp_path: Path, status: int, transport: Transport, *, by_agent: bool
+) -> None:
+    """What a backend refuses comes back to the host's spool, which holds it until the backend takes it."""
+    unqueued = (CONFIGS / "gateway-unqueued.yaml").read_text(encoding="utf-8")
+    next_one = chain.gateway(unqueued)
+    if by_agent:
+        next_one = chain.agent(
+            next_one.grpc_endpoint, also=unqueued.replace("otlphttp/backend", "otlp/gateway")
+        )
+    exporter: Any = (
+        http_logs.OTLPLogExporter(f"{next_one.http_endpoint}/v1/logs")
+        if transport == "http"
+        else grpc_logs.OTLPLogExporter(next_one.grpc_endpoint, insecure=True)
+    )
+    receiver.answer_with(Status(status))
+    spool = Spool(tmp_path / "spool", [Outlet("x", lambda: Attempts(exporter), delay=0.0)])
+    spool.take(event(1))
+    wait_until(lambda: spool.status()["x"].outage, WITHIN, "that the spool is told")
+    assert spool.status()["x"].waiting_bytes > 0
+
+    receiver.answer_with(OK)
+
+    def has_left() -> bool:
+        spool.nudge()
+        return spool.status()["x"].waiting_bytes == 0
+
+    wait_until(has_left, WITHIN, "that it leaves")
+    spool.shutdown()
+    assert arrived(receiver) == {1: 1}
+    assert spool.status()["x"].quarantined == 0
 
 
 def test_the_lines_for_tls_work_as_they_stand(
@@ -370,6 +423,9 @@ def test_the_collector_finds_them_valid(
     """With the one variable that has no default, the gate behind it or not; without it that is the error."""
     files = [f"{name}.yaml", "gate.yaml"] if gate and name != "airgapped" else [f"{name}.yaml"]
     command = [str(collector_path), "validate", *(f"--config={CONFIGS / file}" for file in files)]
+
+    if name == "gateway":
+        command.append(f"--config={CONFIGS / 'gateway-unqueued.yaml'}")
 
     def validate(**variables: str) -> tuple[int, str]:
         # S603: the words are ours.
