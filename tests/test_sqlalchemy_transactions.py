@@ -1,17 +1,23 @@
 """Model hooks for SQLAlchemy and transactions: what is committed is said once, what is not is forgotten."""
 
+import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.engine import Transaction
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from sqlalchemy.pool import NullPool
 
 from otel_incident.events import IncidentEvent
-from tests.hosts.mapped import Incident, User
-from tests.mapped_host import INCIDENTS, said, watching
+from tests.hosts.mapped import Base, Incident, User
+from tests.mapped_host import INCIDENTS, said, transactional, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
 from tests.mapped_host import noted as noted  # noqa: PLC0414  the same
 
@@ -315,6 +321,75 @@ def test_a_session_within_a_transaction_of_the_hosts(
             session.get_one(Incident, 1).status = "open"
             session.commit()
     assert said(noted) == [("restart", 1)]
+
+
+def test_a_commit_that_the_database_refuses(
+    noted: list[IncidentEvent], desk: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is reported before the database has committed, nor if it refuses: the next attempt counts."""
+    reported_by_then: list[int] = []
+    commit, refuses = desk.dialect.do_commit, [False]
+
+    def asked(connection: Any) -> None:
+        reported_by_then.append(len(noted))
+        if refuses[0]:  # as of a deferred constraint
+            connection.rollback()
+            raise sqlite3.OperationalError
+        commit(connection)
+
+    monkeypatch.setattr(desk.dialect, "do_commit", asked)
+    with desk.connect() as connection, Session(connection, join_transaction_mode="rollback_only") as session:
+        outer = connection.begin()
+        session.add(Incident(id=1))
+        session.commit()
+        refuses[0] = True
+        with suppress(OperationalError):
+            outer.commit()
+        outer.rollback()
+        assert noted == []
+        refuses[0] = False
+        with connection.begin():
+            session.add(Incident(id=1))
+            session.commit()
+        assert reported_by_then == [0, 0]
+        assert said(noted) == [("create", 1)]
+
+
+def test_an_async_connection(noted: list[IncidentEvent], tmp_path: Path) -> None:
+    """The same for a session within a transaction of an async connection."""
+
+    async def host() -> None:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'desk.sqlite3'}", poolclass=NullPool)
+        transactional(engine.sync_engine)
+        async with engine.connect() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+            await connection.commit()
+            for number, kept in ((1, False), (2, True)):
+                async with AsyncSession(connection, join_transaction_mode="rollback_only") as session:
+                    outer = await connection.begin()
+                    session.add(Incident(id=number))
+                    await session.commit()
+                    assert noted == []
+                    await (outer.commit() if kept else outer.rollback())
+        await engine.dispose()
+
+    asyncio.run(host())
+    assert said(noted) == [("create", 2)]
+
+
+def test_connections_are_left_as_they_were(desk: Engine) -> None:
+    """SQLAlchemy's own method is put back."""
+    commit = Transaction.commit
+    with watching(INCIDENTS) as seen:
+        with (
+            desk.begin() as connection,
+            Session(connection, join_transaction_mode="rollback_only") as session,
+        ):
+            session.add(Incident(id=1))
+            session.commit()
+        assert Transaction.commit is not commit
+    assert said(seen) == [("create", 1)]
+    assert Transaction.commit is commit
 
 
 def test_savepoints_around_a_session(noted: list[IncidentEvent], desk: Engine) -> None:

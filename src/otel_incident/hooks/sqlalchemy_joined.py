@@ -1,7 +1,9 @@
 """Sessions within a transaction of a connection's, which the host ends itself: a commit of theirs is none.
 
-What such a session has committed waits for the connection: it is reported as this commits (SQLAlchemy tells
-of no later moment), and forgotten where it rolls back, be it to a savepoint that was there before.
+What such a session has committed waits for the connection: it is reported once this has committed, and
+forgotten where it rolls back, be it to a savepoint that was there before. SQLAlchemy tells of a commit before
+it asks the database for it, which may refuse (a deferred constraint, a serialization failure): so the method
+of its transactions by which all commits go is wrapped as soon as a session waits for one.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
+from otel_incident.guard import fail_open
+from otel_incident.hooks.patching import wrap
 from otel_incident.hooks.sqlalchemy_events import listen
 
 if TYPE_CHECKING:
@@ -41,18 +45,25 @@ class JoinedTransactions:
 
     def __init__(self) -> None:
         self._waiting: weakref.WeakKeyDictionary[Any, _Waiting] = weakref.WeakKeyDictionary()
+        self._unwrap: Callable[[], None] | None = None
 
     def uninstall(self) -> None:
         """Report nothing more; our listeners go with their connections, which nobody may keep for us."""
         self._waiting.clear()
+        if self._unwrap is not None:
+            self._unwrap()
+            self._unwrap = None
 
     def wait(self, connection: Any, report: Callable[[], None], forget: Callable[[], None]) -> None:
         """Have one of two things called once it is known how the connection's transaction ends."""
+        if self._unwrap is None:
+            from sqlalchemy.engine import Transaction  # noqa: PLC0415  the host's library, which is at work
+
+            self._unwrap = wrap(Transaction, "commit", self._committing)
         waiting = self._waiting.get(connection)
         if waiting is None:
             waiting = self._waiting[connection] = _Waiting()
             for name, listener in (
-                ("commit", self._commit),
                 ("rollback", self._rollback),
                 ("savepoint", self._savepoint),
                 ("release_savepoint", self._release_savepoint),
@@ -60,6 +71,21 @@ class JoinedTransactions:
             ):
                 listen(connection, name, listener)
         waiting.committed.append(_Committed(report, forget))
+
+    def _committing(self, wrapped: Callable[..., Any], transaction: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException:
+            fail_open("hook")(self._ended)(transaction, self._rollback)  # no rollback is told of this one
+            raise
+        if self._waiting:
+            fail_open("hook")(self._ended)(transaction, self._commit)
+        return result
+
+    def _ended(self, transaction: Any, tell: Callable[[Any], None]) -> None:
+        """A commit has returned; if it was that of a savepoint, the connection's transaction goes on."""
+        if not transaction.connection.in_transaction():
+            tell(transaction.connection)
 
     def _commit(self, connection: Any) -> None:
         for each in self._take(connection):
