@@ -189,6 +189,7 @@ def test_status_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
                 "name": spooled.name,
                 "path": str(spooled.path),
                 "of_this_environment": True,
+                "for_these_endpoints": True,
                 "service": "desk",
                 "not_readable": "",
                 "exporters": {
@@ -274,6 +275,46 @@ def test_another_environment(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert f"\n{theirs.name}\n  service: mail\n" in out
     monkeypatch.setenv("OTEL_SERVICE_NAME", "mail")
     assert f"\n{theirs.name} (of this environment)\n" in told(capsys, "status")[1]
+
+
+def test_an_endpoint_that_was_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits or was set aside for a former endpoint is named, and so is what delivers it."""
+    spooled = Spooled()
+    spooled.set_aside("HTTP 400", [line(AT)])
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://new.invalid:4318")
+    code, out, err = told(capsys, "status")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-3:] == [
+        "    nothing waits; no running process delivers",
+        "    1 record set aside: 1 http-400",
+        (
+            "  its endpoints are not this environment's: with its host's variables, `otel-incident spool "
+            "drain` delivers it"
+        ),
+    ]
+    refused = (
+        f"otel-incident: {spooled.name} waits for other endpoints than this environment's, so nothing is "
+        "sent: set OTEL_LOGS_EXPORTER, OTEL_EXPORTER_OTLP_PROTOCOL and OTEL_EXPORTER_OTLP_ENDPOINT as its "
+        f"host has them (otlp_proto_http at {ENDPOINT}/v1/logs).\n"
+    )
+    assert told(capsys, "drain") == (
+        0,
+        (
+            f"Nothing waits.\n{spooled.name}: 1 record set aside before: `otel-incident spool status` says "
+            "why, `otel-incident spool requeue` puts back what can be sent.\n"
+        ),
+        "",
+    )
+    assert told(capsys, "requeue") == (0, f"{spooled.name}: 1 record put back into the queue.\n", refused)
+    assert told(capsys, "drain") == (1, "", refused)
+    assert of_folder(capsys)["for_these_endpoints"] is False
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", ENDPOINT)
+    assert of_folder(capsys)["for_these_endpoints"] is True
+    assert "its endpoints" not in told(capsys, "status")[1]
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    assert "its endpoints" not in told(capsys, "status")[1]
 
 
 def test_looking_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from otel_incident.spool.elsewhere import take_over
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.memory import Store
 from otel_incident.spool.processor import DurableLogRecordProcessor
+from otel_incident.spool.quarantine import Quarantine
 from otel_incident.spool.segments import SEGMENTS, segments_in
 from tests.otlp_receiver import OK, OtlpReceiver, Status
 from tests.processes import run, start
@@ -114,6 +115,48 @@ def test_an_exporter_goes_on_where_it_was(shared: Path) -> None:
     assert (segments(there), segments(here)) == ([], [name])
     assert [Cursor(here / f"{each}.cursor").of(name) for each in NAMES] == [len(line(1)), 0]
     assert Cursor(here / "x.cursor").of("another") == 7
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_was_set_aside_is_taken_over(shared: Path, *, waits: bool) -> None:
+    """What an exporter could not deliver is set aside in the new place for the same reason, none is lost."""
+    there, here = shared / "there", Store(shared / "here", NAMES).directory
+    Store(there, NAMES).close()
+    if waits:
+        left_in(there, 1)
+    for place, number in ((there, 2), (here, 3)):
+        Quarantine(place / "x.quarantine", now=lambda: 0.0).put([line(number)], "HTTP 400")
+    take_over([there], here, NAMES)
+    assert Quarantine(there / "x.quarantine").counts() == {}
+    assert Quarantine(here / "x.quarantine").counts() == {"http-400": 2}
+    assert Quarantine(here / "y.quarantine").counts() == {}
+    taken: list[bytes] = []
+
+    def keep(each: bytes) -> bool:
+        taken.append(each)
+        return True
+
+    assert Quarantine(here / "x.quarantine").requeue(keep, "http-400") == 2
+    assert sorted(taken) == [line(2), line(3)]
+
+
+def test_what_others_could_have_set_aside_is_not_taken_over(
+    shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A quarantine that others may write to stays where it is, and one line says so."""
+    there, here = shared / "there", Store(shared / "here", NAMES).directory
+    Store(there, NAMES).close()
+    Quarantine(there / "x.quarantine").put([line(2)], "HTTP 400")
+    (there / "x.quarantine").chmod(0o777)
+    take_over([there], here, NAMES)
+    assert Quarantine(there / "x.quarantine").counts() == {"http-400": 1}
+    assert Quarantine(here / "x.quarantine").counts() == {}
+    assert [each.getMessage() for each in caplog.records] == [
+        (
+            f"Log records wait in {there} and cannot be moved to {here} (others may write there): they stay "
+            "there, and every start tries again."
+        )
+    ]
 
 
 def test_what_everybody_has_had_is_not_taken_over(shared: Path) -> None:

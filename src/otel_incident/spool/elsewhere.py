@@ -2,7 +2,8 @@
 
 A directory that is this user's alone is used itself, another one by a folder of our own in it. A `chmod`
 between two runs makes the one of the other, and what waits in the former place would be delivered by nobody.
-So whoever starts takes it over: segments keep their names, and each exporter how far it has got.
+So whoever starts takes it over: segments keep their names, and each exporter how far it has got and what it
+has set aside.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from otel_incident.guard import say
 from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.lease import Lease
+from otel_incident.spool.quarantine import Quarantine
 from otel_incident.spool.segments import SEGMENTS, segments_in
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def take_over(places: Iterable[Path], directory: Path, names: Sequence[str]) -> 
         names: The exporters'.
     """
     for place in places:
-        if place == directory or not _waits(place):
+        if place == directory or not _waits(place, names):
             continue
         try:
             problem = _take_over(place, directory, names)
@@ -52,14 +54,19 @@ def take_over(places: Iterable[Path], directory: Path, names: Sequence[str]) -> 
             )
 
 
-def _waits(place: Path) -> bool:
-    """Whether something waits in a place of this user's."""
+def _waits(place: Path, names: Sequence[str]) -> bool:
+    """Whether something waits in a place of this user's, or is set aside there."""
     try:
-        return _owner(place) == _owner(place / SEGMENTS) == os.geteuid() and any(
-            segment.size() for segment in segments_in(place / SEGMENTS)
+        return _owner(place) == _owner(place / SEGMENTS) == os.geteuid() and (
+            any(segment.size() for segment in segments_in(place / SEGMENTS))
+            or any(_quarantine(place, name).all_files() for name in names)
         )
     except OSError:  # nothing is there, or it is somebody else's
         return False
+
+
+def _quarantine(place: Path, name: str) -> Quarantine:
+    return Quarantine(place / f"{name}.quarantine")
 
 
 def _owner(path: Path) -> int:
@@ -90,7 +97,15 @@ def _take_over(place: Path, directory: Path, names: Sequence[str]) -> str:
             to = directory / SEGMENTS / segment.name
             if not to.exists():
                 segment.path.rename(to)
-    return "" if len(safe) == len(left) else _OPEN
+        aside = [name for name in names if _quarantine(place, name).all_files()]
+        moved = [name for name in aside if _is_own(place / f"{name}.quarantine")]
+        for name in moved:
+            _quarantine(directory, name).take_over(_quarantine(place, name))
+    return "" if len(safe) == len(left) and moved == aside else _OPEN
+
+
+def _is_own(path: Path) -> bool:
+    return _owner(path) == os.geteuid() and _is_safe(path)
 
 
 def _undelivered(place: Path, cursors: Collection[Cursor]) -> list[Segment]:

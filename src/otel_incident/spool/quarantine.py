@@ -26,7 +26,7 @@ _RESERVE: Final = ".reserve"
 _UNSAFE: Final = re.compile(r"[^0-9A-Za-z]+", re.ASCII)
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_TAKEN: Final = ".taken"  # a file that is on its way back into the queue
+_TAKEN: Final = ".taken"  # a file that is on its way back into the queue, or was taken over
 
 
 class QuarantineFullError(OSError):
@@ -129,6 +129,17 @@ class Quarantine:
                 with contextlib.suppress(FileNotFoundError):  # somebody else does the same
                     path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TAKEN}"))
         return sum(self._give_back(path, keep) for path in self._taken() if reason in {"", reason_of(path)})
+
+    def take_over(self, other: Quarantine) -> None:
+        """Move here what another quarantine of the same user keeps, for the same reasons.
+
+        Raises:
+            OSError: That cannot be done; what was not moved stays there.
+        """
+        for path in other.all_files():
+            self._make()
+            # a name that nobody writes to: one of the same day and reason may be here, or be made just now
+            path.rename(self._directory / f"{path.name}.{secrets.token_hex(4)}{_TAKEN}")
 
     def _give_back(self, path: Path, keep: Callable[[bytes], bool]) -> int:
         count = 0

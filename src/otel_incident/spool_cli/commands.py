@@ -11,6 +11,7 @@ from otel_incident.config import spooling_if_on
 from otel_incident.errors import SpoolCommandError
 from otel_incident.spool_cli.drain import drain
 from otel_incident.spool_cli.folders import Environment, choose, find
+from otel_incident.spool_cli.matching import destinations_of, refusal
 from otel_incident.spool_cli.requeue import requeue
 from otel_incident.spool_cli.show import default, show
 from otel_incident.spool_cli.status import status, text
@@ -106,6 +107,8 @@ def _requeue(
             continue
         rest = f"; {records(left)} {'stays' if left == 1 else 'stay'} set aside" if left else ""
         say(f"{folder.shown}: {records(count)} put back into the queue{rest}.")
+        if count and not environment.off and not destinations_of(folder, environment):
+            _complain(refusal(folder))  # done as asked, and no use yet
     return done
 
 

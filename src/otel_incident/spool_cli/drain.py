@@ -122,6 +122,7 @@ def drain(
     if not taken:
         if not refused:
             say("Nothing waits.")
+        _tell_of_the_rest(folders, taken, say)
         return not refused
     for each in taken:
         each.has_moved()
@@ -135,6 +136,7 @@ def drain(
             each.keep_reasons()  # the end interrupts an attempt, whose answer is none then
             each.spool.shutdown()
     told = [_told(each, why, say, complain) for each in taken]
+    _tell_of_the_rest(folders, taken, say)
     return all(told) and not refused
 
 
@@ -245,6 +247,26 @@ def _told(drained: _Drained, why: str, say: Callable[[str], None], complain: Cal
                 "`otel-incident spool status` says why, `otel-incident spool requeue` sends them again."
             )
     return done
+
+
+def _tell_of_the_rest(
+    folders: Sequence[Folder], taken: Sequence[_Drained], say: Callable[[str], None]
+) -> None:
+    """Say what was set aside before: it does not wait, and has not left either."""
+    for folder in folders:
+        if folder.unreadable or not folder.is_own:
+            continue
+        aside = 0
+        with contextlib.suppress(OSError):
+            aside = sum(sum(folder.quarantine(name).counts().values()) for name in folder.targets)
+        for each in taken:
+            if each.folder is folder:  # which was said
+                aside -= sum(status.quarantined for status in each.spool.status().values())
+        if aside > 0:
+            say(
+                f"{folder.shown}: {records(aside)} set aside before: `otel-incident spool status` says why, "
+                "`otel-incident spool requeue` puts back what can be sent."
+            )
 
 
 @contextlib.contextmanager

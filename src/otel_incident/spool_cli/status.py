@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_incident.spool.lease import is_held
 from otel_incident.spool.waiting import Waiting, count_records, waiting
+from otel_incident.spool_cli.matching import destinations_of
 from otel_incident.spool_cli.words import iso, printable, records, size
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def status(
                 for each in environment.destinations
             },
         },
-        "folders": [_folder(folder, this=folder.name == own) for folder in folders],
+        "folders": [_folder(folder, environment, this=folder.name == own) for folder in folders],
     }
 
 
@@ -50,11 +51,12 @@ def text(told: dict[str, Any]) -> str:
     return "\n".join(_lines(told))
 
 
-def _folder(folder: Folder, *, this: bool) -> dict[str, Any]:
+def _folder(folder: Folder, environment: Environment, *, this: bool) -> dict[str, Any]:
     return {
         "name": folder.name,
         "path": str(folder.path),
         "of_this_environment": this,
+        "for_these_endpoints": bool(destinations_of(folder, environment)),
         "service": folder.service,
         "not_readable": folder.of_other("status")
         if folder.unreadable and not folder.is_own
@@ -108,10 +110,11 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
             "OTEL_EXPORTER_OTLP_*."
         )
     for each in told["folders"]:
-        yield from ("", *_of_folder(each))
+        yield from ("", *_of_folder(each, elsewhere=bool(here["exporters"])))
 
 
-def _of_folder(folder: dict[str, Any]) -> Iterator[str]:
+def _of_folder(folder: dict[str, Any], *, elsewhere: bool) -> Iterator[str]:
+    """The lines of one; `elsewhere`: whether this environment sends to anywhere, which may be another place."""
     yield printable(folder["name"]) + (" (of this environment)" if folder["of_this_environment"] else "")
     if folder["not_readable"]:
         yield f"  cannot be read: {folder['not_readable']}"
@@ -126,6 +129,12 @@ def _of_folder(folder: dict[str, Any]) -> Iterator[str]:
         yield f"  {printable(name)}, to {to}"
         yield f"    {_waiting(exporter)}"
         yield from (f"    {line}" for line in _aside(exporter["quarantined"]))
+    kept = any(each["waiting"]["bytes"] or each["quarantined"] for each in folder["exporters"].values())
+    if kept and elsewhere and not folder["for_these_endpoints"]:
+        yield (
+            "  its endpoints are not this environment's: with its host's variables, `otel-incident spool "
+            "drain` delivers it"
+        )
 
 
 def _waiting(exporter: dict[str, Any]) -> str:
