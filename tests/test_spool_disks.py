@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from otel_incident.cli import main
 from otel_incident.spool.memory import Store
 from otel_incident.spool.processor import DurableLogRecordProcessor
 from otel_incident.spool.quarantine import Quarantine
@@ -19,6 +20,7 @@ from tests.backend import everything_required
 from tests.spool_backlog import Course, Endpoint
 from tests.spool_exporters import FAILURE, SUCCESS, Obedient
 from tests.spool_records import line, numbered
+from tests.spooled import AT, HTTP, Spooled, environment
 from tests.waiting import wait_until
 
 FULL: Final = "Log records cannot be kept on disk (No space left on device)"
@@ -264,3 +266,38 @@ def test_a_clock_that_jumps_back_in_a_process(tmp_path: Path, monkeypatch: pytes
     processor.shutdown()
     assert processor.status() == Status(delivered=1, retried=processor.status().retried)
     assert list((tmp_path / "spool" / "segments").iterdir()) == []
+
+
+def test_the_commands_on_a_read_only_disk(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`status` and `drain` say that nothing can leave from there, `requeue` that nothing was put back."""
+    environment(monkeypatch)
+    monkeypatch.setattr("otel_incident.cli.logging.basicConfig", lambda **_: None)
+    small.chmod(0o700)
+    monkeypatch.setenv("OTEL_INCIDENT_STATE_DIR", str(small))
+    spooled = Spooled()
+    spooled.write(1)
+    spooled.end()
+    spooled.set_aside("HTTP 400", [line(AT)])
+    command("mount", "-o", "remount,ro", str(small))
+    problem = (
+        f"{spooled.name} cannot be used (Read-only file system): make it writable for the user "
+        f"{spooled.path.owner()}"
+    )
+    assert main(["spool", "status"]) == 0
+    assert f"; no process can deliver, since {problem}\n" in capsys.readouterr().out
+    assert main(["spool", "drain", "--timeout", "0.1"]) == 1
+    (complaint,) = [each for each in capsys.readouterr().err.splitlines() if "still waits" in each]
+    assert complaint.endswith(
+        f" for {HTTP} at http://collector.invalid:4318/v1/logs: {problem}; 0.1 s have passed."
+    )
+    assert main(["spool", "requeue"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        (
+            f"otel-incident: {spooled.name}: not all that was set aside could be put back (Read-only file "
+            "system); what was not is still set aside. Mend that and run this again.\n"
+        ),
+    )
+    assert main(["spool", "show"]) == 0

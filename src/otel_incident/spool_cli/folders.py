@@ -101,22 +101,23 @@ class Folder:
     def lease_problem(self, exporter: str) -> str:
         """Why its owner's processes can deliver nothing for an exporter, and what to do; "" if they can."""
         path = self.lease(exporter)
+        mend = f"give it to the user {user(self.owner)}, or move it away"
         try:
-            status = path.lstat()
-            os.close(os.open(path, _OPEN))
-            # root may open what the host may not
-            may = self.owner in {0, status.st_uid} or not ~status.st_mode & _FOR_OTHERS
-            why = "" if may else os.strerror(errno.EACCES)
-        except FileNotFoundError:  # nobody has delivered yet
+            if not os.access(self.path, os.W_OK):  # root may always, but on a disk that nobody may write to
+                path, mend = self.path, f"make it writable for the user {user(self.owner)}"
+                read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+                why = os.strerror(errno.EROFS if read_only else errno.EACCES)
+            else:
+                status = path.lstat()
+                os.close(os.open(path, _OPEN))
+                # root may open what the host may not
+                may = self.owner in {0, status.st_uid} or not ~status.st_mode & _FOR_OTHERS
+                why = "" if may else os.strerror(errno.EACCES)
+        except FileNotFoundError:  # nobody has delivered yet, or the folder is gone
             return ""
         except OSError as error:
             why = _why(error)
-        return (
-            f"{printable(path.name)} cannot be used ({why}): give it to the user {user(self.owner)}, or move "
-            "it away"
-            if why
-            else ""
-        )
+        return f"{printable(path.name)} cannot be used ({why}): {mend}" if why else ""
 
     def of_other(self, command: str) -> str:
         """The line for a command that only its owner may run.

@@ -114,7 +114,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_folder(folder: dict[str, Any], *, elsewhere: bool) -> Iterator[str]:
-    """The lines of one; `elsewhere`: whether this environment sends to anywhere, which may be another place."""
+    """The lines of one; `elsewhere`: whether this environment sends anywhere, perhaps to others."""
     yield printable(folder["name"]) + (" (of this environment)" if folder["of_this_environment"] else "")
     if folder["not_readable"]:
         yield f"  cannot be read: {folder['not_readable']}"
