@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_incident.emitter import IncidentEmitter, Route
+from otel_incident.emitter import IncidentEmitter
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.guard import set_reraise, swallowed
 from otel_incident.records import through_api
+from otel_incident.route import Route
 from otel_incident.vocabulary import ACTIONS, EVENTS
 from tests import strategies
 from tests.emitting import Emitting

@@ -9,11 +9,12 @@ import pytest
 
 from otel_incident import emitter as emitter_module
 from otel_incident.config import Config
-from otel_incident.emitter import IncidentEmitter, Route
+from otel_incident.emitter import IncidentEmitter
 from otel_incident.events import Incident, IncidentEvent
 from otel_incident.guard import LOCK_SECONDS
 from otel_incident.pipeline import Pipeline, default_pipeline, set_default_pipeline
 from otel_incident.records import through_api
+from otel_incident.route import Route
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
 

@@ -14,11 +14,12 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_incident import emitter as emitter_module
 from otel_incident import settling
-from otel_incident.emitter import IncidentEmitter, Route
+from otel_incident.emitter import IncidentEmitter
 from otel_incident.events import Incident, IncidentEvent
 from otel_incident.guard import set_reraise, swallowed
 from otel_incident.pipeline import default_pipeline
 from otel_incident.records import through_api
+from otel_incident.route import Route
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 import pytest
 
 from otel_incident import guard
-from otel_incident.emitter import IncidentEmitter, Route
+from otel_incident.emitter import IncidentEmitter
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.guard import HostLock, boundary, fail_open, set_reraise, swallow, swallowed
+from otel_incident.route import Route
 from tests.emitting import Emitting
 
 FRAMES: Final = range(120)

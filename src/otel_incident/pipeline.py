@@ -25,12 +25,12 @@ from otel_incident import records
 from otel_incident.announcements import announce
 from otel_incident.config import config_of_process
 from otel_incident.drops import Drops
-from otel_incident.emitter import Route
 from otel_incident.ending import ending
 from otel_incident.events import Hashed, wire_id
 from otel_incident.guard import HostLock, boundary, fail_open
 from otel_incident.identity import HASH_TO_COME, Identity
 from otel_incident.policy import KEEPS_RULE, Policy
+from otel_incident.route import Route
 from otel_incident.state import OWN_FOLDER, places_of
 from otel_incident.ulids import new_ulid
 from otel_incident.version import __version__
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
 
     from otel_incident.config import Config
-    from otel_incident.emitter import Write
     from otel_incident.events import Actor
     from otel_incident.processors import Processor
+    from otel_incident.route import Write
 
 _logger: Final = logging.getLogger("otel_incident")
 

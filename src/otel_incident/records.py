@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import Logger as ApiLogger
     from opentelemetry.sdk.resources import Resource
 
-    from otel_incident.emitter import Write
+    from otel_incident.route import Write
 
 _SEVERITY_TEXT: Final = "INFO"
 
