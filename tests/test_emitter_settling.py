@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from otel_incident.records import through_api
 from otel_incident.route import Route
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
+from tests.processes import succeed
 
 # Python warns of forks beside threads, of which these tests make one on purpose.
 FORKS: Final = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -259,3 +261,100 @@ def test_a_state_directory_that_is_locked_costs_no_event(
     (event,) = receiver.wait_for_events(1)
     assert event.resource["incident.diagnostic.id"] == (directory / "diagnostic-id").read_text().strip()
     assert len((directory / "key").read_bytes()) == 32
+
+
+DEEP: Final = """
+    import sys
+    from otel_incident import Incident, IncidentEmitter
+
+    emitter = IncidentEmitter()
+
+    def dive(frames):
+        if frames:
+            dive(frames - 1)
+        else:
+            emitter.create(Incident(id=1))
+
+    def depth():
+        low, high = 0, sys.getrecursionlimit()
+        while low < high:
+            middle = (low + high + 1) // 2
+            try:
+                plain(middle)
+            except RecursionError:
+                high = middle - 1
+            else:
+                low = middle
+        return low
+
+    def plain(frames):
+        if frames:
+            plain(frames - 1)
+
+    for _ in range(2):
+        dive(depth() - {left})
+    emitter.end(Incident(id=2))
+    import asyncio  # which the imports of the first event bring; half of it would be a NameError
+"""
+
+
+@pytest.mark.parametrize("left", [30, 100])
+def test_a_first_event_near_the_end_of_the_stack(receiver: OtlpReceiver, tmp_path: Path, left: int) -> None:
+    """Its imports do not end there: it leaves as the later ones do, and no module of the host's is broken."""
+    variables = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint,
+        "OTEL_INCIDENT_STATE_DIR": str(tmp_path),
+        "OTEL_INCIDENT_SERVER_VERSION": "1",
+    }
+    ended = succeed(DEEP.format(left=left), variables)
+    assert ended.stderr == ""
+    names = sorted(event.event_name for event in receiver.wait_for_events(3))
+    assert names == ["incident.create", "incident.create", "incident.end"]
+
+
+def test_where_no_thread_starts_the_next_event_takes_it_along(
+    host: Emitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was left where neither a search nor a thread could begin goes out with what comes next."""
+    set_reraise(reraise=False)
+    monkeypatch.setattr(emitter_module, "_settling", settling.Settling())
+    emitter = IncidentEmitter(logger_provider=host.logger_provider, meter_provider=host.meter_provider)
+    with monkeypatch.context() as deep:
+        deep.setattr(emitter_module, "stack_ends_soon", lambda: True)
+        deep.setitem(sys.modules, "otel_incident.pipeline", None)
+        deep.delitem(sys.modules, "otel_incident.pipeline")
+        deep.setattr(threading, "Thread", NoThread)
+        for number in (1, 2):
+            emitter.create(Incident(id=number))
+    assert ids(host) == []
+    assert swallowed() == {"emit": 2}
+    emitter.create(Incident(id=3))
+    assert sorted(map(str, ids(host))) == ["1", "2", "3"]
+
+
+class NoThread:
+    """One that cannot start."""
+
+    def __init__(self, **_: object) -> None:
+        """It is asked for as any other."""
+
+    def start(self) -> None:
+        """Fail."""
+        raise RecursionError
+
+
+def test_how_much_of_the_stack_is_left() -> None:
+    """It ends soon where fewer frames are left than the imports need."""
+    found: list[bool] = []
+
+    def dive(frames: int) -> None:
+        if frames:
+            dive(frames - 1)
+        else:
+            found.append(settling.stack_ends_soon())
+
+    limit = sys.getrecursionlimit()
+    dive(limit - settling.ROOM)
+    dive(limit // 2 - settling.ROOM)
+    assert found == [True, False]

@@ -7,6 +7,7 @@ because of us.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
@@ -14,7 +15,7 @@ from otel_incident.ending import pools_open
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import boundary, swallow
-from otel_incident.settling import Settling
+from otel_incident.settling import Settling, stack_ends_soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ class IncidentEmitter:
         route: Where events go, resolved at the first event; for tests and the instrumentor.
     """
 
-    __slots__ = ("_resolve", "_route")
+    __slots__ = ("_imports", "_resolve", "_route")
 
     def __init__(
         self,
@@ -67,6 +68,10 @@ class IncidentEmitter:
     ) -> None:
         self._route: Route | None = None
         self._resolve = route or (lambda: _default_route(logger_provider, meter_provider))
+        # the last of ours that its first event brings, which brings much more
+        self._imports = "" if route else "otel_incident.processors"
+        if logger_provider is not None:
+            self._imports = "otel_incident.pipeline"
 
     def create(self, incident: Incident, *, actor: Actor | None = None, public: bool | None = None) -> None:
         """An incident was created (seed: actionCreate): `incident.create`."""
@@ -139,6 +144,10 @@ class IncidentEmitter:
 
     def _settle(self, event: IncidentEvent) -> None:
         """Look for the route and send; for the first event and the first after it was closed."""
+        brings = self._imports and self._imports not in sys.modules
+        if brings and self._route is None and stack_ends_soon():
+            _settling.leave(self.emit, event)
+            return
         if not _settling.busy.acquire(blocking=False):
             _settling.keep(self.emit, event)
             return
@@ -164,6 +173,8 @@ def _default_route(
         # the composition root, reached for at the first event: importing an emitter loads no SDK
         try:
             from otel_incident.pipeline import default_route  # noqa: PLC0415  see above
+        except RecursionError:
+            raise
         except RuntimeError:  # the main thread has returned, and others go on
             with pools_open():
                 from otel_incident.pipeline import default_route  # noqa: PLC0415  see above

@@ -7,7 +7,8 @@ would wait for; and where the events, which come first, could not be delivered, 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, final
+import threading
+from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,19 +32,40 @@ ending: Final = _Ending()
 """Of this process; a forked child has its own."""
 
 
+def exit_has_begun() -> bool:
+    """Whether this thread runs the interpreter's exit handlers: one that is registered now is never called.
+
+    From there on Python 3.12 starts no thread, and no thread that starts is waited for.
+    """
+    main = threading.main_thread()
+    return main.ident == threading.get_ident() and not main.is_alive()
+
+
 @contextlib.contextmanager
 def pools_open() -> Iterator[None]:
     """Pools of threads take work although the main thread has returned.
 
-    The SDK looks for its resource in one while it is imported. A host whose work goes on in another thread
-    may report its first event then, for which the SDK is imported.
+    The SDK looks for its resource in one while it is imported. A host whose work goes on in another thread,
+    or in a handler of its exit, may report its first event then, for which the SDK is imported. Where no
+    thread can start any more (Python 3.12), what is given to a pool is done by who gives it.
     """
     from concurrent.futures import thread as pools  # noqa: PLC0415  see forks: it is not ours to bring
 
     with pools._global_shutdown_lock:  # noqa: SLF001  it has no public place
         was, pools._shutdown = pools._shutdown, False  # noqa: SLF001  the same
+    pool: Any = pools.ThreadPoolExecutor
+    start = pool._adjust_thread_count  # noqa: SLF001  the same
+
+    def start_or_do(self: Any) -> None:
+        try:
+            start(self)
+        except RuntimeError:
+            self._work_queue.get_nowait().run()
+
+    pool._adjust_thread_count = start_or_do  # noqa: SLF001  the same
     try:
         yield
     finally:
+        pool._adjust_thread_count = start  # noqa: SLF001  the same
         with pools._global_shutdown_lock:  # noqa: SLF001  the same
             pools._shutdown = was  # noqa: SLF001  the same

@@ -25,7 +25,7 @@ from otel_incident import records
 from otel_incident.announcements import announce
 from otel_incident.config import config_of_process
 from otel_incident.drops import Drops
-from otel_incident.ending import ending
+from otel_incident.ending import ending, exit_has_begun
 from otel_incident.events import Hashed, wire_id
 from otel_incident.guard import HostLock, boundary, fail_open
 from otel_incident.identity import HASH_TO_COME, Identity
@@ -272,6 +272,7 @@ class Pipeline:
             from otel_incident.processors import processors_of, spool_of  # noqa: PLC0415
             from otel_incident.spool_metrics import report  # noqa: PLC0415  the same
 
+            boundary.ending = boundary.ending or exit_has_begun()  # then nobody is left to say so
             self._processors = processors_of(self._config, identity.service_name())
             atexit.register(self._at_exit)
             spool = spool_of(self._processors)

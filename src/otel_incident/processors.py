@@ -6,18 +6,24 @@ The console is written to at once and by the process that reports; nothing waits
 from __future__ import annotations
 
 import contextlib
+import time
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, final
 
 from otel_incident.announcements import say_once
 from otel_incident.destinations import describe, destinations, folder_of
+from otel_incident.ending import exit_has_begun
+from otel_incident.errors import ConfigurationError
 from otel_incident.exporters import EXIT_SECONDS, BoundedBatchProcessor, DeferredExporter
+from otel_incident.forks import no_fork_while_importing
+from otel_incident.guard import say
 from otel_incident.spool.retention import Bounds
 from otel_incident.spool.segments import SEGMENTS, segments_in
 from otel_incident.spool.spool import Outlet, Spool
 from otel_incident.state import own_directory, places_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from opentelemetry.sdk._logs import ReadableLogRecord
@@ -46,6 +52,68 @@ class Processor(Protocol):
         ...
 
 
+@final
+class LastProcessor:
+    """Delivers at once and in the caller's thread, where the first event comes when the process is ending.
+
+    No handler of ours is called any more that would deliver what is queued, and a thread would end with the
+    process, or cannot start (Python 3.12). So this is the host's exit that waits, within the same bound.
+
+    Args:
+        destination: Where events go.
+        seconds: How long all deliveries together may take, as far as the way of their requests is known.
+        now: The clock, seconds; only differences count.
+    """
+
+    def __init__(
+        self, destination: Destination, seconds: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.gave_up = False
+        self._destination = destination
+        self._one = seconds / 2  # at most so long for one, and none begins when so much has been used
+        self._left = self._one
+        self._now = now
+        self._attempts: Attempts | None = None
+
+    def take(self, record: ReadableLogRecord) -> None:
+        """Deliver a record, or say that it and what follows is lost."""
+        if self.gave_up:
+            return
+        begun = self._now()
+        reason = self._deliver(record) if self._left > 0 else "the process has to end"
+        self._left -= self._now() - begun
+        if reason:
+            self.gave_up = True
+            say(
+                "Incident events that came when the process was ending are lost to the exporter %s (%s). "
+                "This is said once.",
+                self._destination.name,
+                reason,
+            )
+
+    def _deliver(self, record: ReadableLogRecord) -> str:
+        """Why it was not delivered; "" if it was."""
+        from otel_incident.spool.attempts import Attempts  # noqa: PLC0415  dear
+
+        try:
+            if self._attempts is None:
+                with no_fork_while_importing():
+                    self._attempts = Attempts(self._destination.build(), timeout=self._one)
+        except ConfigurationError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001  it comes of settings that are not ours
+            return type(error).__name__
+        answer = self._attempts([record])
+        return "" if answer.verdict == "delivered" else answer.reason
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing waits."""
+        return timeout_millis > 0 and not self.gave_up
+
+    def shutdown(self) -> None:
+        """Nothing waits."""
+
+
 def processors_of(config: Config, service: str) -> list[Processor]:
     """The processors for every destination that the environment or the configuration file names.
 
@@ -56,10 +124,14 @@ def processors_of(config: Config, service: str) -> list[Processor]:
     found = destinations(config)
     spooled = _spooled(config, found)
     beside = [each for each in found if each not in spooled]
+    late = exit_has_begun()
     # they are shut down one after the other, and the bound holds for all of them
     seconds = EXIT_SECONDS / (len(beside) + bool(spooled))
     made: list[Processor] = [
-        BoundedBatchProcessor(DeferredExporter(each.name, each.build), each.batch, seconds) for each in beside
+        LastProcessor(each, seconds)
+        if late
+        else BoundedBatchProcessor(DeferredExporter(each.name, each.build), each.batch, seconds)
+        for each in beside
     ]
     if spooled:
         made.append(_spool(config, service, spooled, seconds))

@@ -4,11 +4,15 @@ Looking takes a moment: settings and the identity are read, the SDK is imported.
 emitters of the process. Who else reports meanwhile (another thread, a signal handler that interrupted the
 one who looks, a log handler that heard a line of ours) must neither wait for him nor look for himself, and
 his event must not be lost: it stays here with its time and its trace context until the route is known.
+
+Nor may one look who is near the end of his stack: an import that ends there leaves half a module behind, of
+the standard library's perhaps, for the rest of the process. A thread with a stack of its own looks for him.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -25,6 +29,19 @@ if TYPE_CHECKING:
 MAX_KEPT: Final = 2048
 """As many as the exporters' queue holds by default; a search that takes longer has another trouble."""
 
+ROOM: Final = 300
+"""Frames that must be left of the stack for the imports of a search; about 110 are needed."""
+
+
+def stack_ends_soon() -> bool:
+    """Whether there is less left than `ROOM`, or than half of a stack that is as low as that."""
+    limit = sys.getrecursionlimit()
+    try:
+        sys._getframe(max(limit - ROOM, limit // 2))  # noqa: SLF001  the one way to ask without walking it
+    except ValueError:
+        return False
+    return True
+
 
 @final
 class Settling:
@@ -35,7 +52,7 @@ class Settling:
             function in between: at the end of the stack there may be no frame left for one.
     """
 
-    __slots__ = ("_kept", "busy")
+    __slots__ = ("_helped", "_kept", "busy")
 
     def __init__(self) -> None:
         self.renew()
@@ -44,6 +61,7 @@ class Settling:
     def renew(self) -> None:
         """Begin anew: what a forked child finds here is its parent's, which goes on with it."""
         self.busy = threading.Lock()
+        self._helped = False  # whether a thread looks for who could not
         self._kept: deque[tuple[Callable[[IncidentEvent], None], IncidentEvent]] = deque()
 
     def keep(self, emit: Callable[[IncidentEvent], None], event: IncidentEvent) -> None:
@@ -52,13 +70,41 @@ class Settling:
         Raises:
             OverflowError: So many are kept that this one is lost.
         """
+        self._append(emit, event)
+        if not self.busy.locked():  # who looked came to an end in between, and may not have seen this one
+            self.send()
+
+    def leave(self, emit: Callable[[IncidentEvent], None], event: IncidentEvent) -> None:
+        """Keep an event as it is now, for a thread with a stack of its own, or else for the next event to send.
+
+        Raises:
+            OverflowError: So many are kept that this one is lost.
+        """
+        self._append(emit, event)
+        if self._helped:
+            return
+        self._helped = True
+        try:
+            # the process ends after it: what was reported is not on disk before
+            threading.Thread(target=self._help, name="otel-incident-settling", daemon=False).start()
+        except Exception:
+            self._helped = False
+            raise
+
+    def _help(self) -> None:
+        while True:
+            self.send()
+            self._helped = False  # before the look: who comes after it starts another thread
+            if not self._kept or self.busy.locked():  # who looks sends them
+                return
+            self._helped = True
+
+    def _append(self, emit: Callable[[IncidentEvent], None], event: IncidentEvent) -> None:
         if len(self._kept) >= MAX_KEPT:
             raise OverflowError
         timestamp = time.time_ns() if event.timestamp is None else event.timestamp
         context = get_current() if event.context is None else event.context
         self._kept.append((emit, replace(event, timestamp=timestamp, context=context)))
-        if not self.busy.locked():  # who looked came to an end in between, and may not have seen this one
-            self.send()
 
     def send(self) -> None:
         """Send what is kept; one whose emitter has no route yet may come back."""

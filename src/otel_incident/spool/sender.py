@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
+from otel_incident.ending import exit_has_begun
 from otel_incident.errors import ConfigurationError
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import HostLock, swallow
@@ -242,7 +243,12 @@ class Sender:
             self._begin()
         if self._thread is None and not self._closing:
             thread = threading.Thread(target=self._run, name=f"otel-incident-{self.name}", daemon=True)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                if exit_has_begun():  # Python 3.12 starts none then; what is kept waits for the next start
+                    return
+                raise
             self._thread = thread
 
     def _run(self) -> None:
