@@ -75,7 +75,7 @@ class Settling:
             self.send()
 
     def leave(self, emit: Callable[[IncidentEvent], None], event: IncidentEvent) -> None:
-        """Keep an event as it is now, for a thread with a stack of its own, or else for the next event to send.
+        """Keep an event as it is now, for a thread with a stack of its own or for the next event to send.
 
         Raises:
             OverflowError: So many are kept that this one is lost.
