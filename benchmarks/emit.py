@@ -52,8 +52,7 @@ _PERIOD: Final = 1 / 500
 _WARM_UP: Final = 200
 _NS_IN_US: Final = 1000
 _EXPORTER: Final = "benchmark"
-# TID251: the machine's, with our exporter
-_ENVIRONMENT: Final = {**os.environ, "OTEL_LOGS_EXPORTER": _EXPORTER}  # noqa: TID251
+_ENVIRONMENT: Final = {**os.environ, "OTEL_LOGS_EXPORTER": _EXPORTER}  # noqa: TID251  the machine's, with our exporter
 _STOCK: Final = "stock SDK"
 _OURS: Final = "otel_incident"
 _ACTOR: Final = Actor(id="7b1x9rj3etyy8k5m4hq6dwncao", roles=("end_user", "system_admin"))

@@ -184,7 +184,7 @@ def drain_rates(given: argparse.Namespace, directory: Path) -> None:
         call = emitting(filler, name, attributes)
         for _ in range(given.drained):
             call()
-        Sender.notify = held  # type: ignore[method-assign]
+        Sender.notify = held  # type: ignore[method-assign]  # put back
         filler.shutdown()
         started = time.perf_counter()
         drained = DurableLogRecordProcessor(exporter, place, delay=0.0)

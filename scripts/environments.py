@@ -115,8 +115,7 @@ class Environment:
     def _is_of_this_python(self) -> bool:
         asked = "import sys; print('{}.{}'.format(*sys.version_info))"
         try:
-            # S603: the environment's own interpreter.
-            done = subprocess.run([self.python, "-c", asked], capture_output=True, text=True, check=False)  # noqa: S603
+            done = subprocess.run([self.python, "-c", asked], capture_output=True, text=True, check=False)  # noqa: S603  the environment's own interpreter
         except OSError:
             return False
         return done.returncode == 0 and done.stdout.strip() == _python_version()
@@ -125,10 +124,10 @@ class Environment:
 def cache_directory() -> Path:
     """Where things are kept that can be made again: `OTEL_INCIDENT_CACHE_DIR`, else below XDG's."""
     # TID251, twice: the rule is for the package; scripts stand alone.
-    explicit = os.environ.get("OTEL_INCIDENT_CACHE_DIR", "")  # noqa: TID251
+    explicit = os.environ.get("OTEL_INCIDENT_CACHE_DIR", "")  # noqa: TID251  no variable of the package's
     if explicit:
         return Path(explicit).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME", "") or "~/.cache"  # noqa: TID251
+    base = os.environ.get("XDG_CACHE_HOME", "") or "~/.cache"  # noqa: TID251  no variable of the package's
     return Path(base).expanduser().absolute() / "otel-incident"
 
 
@@ -150,8 +149,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _run(command: list[str], log: Path, waiting: _Waiting, what: str) -> None:
     with log.open("ab") as output:
-        # S603: the words are ours.
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603  the words are ours
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
         try:

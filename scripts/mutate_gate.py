@@ -124,15 +124,13 @@ def main() -> int:
 
 def run_tests(home: Path) -> str | None:
     """Run the tests against the package in `home/src`; the first one that fails, None if none does."""
-    # TID251: pytest gets the environment of whoever runs this.
-    environment = {**os.environ, "PYTHONPATH": f"{home / 'src'}{os.pathsep}{home}"}  # noqa: TID251
+    environment = {**os.environ, "PYTHONPATH": f"{home / 'src'}{os.pathsep}{home}"}  # noqa: TID251  pytest gets the environment of whoever runs this
     environment["PYTHONDONTWRITEBYTECODE"] = "1"  # two changes within a second would look alike
     options = ["-x", "-q", "-rfE", "--no-header", "-p", "mutation_profile", "-p", "no:cacheprovider"]
     for names in TESTS:
         tests = [f"tests/test_gate_{name}.py" for name in names]
         try:
-            # S603: the words are ours.
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(  # noqa: S603  the words are ours
                 [sys.executable, "-m", "pytest", *options, *tests],
                 cwd=ROOT,
                 env=environment,

@@ -18,8 +18,7 @@ from tests.telemetry import LogEvent, MetricPoint, SpanData, Telemetry
 REQUIRE: Final = "OTEL_INCIDENT_TEST_REQUIRE"
 
 # Of whoever runs the tests, as it was before a fixture took their settings away: it says where the cache is.
-# TID251: about the tests, not the package's configuration.
-_ENVIRONMENT: Final = dict(os.environ)  # noqa: TID251
+_ENVIRONMENT: Final = dict(os.environ)  # noqa: TID251  about the tests, not the package's configuration
 
 
 class Backend(Protocol):
@@ -63,8 +62,7 @@ class Backend(Protocol):
 def collector_binary() -> Path | str:
     """The built collector, or in words why there is none; built now only if everything is required."""
     command = "build" if everything_required() else "path"
-    # S603: the words are ours.
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  the words are ours
         [sys.executable, str(ROOT / "scripts" / "collector"), command],
         capture_output=True,
         text=True,

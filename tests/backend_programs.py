@@ -98,18 +98,17 @@ def _build(program: Program, go: str) -> None:
     """Build beside the target and rename: a killed build leaves no half a program."""
     # TID251, twice: the rule is for the package; the Go tools need the caller's environment.
     variables = {
-        **os.environ,  # noqa: TID251
+        **os.environ,  # noqa: TID251  the Go tools need the caller's environment
         "GOTOOLCHAIN": "local",  # the Go that is there, not one it would download
         "CGO_ENABLED": "0",
-        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -mod=mod".strip(),  # noqa: TID251
+        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -mod=mod".strip(),  # noqa: TID251  the Go tools need the caller's environment
     }
     with tempfile.TemporaryDirectory(dir=program.path.parent) as work:
         required = "".join(f"require {module}\n" for module in program.modules)
         Path(work, "go.mod").write_text(f"module build\n\ngo 1.25\n\n{required}")
         built = Path(work) / "built"
         options = ["-trimpath", "-ldflags=-s -w", f"-tags={program.tags}", "-o", str(built)]
-        # S603: the words are ours.
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  the words are ours
             [go, "build", *options, program.package],
             cwd=work,
             env=variables,

@@ -147,8 +147,7 @@ def _running(
     for attempt in range(_ATTEMPTS):
         addresses = _free_addresses(ports)
         with log.open("wb") as output:
-            # S603: the words are the tests' own.
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603  the words are the tests' own
                 [str(binary), *arguments(addresses)],
                 cwd=directory,
                 env=dict([OTLP_OF_OLD_JAEGERS.split("=")]),  # and none of the tests' own settings

@@ -83,8 +83,7 @@ class Collector:
         if self._process is not None:
             raise RuntimeError("it is running")
         with self.log.open("wb") as log:
-            # S603: the words are the tests' own.
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603  the words are the tests' own
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -65,8 +65,7 @@ class DeskHost:
         self._directory = directory
         files = ["--port-file", str(directory / "port"), "--report", str(directory / "report.json")]
         with (directory / "stderr").open("wb") as stderr:
-            # S603: the words are the tests' own.
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603  the words are the tests' own
                 [environment.tool(command[0]), *command[1:], *files],
                 env={
                     **environment.variables(),

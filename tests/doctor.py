@@ -14,8 +14,7 @@ SECRETS: Final = ("s3cr3t", "jane")
 
 def host(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host with a name and secrets, and nothing of this machine's way to the network."""
-    # TID251: about the tests, not the package's configuration.
-    for name in list(os.environ):  # noqa: TID251
+    for name in list(os.environ):  # noqa: TID251  about the tests, not the package's configuration
         if name.lower().endswith("_proxy") or name in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("OTEL_SERVICE_NAME", "desk")

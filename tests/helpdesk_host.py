@@ -64,8 +64,7 @@ def seeded(environment: HostEnvironment, directory: Path) -> Path:
     directory.mkdir()
     variables = {**environment.variables(installed=False), "HELPDESK_DATA": str(directory)}
     command = [environment.tool("python"), "-m", "helpdesk_site.seed"]
-    # S603: the words are the tests' own.
-    subprocess.run(command, env=variables, cwd=directory, check=True, capture_output=True)  # noqa: S603
+    subprocess.run(command, env=variables, cwd=directory, check=True, capture_output=True)  # noqa: S603  the words are the tests' own
     return directory
 
 
@@ -99,8 +98,7 @@ class Helpdesk:
         command = [environment.tool("python"), "-m", "serve", "helpdesk_site.wsgi:application"]
         files = ["--port-file", str(directory / "port"), "--report", str(directory / "report.json")]
         with (directory / "stderr").open("wb") as stderr:
-            # S603: the words are the tests' own.
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603  the words are the tests' own
                 [*prefix, *command, *files],
                 env={
                     **environment.variables(installed=installed),

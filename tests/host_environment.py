@@ -109,8 +109,7 @@ def builder() -> Environment:
 def pip(environment: Environment, *words: str) -> str:
     """Run an environment's pip and return what it says; AssertionError with its last words if it fails."""
     command = [str(environment.python), "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
-    # S603: the words are ours.
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  the words are ours
     assert done.returncode == 0, _last_words(done.stderr)
     return done.stdout
 
@@ -120,8 +119,7 @@ def run_in(
 ) -> Ended:
     """Run a program to its end with exactly these variables; TimeoutExpired after `timeout` seconds."""
     started = time.monotonic()
-    # S603: the words are the tests' own.
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  the words are the tests' own
         words,
         cwd=directory,
         env=dict(variables),

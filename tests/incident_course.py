@@ -139,8 +139,7 @@ def desk(
     """
     for name, text in (("desk.py", _DESK), ("main.py", _MAIN), ("hooks.toml", _HOOKS)):
         (directory / name).write_text(textwrap.dedent(text))
-    # S603: the words are the tests' own.
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603  the words are the tests' own
         [environment.tool("opentelemetry-instrument"), environment.tool("python"), "main.py"],
         cwd=directory,
         env={

@@ -51,8 +51,7 @@ class PostgreSQL:
 
     def ask(self, statement: str, database: str = "postgres") -> str:
         """What a statement of the tests' own answers, a line for each row."""
-        # S603: the words are the tests' own.
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  the words are the tests' own
             [str(self.programs / "psql"), "-XAtq", "-d", self.url(database=database), "-c", statement],
             capture_output=True,
             text=True,
@@ -64,8 +63,7 @@ class PostgreSQL:
     @contextmanager
     def transaction(self, statement: str, database: str) -> Iterator[None]:
         """A transaction in which a statement has been carried out, and which is rolled back at the end."""
-        # S603: the same.
-        with subprocess.Popen(  # noqa: S603
+        with subprocess.Popen(  # noqa: S603  the words are the tests' own
             [str(self.programs / "psql"), "-XAtq", "-d", self.url(database=database)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -115,8 +113,7 @@ def _run(programs: Path, directory: Path) -> Iterator[PostgreSQL]:
         "scram-sha-256",
         f"--pwfile={given}",
     ]
-    # S603: the words are ours.
-    done = subprocess.run(initdb, capture_output=True, text=True, check=False, cwd=directory, **whom)  # noqa: S603
+    done = subprocess.run(initdb, capture_output=True, text=True, check=False, cwd=directory, **whom)  # noqa: S603  the words are ours
     assert done.returncode == 0, done.stderr
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
@@ -135,7 +132,7 @@ def _run(programs: Path, directory: Path) -> Iterator[PostgreSQL]:
     ]
     log = directory / "log"
     with log.open("wb") as said:
-        process = subprocess.Popen(server, stdout=said, stderr=said, cwd=directory, **whom)  # noqa: S603  the same
+        process = subprocess.Popen(server, stdout=said, stderr=said, cwd=directory, **whom)  # noqa: S603  the words are the tests' own
     try:
         wait_until(lambda: _answers(programs, port, process, log), 60.0, "a PostgreSQL that answers")
         yield PostgreSQL(port, password, programs)

@@ -15,8 +15,7 @@ _OTHERS: Final = ("DO_NOT_TRACK", "STATE_DIRECTORY", "XDG_STATE_HOME")
 
 def clear_environment(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     """No setting of whoever runs the tests reaches them, and none of their state reaches his home."""
-    # TID251: about the tests, not the package's configuration.
-    for name in list(os.environ):  # noqa: TID251
+    for name in list(os.environ):  # noqa: TID251  about the tests, not the package's configuration
         if name in _OTHERS or (name.startswith("OTEL_") and name != REQUIRE):
             monkeypatch.delenv(name)
     # Not HOME: the tools that tests call keep their caches there.

@@ -27,9 +27,8 @@ class Ended:
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a child: only what is said, and where to find the tests."""
-    # TID251: about the tests, not the package's configuration.
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}  # noqa: TID251
-    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))  # noqa: TID251
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}  # noqa: TID251  about the tests, not the package's configuration
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))  # noqa: TID251  about the tests, not the package's configuration
     return {**inherited, "PYTHONPATH": path, **(variables or {})}
 
 
@@ -37,8 +36,7 @@ def start(
     code: str, variables: Mapping[str, str] | None = None, *, group: bool = False
 ) -> subprocess.Popen[str]:
     """Start a program, in a process group of its own if need be; stdout and stderr are pipes."""
-    # S603: the words are the tests' own.
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(  # noqa: S603  the words are the tests' own
         [sys.executable, "-c", textwrap.dedent(code)],
         env=environment(variables),
         stdin=subprocess.PIPE,

@@ -5,8 +5,7 @@ from typing import Final
 
 VARIABLE: Final = "OTEL_INCIDENT_TEST_FACTOR"
 
-# TID251: about the size of tests, not the package's configuration.
-FACTOR: Final = int(os.environ.get(VARIABLE, "25"))  # noqa: TID251
+FACTOR: Final = int(os.environ.get(VARIABLE, "25"))  # noqa: TID251  about the size of tests, not the package's configuration
 """By this long tests are reduced; 1 is the full size."""
 
 

@@ -54,8 +54,7 @@ class Served:
         command = [environment.tool("opentelemetry-instrument"), environment.tool("gunicorn")]
         options = [f"--bind=127.0.0.1:{self._port}", f"--workers={workers}", "--log-level=warning"]
         with self._stderr.open("ab") as stderr:
-            # S603: the words are the tests' own.
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603  the words are the tests' own
                 [*command, *options, application],
                 env={**environment.variables(), **variables},
                 cwd=directory,

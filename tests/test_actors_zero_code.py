@@ -87,8 +87,7 @@ def worker(environment: HostEnvironment, site: Site) -> Iterator[Any]:
     said = site.directory / "worker"
     words = ["celery", "--app", "known_desk.tasks:application", "worker", "--pool", "prefork"]
     with said.open("wb") as output:
-        # S603: the words are the tests' own.
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603  the words are the tests' own
             [
                 environment.tool("opentelemetry-instrument"),
                 *words,

@@ -428,8 +428,7 @@ def test_the_collector_finds_them_valid(
         command.append(f"--config={CONFIGS / 'gateway-unqueued.yaml'}")
 
     def validate(**variables: str) -> tuple[int, str]:
-        # S603: the words are ours.
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  the words are ours
             command, env=variables, capture_output=True, text=True, timeout=20, check=False
         )
         return done.returncode, done.stderr

@@ -162,8 +162,7 @@ def test_a_copy_that_makes_a_row_creates(reported: list[IncidentEvent], pk: Any)
 def test_copies_of_an_instance_know_what_it_was(reported: list[IncidentEvent], pk: Any) -> None:
     """A shallow copy, a deep one and one that was pickled; changing one changes no other."""
     incident = get(pk)
-    # S301: what was pickled on the line.
-    copies = copy.copy(incident), copy.deepcopy(incident), pickle.loads(pickle.dumps(incident))  # noqa: S301
+    copies = copy.copy(incident), copy.deepcopy(incident), pickle.loads(pickle.dumps(incident))  # noqa: S301  what was pickled just before
     for each in copies:
         with transaction.atomic():
             each.status = 4
@@ -200,8 +199,7 @@ def test_a_pickled_instance_needs_nothing_of_ours(
         waiting = pickle.dumps(incident)
     assert actions(reported) == ["end"]
     for pickled in (waiting, pickle.dumps(incident)):
-        # S603: the words are the tests' own.
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  the words are the tests' own
             [sys.executable, "-c", UNPICKLE],
             env={"DJANGO_SETTINGS_MODULE": SETTINGS, "OPS_DATA": str(tmp_path), "PYTHONPATH": str(ROOT)},
             input=base64.b64encode(pickled).decode(),

@@ -533,8 +533,7 @@ print(check.summary(), flush=True)
 
 def outcome(code: str) -> list[str]:
     """What a process of its own prints; it ends well, and says nothing else."""
-    # S603: the words are ours.
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  the words are ours
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -23,8 +23,7 @@ from tests.host_environment import HostEnvironment, host_environment
 from tests.otlp_receiver import OtlpReceiver
 from tests.telemetry import SpanData
 
-# TID251: about the tests, not the package's configuration. Before a fixture takes such settings away.
-WRITE: Final = os.environ.get("OTEL_INCIDENT_TEST_GOLDEN") == "write"  # noqa: TID251
+WRITE: Final = os.environ.get("OTEL_INCIDENT_TEST_GOLDEN") == "write"  # noqa: TID251  about the tests, not the package's configuration. Before a fixture takes such settings away
 GOLDEN: Final = Path(__file__).parent / "golden"
 MODES: Final = ("off", "standard", "strict")
 CONVENTIONS: Final = {"flask": "", "django": "http,database"}

@@ -465,7 +465,7 @@ def test_somebody_else_s_patch_over_ours() -> None:
         make_span(provider)
         assert SynchronousMultiSpanProcessor.on_end is over
     finally:
-        SynchronousMultiSpanProcessor.on_end = own  # type: ignore[method-assign]
+        SynchronousMultiSpanProcessor.on_end = own  # type: ignore[method-assign]  # put back
     assert calls == [CANARY]
     assert sends.sent.attributes() == [ATTRIBUTES]
 

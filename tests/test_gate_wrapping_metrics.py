@@ -332,8 +332,7 @@ print(type(vars(MetricReader)["_collect"]).__name__, len(wrappings[0]._places))
 wrappings[1].undo()
 print("_collect" in vars(MetricReader))
 """
-    # S603: the words are ours.
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  the words are ours
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
     )
     assert (done.stderr, done.stdout.splitlines()) == ("", ["False", "Field 0", "False"])

@@ -90,8 +90,7 @@ def test_only_lines_of_ours_are_named(tmp_path: Path, caplog: pytest.LogCaptureF
     host.parent.mkdir()
     host.write_text("def fail():\n    raise ValueError\n")
     namespace: dict[str, Any] = {}
-    # S102: a host's module in a directory of our name, made for this test.
-    exec(compile(host.read_text(), str(host), "exec"), namespace)  # noqa: S102
+    exec(compile(host.read_text(), str(host), "exec"), namespace)  # noqa: S102  a host's module in a directory of our name, made for this test
     fail_open("hook")(namespace["fail"])()
     assert "secret_project" not in caplog.text
     assert "ValueError at guard.py:" in caplog.text

@@ -333,8 +333,7 @@ def test_the_collector_takes_each_block_as_a_file_of_its_own(collector_path: Pat
         files[-1].write_text(block)
     options = [f"--config={file}" for file in files]
 
-    # S603: the words are the tests' own.
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  the words are the tests' own
         [str(collector_path), "validate", *options], capture_output=True, text=True, timeout=60, check=False
     )
 

@@ -42,8 +42,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 def command(*words: str) -> None:
     """A command of the system's; without the right to use it the test is skipped, unless all is required."""
-    # S603: the words are the tests' own.
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  the words are the tests' own
     if done.returncode:
         reason = f"{words[0]} is needed: {done.stderr.strip()}"
         if everything_required():

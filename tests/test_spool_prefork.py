@@ -87,8 +87,7 @@ def serving(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server in its own group, which is ended if the test fails; what it says is in a file."""
     with (directory / "log").open("wb") as log:
-        # S603: the words are the test's own.
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603  the words are the test's own
             [environment.tool(words[0]), *words[1:]],
             cwd=directory,
             env={**environment.variables(), **more},

@@ -204,7 +204,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     mount.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mount)]
     # S603, S607: the words are the test's own.
-    if subprocess.run(command, capture_output=True, check=False).returncode:  # noqa: S603
+    if subprocess.run(command, capture_output=True, check=False).returncode:  # noqa: S603  the words are the tests' own
         reason = "mounting needs more rights than this user has"
         if everything_required():
             pytest.fail(reason, pytrace=False)

@@ -79,8 +79,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     base = cached_environment("runtime", runtime_requirements())
     scratch = tmp_path_factory.mktemp("installed")
     environment = scratch / "environment"
-    # S603: the words are ours.
-    subprocess.run([base.python, "-m", "venv", "--without-pip", environment], check=True)  # noqa: S603
+    subprocess.run([base.python, "-m", "venv", "--without-pip", environment], check=True)  # noqa: S603  the words are ours
     site_packages = "lib/python{}.{}/site-packages".format(*sys.version_info)
     (environment / site_packages / "needed.pth").write_text(f"{base.directory / site_packages}\n")
     python = str(environment / "bin" / "python")
@@ -272,8 +271,7 @@ def test_a_type_checker_finds_the_types(installed: Installed, tmp_path: Path) ->
 def built_sdist(source: Path, directory: Path) -> Path:
     """The source distribution of a tree."""
     command = [str(builder().python), "-m", "hatchling", "build", "-t", "sdist", "-d", str(directory)]
-    # S603: the words are ours.
-    subprocess.run(command, cwd=source, check=True, capture_output=True)  # noqa: S603
+    subprocess.run(command, cwd=source, check=True, capture_output=True)  # noqa: S603  the words are ours
     (made,) = directory.iterdir()
     return made
 

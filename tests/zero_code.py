@@ -192,8 +192,7 @@ class App:
         }
         if hooked:
             given["OTEL_INCIDENT_HOOKS"] = str(self.hooks)
-        # S603: the words are the tests' own.
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  the words are the tests' own
             command,
             env=environment({**given, **(variables or {})}),
             cwd=self.directory,

@@ -124,7 +124,7 @@ class Config:
                 they come before the file's, the file's before the environment's.
         """
         # config.py is the room that may: everything else is handed a Config
-        variables = dict(os.environ if environ is None else environ)  # noqa: TID251
+        variables = dict(os.environ if environ is None else environ)  # noqa: TID251  as said above
         if variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return cls(off="OTEL_SDK_DISABLED=true")
         if _says_yes(variables.get("DO_NOT_TRACK", "")):

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, final
 
 # upstream hides this module from type checkers, so its class is Any to them
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # as said above
 
 from otel_incident.config import Config, set_config_of_process, strict_is_asked_for
 from otel_incident.forks import no_fork_while_importing

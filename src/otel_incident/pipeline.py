@@ -269,7 +269,7 @@ class Pipeline:
         """Make what delivers, unless it was made for what a former process had left."""
         if not self._processors:
             # not before the first event
-            from otel_incident.processors import processors_of, spool_of  # noqa: PLC0415
+            from otel_incident.processors import processors_of, spool_of  # noqa: PLC0415  loads the SDK's exporters: only where there is a pipeline
             from otel_incident.spool_metrics import report  # noqa: PLC0415  the same
 
             boundary.ending = boundary.ending or exit_has_begun()  # then nobody is left to say so

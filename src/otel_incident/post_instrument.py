@@ -23,8 +23,7 @@ def check() -> None:
     ):
         instrumentor.self_check()
         return
-    # TID251: config.py reads them, but is not loaded for nothing
-    if any(os.environ.get(name) for name in _SAY_A_GATE):  # noqa: TID251
+    if any(os.environ.get(name) for name in _SAY_A_GATE):  # noqa: TID251  config.py reads them, but is not loaded for nothing
         from otel_incident.guard import fail_open  # noqa: PLC0415  disabled loads as little as it can
 
         fail_open("gate")(_say_missing)()

@@ -42,8 +42,7 @@ def begin() -> None:
 
 def is_disabled() -> bool:
     """Whether the operator has disabled our instrumentor by name."""
-    # TID251: config.py reads our settings, and is not loaded for nothing; this one is upstream's
-    said = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")  # noqa: TID251
+    said = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")  # noqa: TID251  config.py reads our settings, and is not loaded for nothing; this one is upstream's
     return not {_NAME, _ALL}.isdisjoint(part.strip() for part in said.split(","))
 
 

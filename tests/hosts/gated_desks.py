@@ -40,8 +40,7 @@ def django() -> Any:
     return importlib.import_module("django_desk.wsgi").application
 
 
-# TID251: where a host finds its own things is not the package's configuration.
-endpoints: dict[Any, str] = json.loads(os.environ["DESK_ENDPOINTS"])  # noqa: TID251
+endpoints: dict[Any, str] = json.loads(os.environ["DESK_ENDPOINTS"])  # noqa: TID251  where a host finds its own things is not the package's configuration
 provider = TracerProvider()
 for mode, endpoint in endpoints.items():
     processor: Any = BatchSpanProcessor(OTLPSpanExporter(f"{endpoint}/v1/traces"))
@@ -54,4 +53,4 @@ for mode, endpoint in endpoints.items():
 trace.set_tracer_provider(provider)
 SQLite3Instrumentor().instrument()
 RequestsInstrumentor().instrument()
-application = {"flask": flask, "django": django}[os.environ["DESK"]]()  # noqa: TID251
+application = {"flask": flask, "django": django}[os.environ["DESK"]]()  # noqa: TID251  a host of the tests, which is set up so

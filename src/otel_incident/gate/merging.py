@@ -64,8 +64,8 @@ class Shape(NamedTuple):
         if self.kind is Gauge:
             return Gauge(points)  # type: ignore[arg-type]  # of the kind's own class, as in the next lines
         if self.kind is Sum:
-            return Sum(points, self.temporality, self.monotonic)  # type: ignore[arg-type]
-        return self.kind(points, self.temporality)  # type: ignore[arg-type, call-arg]
+            return Sum(points, self.temporality, self.monotonic)  # type: ignore[arg-type]  # as above
+        return self.kind(points, self.temporality)  # type: ignore[arg-type, call-arg]  # as above
 
 
 class Point(NamedTuple):

@@ -49,12 +49,12 @@ def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) 
     """
     # each imports what it needs: `explain` needs no encoder, `collector` no SDK
     if chosen.policy == "collector":
-        from otel_incident.policy_cli.collector import collector_config  # noqa: PLC0415
+        from otel_incident.policy_cli.collector import collector_config  # noqa: PLC0415  only for the command that needs it
 
         say(collector_config().rstrip("\n"))
         return 0
     if chosen.policy == "explain":
-        from otel_incident.policy_cli import explain  # noqa: PLC0415
+        from otel_incident.policy_cli import explain  # noqa: PLC0415  only for the command that needs it
 
         told = explain.explanation(config)
         say(json.dumps(told, indent=2) if chosen.json else explain.text(told))
@@ -63,9 +63,9 @@ def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) 
 
 
 def _check(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) -> int:
-    from otel_incident.installation import rules_of  # noqa: PLC0415
-    from otel_incident.policy_cli.check import check  # noqa: PLC0415
-    from otel_incident.policy_cli.payload import requests_in  # noqa: PLC0415
+    from otel_incident.installation import rules_of  # noqa: PLC0415  only for the command that needs it
+    from otel_incident.policy_cli.check import check  # noqa: PLC0415  only for the command that needs it
+    from otel_incident.policy_cli.payload import requests_in  # noqa: PLC0415  only for the command that needs it
 
     source = "standard input" if chosen.payload == "-" else chosen.payload
     mode = chosen.mode or config.gate

@@ -15,8 +15,8 @@ def main() -> None:
     call_command("initial_setup", username="morgan", email="morgan@acme.test")
     call_command("create_source", "grafana1", source_type="grafana")
     # PLC0415, twice: models can be imported once Django is set up
-    from django.contrib.auth import get_user_model  # noqa: PLC0415
-    from rest_framework.authtoken.models import Token  # noqa: PLC0415
+    from django.contrib.auth import get_user_model  # noqa: PLC0415  needs the settings first
+    from rest_framework.authtoken.models import Token  # noqa: PLC0415  needs the settings first
 
     users = get_user_model().objects
     users.create_user(username="alex", email="alex@acme.test")

@@ -6,9 +6,8 @@ SECRET_KEY = "a key for tests alone"  # noqa: S105  a test's site holds nothing 
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "django_desk.urls"
-# TID251: a settings module is where a Django project reads its environment.
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DESK_DATABASE"]}}  # noqa: TID251
-PAGER = os.environ["DESK_PAGER"]  # noqa: TID251
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DESK_DATABASE"]}}  # noqa: TID251  a settings module is where a Django project reads its environment
+PAGER = os.environ["DESK_PAGER"]  # noqa: TID251  a settings module is where a Django project reads its environment
 INSTALLED_APPS: list[str] = []
 MIDDLEWARE: list[str] = []
 USE_TZ = True

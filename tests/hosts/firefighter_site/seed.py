@@ -17,9 +17,9 @@ def main() -> None:
     fixtures = [str(file.locate()) for file in packaged if file.match("firefighter_fixtures/**/*.json")]
     call_command("loaddata", *fixtures, verbosity=0)
     # PLC0415, three times: models can be imported once Django is set up
-    from django.contrib.auth import get_user_model  # noqa: PLC0415
-    from django.contrib.auth.models import Permission  # noqa: PLC0415
-    from rest_framework.authtoken.models import Token  # noqa: PLC0415
+    from django.contrib.auth import get_user_model  # noqa: PLC0415  needs the settings first
+    from django.contrib.auth.models import Permission  # noqa: PLC0415  needs the settings first
+    from rest_framework.authtoken.models import Token  # noqa: PLC0415  needs the settings first
 
     made = {}
     for name in ("morgan", "alex", "robin"):

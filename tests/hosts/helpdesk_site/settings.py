@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-# TID251: a settings module is where a Django project reads its environment.
-DATA = Path(os.environ["HELPDESK_DATA"])  # noqa: TID251
+DATA = Path(os.environ["HELPDESK_DATA"])  # noqa: TID251  a settings module is where a Django project reads its environment
 
 SECRET_KEY = "a key for tests alone"  # noqa: S105  a test's site holds nothing secret
 DEBUG = False

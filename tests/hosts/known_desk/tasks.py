@@ -7,8 +7,7 @@ from typing import Any
 from celery import Celery
 from known_desk import incidents  # type: ignore[import-not-found]  # on the path of the hosts alone
 
-# TID251: where a host finds its own things is not the package's configuration.
-BROKER = Path(os.environ["DESK_BROKER"])  # noqa: TID251
+BROKER = Path(os.environ["DESK_BROKER"])  # noqa: TID251  where a host finds its own things is not the package's configuration
 for folder in ("messages", "control", "done"):
     (BROKER / folder).mkdir(parents=True, exist_ok=True)
 

@@ -23,8 +23,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 
-# TID251: where a host finds its own things is not the package's configuration.
-POSTGRESQL = os.environ["DESK_POSTGRESQL"].replace("postgresql://", "postgresql+psycopg://")  # noqa: TID251
+POSTGRESQL = os.environ["DESK_POSTGRESQL"].replace("postgresql://", "postgresql+psycopg://")  # noqa: TID251  where a host finds its own things is not the package's configuration
 
 plain = create_engine(POSTGRESQL)
 engine = create_async_engine(POSTGRESQL)
