@@ -108,6 +108,29 @@ def test_there_is_no_place_for_one(
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "otel-incident spool: error: the following arguments are required: COMMAND"),
+        (["stats"], "otel-incident spool: error: argument COMMAND: invalid choice: 'stats'"),
+        (["status", "--yaml"], "otel-incident: error: unrecognized arguments: --yaml"),
+        (["show", "one", "two"], "otel-incident: error: unrecognized arguments: two"),
+        (
+            ["requeue", "--reason"],
+            "otel-incident spool requeue: error: argument --reason: expected one argument",
+        ),
+    ],
+)
+def test_what_is_no_command(capsys: pytest.CaptureFixture[str], words: list[str], complaint: str) -> None:
+    """Wrong arguments end it with 2, the usage, and the argument that is wrong."""
+    with pytest.raises(SystemExit) as ended:
+        main(["spool", *words])
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()[0].partition(" [")[0].split()[:2]) == ("", ["usage:", "otel-incident"])
+    assert err.splitlines()[-1].startswith(complaint)
+
+
 def test_status_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     """Service, endpoint, what waits and since when, what was set aside and why, and who delivers."""
     spooled = Spooled()
