@@ -2,6 +2,7 @@
 
 import errno
 import random
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
@@ -199,9 +200,9 @@ def test_what_is_counted_when_nothing_waits(tmp_path: Path, monkeypatch: pytest.
     course = Course(tmp_path, Endpoint())
     real, seen = Cursor.keep, []
 
-    def keep(cursor: Cursor) -> bool:
+    def keep(cursor: Cursor, *make_room: Callable[[], bool]) -> bool:
         seen.append(course.delivery.counts.delivered)
-        return real(cursor)
+        return real(cursor, *make_room)
 
     monkeypatch.setattr(Cursor, "keep", keep)
     course.write(1, 2, 3)
@@ -391,7 +392,7 @@ def test_a_cursor_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     endpoint = Endpoint()
     course = Course(tmp_path, endpoint, batch_size=1)
     course.write(1, 2, 3)
-    monkeypatch.setattr(Cursor, "keep", lambda _: False)
+    monkeypatch.setattr(Cursor, "keep", lambda *_: False)
     course.run()
     assert endpoint.taken == [1, 2, 3]
 

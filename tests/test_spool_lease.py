@@ -1,9 +1,11 @@
 """The lease: one process delivers at a time, another one when it ends, is killed, or is stopped for long."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -94,15 +96,46 @@ def test_a_holder_that_lives_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_two_that_take_over_at_once(tmp_path: Path) -> None:
-    """The later one has it, and the other one knows."""
+    """The first one has it: the other one looks again before it puts its file in that one's place."""
     now = 1000.0
     stopped, first, second = (Lease(tmp_path / "lease", lambda: now) for _ in range(3))
     assert stopped.take() is True
     assert (first.take(), second.take()) == (False, False)
     now += SILENCE_SECONDS
     assert first.take() is True
-    assert second._replace() is True
-    assert (stopped.held(), first.held(), second.held()) == (False, False, True)
+    assert second._replace() is False
+    assert (stopped.held(), first.held(), second.held()) == (False, True, False)
+
+
+def test_one_that_takes_over_while_another_one_does(tmp_path: Path) -> None:
+    """It leaves it to that one, and has it at its next look where that one has ended meanwhile."""
+    now = 1000.0
+    stopped, lease = Lease(tmp_path / "lease"), Lease(tmp_path / "lease", lambda: now)
+    assert (stopped.take(), lease.take()) == (True, False)
+    now += SILENCE_SECONDS
+    directory = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    assert lease.take() is False
+    os.close(directory)
+    assert lease.take() is True
+
+
+def test_a_file_system_that_locks_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the lease of one that is stopped is taken over all the same."""
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        real(descriptor, operation)
+
+    now = 1000.0
+    stopped, lease = Lease(tmp_path / "lease"), Lease(tmp_path / "lease", lambda: now)
+    assert (stopped.take(), lease.take()) == (True, False)
+    now += SILENCE_SECONDS
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert lease.take() is True
+    assert stopped.held() is False
 
 
 def test_a_lock_file_that_is_deleted(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from otel_incident.spool import writer as writer_module
 from otel_incident.spool.segments import Lines, Segment, drafts_in, segments_in
 from otel_incident.spool.writer import SegmentWriter, SpoolError
 from tests.processes import succeed
+from tests.waiting import wait_until
 
 LINES: Final = [b'{"n":%d}\n' % number for number in range(5)]
 
@@ -115,16 +116,33 @@ def short(descriptor: int, data: bytes, real: Callable[[int, bytes], int] = os.w
 def test_a_disk_that_is_full_in_the_middle_of_a_line(
     writer: SegmentWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a line is taken back, its caller is told, and the next line is whole."""
+    """Half a line is taken back and its caller told; the segment is let go, so that it can be deleted."""
     writer.append(LINES[0])
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", short)
         with pytest.raises(SpoolError) as caught:
             writer.append(LINES[1])
     assert caught.value.errno == errno.ENOSPC
-    writer.append(LINES[2])
     (segment,) = segments_in(tmp_path)
-    assert segment.path.read_bytes() == LINES[0] + LINES[2]
+    assert segment.is_complete() is True
+    writer.append(LINES[2])
+    assert content(tmp_path) == [LINES[0], LINES[2]]
+    assert len(segments_in(tmp_path)) == 2
+
+
+def test_a_full_disk_s_first_lines(
+    writer: SegmentWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often there is no room, one empty segment waits for some."""
+    with monkeypatch.context() as patched:
+        for failure in (short, fail(errno.ENOSPC), fail(errno.EDQUOT)):
+            patched.setattr(os, "write", failure)
+            with pytest.raises(SpoolError):
+                writer.append(LINES[1])
+    (segment,) = segments_in(tmp_path)
+    assert (segment.size(), segment.is_complete()) == (0, False)
+    writer.append(LINES[2])
+    assert segment.path.read_bytes() == LINES[2]
 
 
 def test_half_a_line_that_cannot_be_taken_back(
@@ -274,6 +292,58 @@ def test_a_flush_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(SpoolError) as caught:
         writer.append(LINES[0])
     assert caught.value.errno == errno.EIO
+
+
+def test_a_flush_that_fails_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for the flush that fails is told so, though a second one would succeed and prove nothing."""
+    flushing, release = threading.Event(), threading.Event()
+    flushed: list[int] = []
+
+    def flush(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        if len(flushed) == 1:
+            flushing.set()
+            assert release.wait(30)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", flush)
+    writer = SegmentWriter(tmp_path, durable=True)
+    told: list[int | None] = []
+
+    def append(line: bytes) -> None:
+        try:
+            writer.append(line)
+        except SpoolError as error:
+            told.append(error.errno)
+
+    threads = [threading.Thread(target=append, args=(line,)) for line in LINES]
+    threads[0].start()
+    assert flushing.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    (segment,) = segments_in(tmp_path)
+    wait_until(lambda: segment.size() == sum(map(len, LINES)), 30, "all lines written")
+    release.set()
+    for thread in threads:
+        thread.join(30)
+    assert told == [errno.EIO] * len(LINES)
+    assert len(flushed) == 1
+    writer.append(LINES[0])
+    first, second = segments_in(tmp_path)
+    assert (first.is_complete(), second.size()) == (True, len(LINES[0]))
+    assert flushed == [first.path.stat().st_ino, second.path.stat().st_ino]
+
+
+def test_a_later_flush_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line whose own flush has failed is not safe, though later lines in another segment are."""
+    writer = SegmentWriter(tmp_path, durable=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail(errno.EIO))
+        with pytest.raises(SpoolError):
+            writer.append(LINES[0])
+    writer.append(LINES[1])
+    with pytest.raises(SpoolError):  # as a thread that was slow to ask
+        writer._sync(len(LINES[0]))  # noqa: SLF001  no other way to be slow
 
 
 FORKS: Final = """

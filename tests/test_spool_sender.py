@@ -437,8 +437,8 @@ def test_a_pause_is_one_for_new_records_too(make: Make) -> None:
     assert sender.delivery is not None
     sender.delivery.step = lambda **_: 1.0  # type: ignore[method-assign]  # as after many refused ones
     assert sender._turn() == 1.0  # noqa: SLF001  the same
-    sender._wake.wait = lambda _: pytest.fail("a record ended it")  # type: ignore[assignment,method-assign,misc]  # noqa: SLF001  the same
-    sender._prod.set()  # noqa: SLF001  as a flush does
+    sender._pauses.wake.wait = lambda _: pytest.fail("a record ended it")  # type: ignore[assignment,method-assign,misc]  # noqa: SLF001  the same
+    sender._pauses.prod.set()  # noqa: SLF001  as a flush does
     sender._pause(3600.0)  # noqa: SLF001  the same
 
 

@@ -142,7 +142,7 @@ class Backlog:
             else:
                 self.cursor.move(place, end)
         if self._may_keep():
-            self.cursor.keep()
+            self.cursor.keep(self._quarantine.make_room)
 
     def skip(self, place: Place) -> None:
         """Tick off one line, though others stand before it."""

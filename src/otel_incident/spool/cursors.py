@@ -8,6 +8,7 @@ that one is not delivered.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -15,8 +16,10 @@ import stat
 import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
+from otel_incident.spool.segments import FULL
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 ROOM_BYTES: Final = 2**14
@@ -26,7 +29,7 @@ _FILES: Final = 2
 # Without a wait: a pipe in the place of a file would hold up whoever opens it, which is the host.
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # The trouble of the disk or of the directory, which whoever writes the segments tells of.
-_PASSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_PASSING: Final = FULL | {errno.ENOENT, errno.ENOTDIR, errno.EROFS}
 
 
 class Unusable(NamedTuple):
@@ -69,21 +72,30 @@ class Cursor:
         """Note a delivery; `keep` makes it last."""
         self._offsets[segment] = offset
 
-    def keep(self) -> bool:
-        """Write the offsets; False if that cannot be done now, which loses nothing."""
+    def reserve(self) -> None:
+        """Make the files with their room, if they are not there; whoever holds the lease may."""
+        for path in self._paths:
+            with contextlib.suppress(OSError):
+                if not path.exists():
+                    self._write(path, b"")
+
+    def keep(self, make_room: Callable[[], bool] = bool) -> bool:
+        """Write the offsets; False if that cannot be done now, which loses nothing.
+
+        Args:
+            make_room: Called where the disk is full; whether there is some room now.
+        """
         number = self._number + 1
         data = b"%d %s" % (number, json.dumps(self._offsets, separators=(",", ":")).encode())
         line = b"%08x %s\n" % (zlib.crc32(data), data)
+        path = self._paths[number % _FILES]
         try:
-            path = self._paths[number % _FILES]
-            descriptor = self._open(path, os.O_WRONLY | os.O_CREAT)
             try:
-                if os.fstat(descriptor).st_size < ROOM_BYTES:
-                    line = line.ljust(ROOM_BYTES)
-                if os.pwrite(descriptor, line, 0) != len(line):
-                    return False
-            finally:
-                os.close(descriptor)
+                self._write(path, line)
+            except OSError as error:
+                if error.errno not in FULL or not make_room():
+                    raise
+                self._write(path, line)
         except OSError:
             return False
         self._number = number
@@ -93,6 +105,16 @@ class Cursor:
         """Forget segments that are gone."""
         there = set(segments)
         self._offsets = {name: offset for name, offset in self._offsets.items() if name in there}
+
+    def _write(self, path: Path, line: bytes) -> None:
+        descriptor = self._open(path, os.O_WRONLY | os.O_CREAT)
+        try:
+            if os.fstat(descriptor).st_size < ROOM_BYTES:
+                line = line.ljust(ROOM_BYTES)
+            if os.pwrite(descriptor, line, 0) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(descriptor)
 
     def _open(self, path: Path, flags: int) -> int:
         try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, final
 from otel_incident.forks import forget_in_children, no_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SILENCE_SECONDS: Final = 120.0
@@ -33,6 +33,25 @@ class _Sign(NamedTuple):
 
     file: int
     touched: int
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[bool]:
+    """Whether no other process takes a lease over in a directory meanwhile."""
+    with no_fork():
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            except OSError:  # a network file system, which locks files alone
+                yield True
+            else:
+                yield True
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            os.close(descriptor)
 
 
 def is_held(path: Path) -> bool:
@@ -139,6 +158,11 @@ class Lease:
         return self._now() - self._since >= SILENCE_SECONDS
 
     def _replace(self) -> bool:
+        """Put a new lock file in the place of a silent holder's, unless another one has just done so."""
+        with _alone_in(self.path.parent) as alone:
+            return alone and self._is_silent() and self._put_another()
+
+    def _put_another(self) -> bool:
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
             if not self._lock(draft, _FLAGS | os.O_EXCL):

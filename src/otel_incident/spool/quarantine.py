@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.forks import no_fork
-from otel_incident.spool.segments import SUFFIX, flush_directory
+from otel_incident.spool.segments import FULL, SUFFIX, flush_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,6 @@ RESERVE_BYTES: Final = 2**20
 _RESERVE: Final = ".reserve"
 _UNSAFE: Final = re.compile(r"[^0-9A-Za-z]+", re.ASCII)
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TAKEN: Final = ".taken"  # a file that is on its way back into the queue, or was taken over
 
 
@@ -74,6 +73,14 @@ class Quarantine:
             finally:
                 draft.unlink(missing_ok=True)
 
+    def make_room(self) -> bool:
+        """Give up the room that is held, for what has to be kept now; whether there was any."""
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
+
     def put(self, lines: Iterable[bytes], reason: str) -> None:
         """Keep lines under a reason from a closed set, which is in the file's name.
 
@@ -89,9 +96,8 @@ class Quarantine:
         try:
             self._append(name, data)
         except OSError as error:
-            if error.errno not in _FULL or not self._reserve.exists():
+            if error.errno not in FULL or not self.make_room():
                 raise
-            self._reserve.unlink(missing_ok=True)
             self._append(name, data)
 
     def files(self) -> list[Path]:

@@ -79,6 +79,7 @@ def tidy(
                 lost = _drop(segment, cursors)
                 if lost is not None:
                     dropped[reason] += lost
+                if lost is not None or not segment.path.exists():  # another process was quicker
                     total -= waiting
     return +dropped
 

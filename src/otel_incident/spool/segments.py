@@ -7,6 +7,7 @@ segment is complete, and may delete it once it was delivered.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import io
 import os
@@ -21,6 +22,9 @@ SEGMENTS: Final = "segments"
 """The folder of a destination that segments are in."""
 
 SUFFIX: Final = ".jsonl"
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a disk without room says."""
 
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 

@@ -7,11 +7,9 @@ whether the lease is free. It is a daemon: a host's exit never waits for it long
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from otel_incident.ending import exit_has_begun
@@ -19,29 +17,30 @@ from otel_incident.errors import ConfigurationError
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import HostLock, swallow
 from otel_incident.spool.backlog import Backlog, FullQuarantineError, NotKeptError
-from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.delivery import Delivery
 from otel_incident.spool.giving_way import GivingWay
 from otel_incident.spool.lease import Lease
+from otel_incident.spool.pauses import Pauses
 from otel_incident.spool.quarantine import Quarantine
 from otel_incident.spool.reports import Reports
-from otel_incident.spool.retention import Bounds, tidy
+from otel_incident.spool.retention import Bounds
 from otel_incident.spool.segments import SEGMENTS, segments_in
+from otel_incident.spool.upkeep import Upkeep
 from otel_incident.spool.waiting import waiting
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Sequence
 
     from otel_incident.spool.attempts import Attempts
     from otel_incident.spool.memory import Store
+    from otel_incident.spool.pauses import Awaited
     from otel_incident.spool.retention import Reason
     from otel_incident.spool.waiting import Waiting
 
 LOOK_SECONDS: Final = 5.0
-"""How often a process looks whether the lease is free, and, at the least, what others have written."""
+"""How often a process looks whether the lease is free, after its directory, and what others have written."""
 
-# What is about its file; where the whole directory cannot be used, the store says so.
-_OF_THE_LEASE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP})
 _GLANCE_SECONDS: Final = 0.05  # another process may deliver, which nobody here is told
 
 
@@ -111,20 +110,18 @@ class Sender:
     def _begin(self) -> None:
         """Nothing is sent yet by this process."""
         self._pid = os.getpid()
-        self._wake = threading.Event()  # something waits
-        self._prod = threading.Event()  # nobody may wait any longer
+        self._pauses = Pauses(lambda: self._safely(self._look))
         self._turned = threading.Condition()
         self._closing = self._interrupted = False
         self._paced = False  # an endpoint that refuses all is asked now and then
-        self._deadline = self._not_before = self._tidied = 0.0
+        self._deadline = self._not_before = 0.0
         self._thread: threading.Thread | None = None
         self._parents, self._attempts = self._attempts, None  # kept: a gRPC channel is not closed in a child
         self._reports = Reports(self.name)
         self.delivery: Delivery | None = None
-        self.dropped: Counter[Reason] = Counter()
-        """Records that went undelivered, by reason."""
-        self.has_lease = False
-        """Whether the segments were this process's to deliver, when it last looked."""
+        self._upkeep = Upkeep(
+            self._store, self.name, self._others, self._lease, self._quarantine, self._bounds, self._reports
+        )
         self.unmade = ""
         """Why there is no exporter; "" if there is one, or none was needed yet."""
 
@@ -133,14 +130,14 @@ class Sender:
         if self._thread is None or self._pid != os.getpid():
             with self._lock:
                 self._start()
-        if not self._wake.is_set():
-            self._wake.set()
+        if not self._pauses.wake.is_set():
+            self._pauses.wake.set()
 
     def nudge(self) -> None:
         """Try now rather than when it is due, unless the endpoint has asked to wait."""
         self.notify()
         if time.monotonic() >= self._not_before:
-            self._prod.set()
+            self._pauses.prod.set()
 
     def flush(self, seconds: float) -> bool:
         """Wait until nothing waits for this exporter, whoever delivers it.
@@ -161,13 +158,28 @@ class Sender:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._failed() > failed or self._is_over():
                     return False
-                self._prod.set()
+                self._pauses.prod.set()
                 self._turned.wait(min(left, _GLANCE_SECONDS))
         return True
 
     def is_empty(self) -> bool:
         """Whether nothing waits for this exporter."""
         return not self._store.memory.waiting(self.name, 1) and not self.waiting()[1]
+
+    @property
+    def dropped(self) -> Counter[Reason]:
+        """Records that went undelivered, by reason."""
+        return self._upkeep.dropped
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether the segments were this process's to deliver, when it last looked."""
+        return self._upkeep.has_lease
+
+    def outage(self) -> str:
+        """What the last attempt was answered, why there is no exporter, or why nothing leaves from disk."""
+        answered = self.unmade if self.delivery is None else self.delivery.outage.reason
+        return answered or self._upkeep.unusable
 
     def failing(self) -> bool:
         """Whether the last attempt of this process failed."""
@@ -192,11 +204,11 @@ class Sender:
         Raises:
             OSError: The directory cannot be listed.
         """
-        return waiting(self._directory / SEGMENTS, self._cursor(self.name))
+        return waiting(self._directory / SEGMENTS, self._upkeep.cursor_of(self.name))
 
     def waiting(self) -> tuple[int, int]:
         """Of the oldest segment that waits for this exporter when it was begun, ns since the epoch; bytes."""
-        cursor = self._cursor(self.name)
+        cursor = self._upkeep.cursor_of(self.name)
         oldest = total = 0
         with contextlib.suppress(OSError):
             for segment in segments_in(self._directory / SEGMENTS):
@@ -220,8 +232,8 @@ class Sender:
             bound = 0.0 if self._outage() else seconds
             self._deadline = time.monotonic() + bound
             self._closing = True
-        self._prod.set()
-        self._wake.set()
+        self._pauses.prod.set()
+        self._pauses.wake.set()
         return bound
 
     def close(self, seconds: float) -> None:
@@ -258,14 +270,13 @@ class Sender:
             wait = self._safely(self._turn)
             with self._turned:
                 if self._outage():
-                    self._prod.clear()  # whoever waited for this attempt has had it
+                    self._pauses.prod.clear()  # whoever waited for this attempt has had it
                 if wait > 0:  # while more can go at once, whoever waits for the end need not look
                     self._turned.notify_all()
         while time.monotonic() < self._deadline and self._safely(self._turn) == 0.0:
             pass
         self._safely(self._last_tidy)
-        self.has_lease = False
-        self._lease.give_back()
+        self._upkeep.give_back()
         if self._attempts is not None:
             self._safely(self._end_exporter)
         with self._turned:
@@ -290,54 +301,48 @@ class Sender:
         if wait <= 0 or self._closing:
             return
         if self._outage() or self._paced:
-            self._prod.wait(wait)  # an event does not make an endpoint that is down answer sooner
-        elif self._wake.wait(wait) and not self._closing:
-            self._prod.wait(self._delay)
+            # an event does not make an endpoint that is down answer sooner
+            self._wait(self._pauses.prod, wait)
+        elif self._wait(self._pauses.wake, wait) and not self._closing:
+            self._wait(self._pauses.prod, self._delay)
+
+    def _wait(self, awaited: Awaited, seconds: float) -> bool:
+        return self._pauses.wait(awaited, seconds, LOOK_SECONDS)
+
+    def _look(self) -> float:
+        """Look after the directory, if that is due."""
+        if self._upkeep.is_due(LOOK_SECONDS):
+            self._upkeep.look(delivers=self.delivery is not None)
+        return 0.0
 
     def _turn(self) -> float:
         """Make one attempt; returns how many seconds to wait then."""
-        self._wake.clear()
-        self._prod.clear()
+        self._pauses.clear()
         self._store.settle()
         delivery = self._delivery()
-        from_disk = self.has_lease = self._take_lease(delivery)
+        from_disk = self._upkeep.take_lease()
         due = delivery.step(from_disk=from_disk)
         self._paced = bool(due)
         now = time.monotonic()
         self._not_before = now + delivery.outage.wait
-        if from_disk and (due is None or now - self._tidied >= LOOK_SECONDS):
-            self._tidied = now
-            self._tidy(delivery)
+        if from_disk and (due is None or self._upkeep.is_due(LOOK_SECONDS)):
+            self._upkeep.tidy()
         if not self._interrupted:  # else what the attempt ended with is our own doing
-            self._reports.say_what_happened(delivery, self.dropped)
+            self._reports.say_what_happened(delivery, self._upkeep.dropped)
         if due is not None:
             return due
         # whoever delivers looks as often as a batch would leave: nobody tells him that others have written
         return min(LOOK_SECONDS, max(self._delay, _GLANCE_SECONDS)) if from_disk else LOOK_SECONDS
 
-    def _take_lease(self, delivery: Delivery) -> bool:
-        """Whether the segments are this process's to deliver."""
-        had = self._lease.held()
-        try:
-            has = self._lease.take()
-        except OSError as error:  # what is in memory can go
-            if error.errno in _OF_THE_LEASE and os.path.lexists(self._lease.path):
-                self._reports.say("lease", self._lease.path.name, os.strerror(error.errno))
-            return False
-        if has and not had:
-            delivery.backlog.cursor.load()  # somebody else may have moved it
-        return has
-
     def _delivery(self) -> Delivery:
         if self.delivery is None:
             self._attempts = self._make()
-            self._quarantine.reserve()
             giving_way = GivingWay(self._store.is_busy)
             self.delivery = Delivery(
                 Backlog(
                     self.name,
                     self._directory / SEGMENTS,
-                    self._cursor(self.name),
+                    self._upkeep.cursor,
                     self._quarantine,
                     self._store.memory,
                     may_keep=self._lease.held,
@@ -364,24 +369,13 @@ class Sender:
         raise _NotMadeError
 
     def _last_tidy(self) -> float:
-        if self.delivery is not None and self._lease.held():
-            self._tidy(self.delivery)
+        self._upkeep.tidy_at_the_end()
         return 0.0
 
     def _end_exporter(self) -> float:
         if self._attempts is not None:
             self._attempts.shutdown()
         return 0.0
-
-    def _tidy(self, delivery: Delivery) -> None:
-        self._quarantine.reserve()  # there may be room by now
-        cursors = [delivery.backlog.cursor, *(self._cursor(name) for name in self._others)]
-        segments = self._directory / SEGMENTS
-        self.dropped += tidy(segments, cursors, self._bounds)
-        delivery.backlog.cursor.forget_all_but([segment.name for segment in segments_in(segments)])
-
-    def _cursor(self, name: str) -> Cursor:
-        return Cursor(self._directory / f"{name}.cursor")
 
     def _is_over(self) -> bool:
         return self._closing and (self._thread is None or not self._thread.is_alive())

@@ -69,7 +69,8 @@ class Status:
         retried: Attempts that were not the first.
         quarantined: Records set aside.
         dropped: Records that went undelivered, by reason.
-        outage: What the last attempt was answered, "" where it was delivered; or why there is no exporter.
+        outage: What the last attempt was answered, "" where it was delivered; or why there is no exporter, or
+            why nothing leaves from disk.
     """
 
     waiting_bytes: int = 0
@@ -260,7 +261,7 @@ class Spool:
             retried=counts.retried,
             quarantined=0 if delivery is None else delivery.backlog.quarantined,
             dropped=dict(+dropped),
-            outage=sender.unmade if delivery is None else delivery.outage.reason,
+            outage=sender.outage(),
         )
 
     def _say_what_is_lost(self) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from otel_incident.forks import forget_in_children, no_fork
 from otel_incident.guard import LOCK_SECONDS
-from otel_incident.spool.segments import SUFFIX
+from otel_incident.spool.segments import FULL, SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,10 +31,6 @@ _CREATE: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEX
 
 class SpoolError(OSError):
     """A line could not be kept: the disk is full, the directory read-only or gone, or it cannot be locked."""
-
-
-class _FullError(OSError):
-    """The disk is full, and nothing of the line is left."""
 
 
 @final
@@ -53,6 +49,7 @@ class SegmentWriter:
         "_descriptor",
         "_directory",
         "_durable",
+        "_flush_failed",
         "_last",
         "_lock",
         "_now",
@@ -74,6 +71,7 @@ class SegmentWriter:
         self._written = 0  # bytes, over all segments of this writer
         self._synced = 0  # of these, flushed to the disk
         self._unsynced = 0  # up to here a flush has failed
+        self._flush_failed = False  # of the segment that is open
         self._descriptor = -1
         self._size = 0
         self._busy = False
@@ -153,41 +151,51 @@ class SegmentWriter:
         descriptor = self._descriptor
         self._descriptor, self._size, self._busy = -1, 0, False
         self._lock, self._sync_lock = threading.RLock(), threading.RLock()
+        self._flush_failed = False
         if descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
     def _append(self, line: bytes) -> None:
         try:
-            if self._size >= SEGMENT_BYTES:
+            if self._size >= SEGMENT_BYTES or self._flush_failed:
                 self._close()
             if self._descriptor < 0:
                 self._open()
             descriptor = self._descriptor
             written = os.write(descriptor, line)
             if not os.fstat(descriptor).st_nlink:  # somebody has deleted it: what is written to it is gone
-                raise SpoolError(errno.ENOENT, os.strerror(errno.ENOENT))
+                _raise(errno.ENOENT)
             if written != len(line):
-                self._take_back(descriptor)
+                _raise(errno.ENOSPC)
         except OSError as error:
-            if not isinstance(error, _FullError):
+            if not (error.errno in FULL and self._take_back()):
                 self._close()  # whatever is at its end, nothing comes after it
             raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
         self._size += written
         self._written += written
 
-    def _take_back(self, descriptor: int) -> NoReturn:
-        """The disk is full: half a line would swallow the next one."""
-        os.ftruncate(descriptor, self._size)
-        raise _FullError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def _take_back(self) -> bool:
+        """On a full disk: leave no half line; whether the segment is empty then, and can wait for room.
+
+        One that is not is let go, since it can be deleted only then: what was delivered of it may be all that
+        fills the disk.
+        """
+        if self._descriptor < 0:
+            return False
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            return False
+        return not self._size
 
     def _sync(self, end: int) -> None:
         """Flush up to a line's end, unless another thread's flush has covered it meanwhile."""
         try:
             with self._alone_with_sync(LOCK_SECONDS):
+                if end <= self._unsynced:  # first: a later segment may have been flushed since
+                    _raise(errno.EIO)
                 if self._synced < end:
-                    if end <= self._unsynced:
-                        raise SpoolError(errno.EIO, os.strerror(errno.EIO))
                     self._flush()
         except OSError as error:
             raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
@@ -204,10 +212,23 @@ class SegmentWriter:
                 lock.release()
 
     def _flush(self) -> None:
+        """Flush the segment, whose lock for that is held.
+
+        After a failure the kernel may take the same pages for clean, so that a second flush proves nothing:
+        whoever waits for one is told that it failed, and the next line begins another segment.
+        """
         descriptor, target = self._descriptor, self._written
-        if descriptor >= 0:
+        if descriptor < 0:
+            return
+        try:
+            if self._flush_failed:
+                _raise(errno.EIO)
             os.fdatasync(descriptor)
-            self._synced = target
+        except OSError:
+            self._flush_failed = True
+            self._unsynced = self._written
+            raise
+        self._synced = target
 
     def _open(self) -> None:
         self._last = max(self._now(), self._last + 1)
@@ -235,14 +256,19 @@ class SegmentWriter:
                 if self._durable:
                     self._flush()
             except OSError:
-                self._unsynced = self._written  # whoever waits for it is told
+                pass  # whoever waits for it is told
             descriptor, self._descriptor, self._size = self._descriptor, -1, 0
+            self._flush_failed = False
         with contextlib.suppress(
             OSError
         ):  # said, since closing alone would leave it to a child that has a copy
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+def _raise(number: int) -> NoReturn:
+    raise OSError(number, os.strerror(number))
 
 
 def _flush_directory(directory: Path) -> None:
