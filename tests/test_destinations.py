@@ -56,6 +56,8 @@ def test_a_folder_s_name() -> None:
         ({PROTOCOL: "http/protobuf"}, {"OTEL_LOGS_EXPORTER": "otlp_proto_http"}),
         ({GENERAL: "http://a:4317"}, {GENERAL: "http://me:secret@a:4317"}),
         ({GENERAL: "http://a:4317"}, {GENERAL: "HTTP://A:4317"}),
+        ({GENERAL: "https://a:4317"}, {GENERAL: "a:4317"}),  # which gRPC's exporter takes for TLS
+        ({GENERAL: "https://a:4317"}, {GENERAL: "me:secret@A:4317"}),
         (
             {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=1"},
             {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=2"},

@@ -114,6 +114,29 @@ def test_a_start_without_an_event_delivers_what_was_left(desk: Desk, receiver: O
     assert (process.returncode, out, err) == (0, "", "")
 
 
+REMADE: Final = """
+    import os, shutil
+    from pathlib import Path
+    from otel_incident import Incident, IncidentEmitter
+
+    emitter = IncidentEmitter()
+    emitter.create(Incident(id=1))
+    spool = Path(os.environ["OTEL_INCIDENT_STATE_DIR"]) / "spool"
+    (said,) = spool.glob("*/destination.json")
+    text = said.read_text()
+    shutil.rmtree(spool)
+    emitter.create(Incident(id=2))
+    print(said.read_text() == text, [path.name for path in said.parent.glob("segments")])
+"""
+
+
+def test_a_folder_that_is_removed_from_under_a_host(desk: Desk) -> None:
+    """It is made anew with the next event, and says again whose it is and where what is in it goes."""
+    ended = desk.run(REMADE)
+    assert (ended.status, ended.stdout) == (0, "True ['segments']\n"), ended.stderr
+    assert [len(desk.lines()), len(list(desk.directory.glob("spool/*/destination.json")))] == [1, 1]
+
+
 def test_nothing_left_nothing_made(desk: Desk) -> None:
     """A start with an empty spool loads, makes and starts nothing of it."""
     succeed(REPORT, {**desk.variables(), "FIRST": "1", "OTEL_LOGS_EXPORTER": "console"})

@@ -52,6 +52,18 @@ def test_both_files_have_their_room_from_the_beginning(tmp_path: Path) -> None:
     assert [(file.stat().st_ino, file.stat().st_size, file.stat().st_blocks) for file in files] == before
 
 
+def test_the_room_is_made_before_the_first_delivery(tmp_path: Path) -> None:
+    """Both files are there with all of it, say nothing, and what is there already stays as it is."""
+    cursor = Cursor(tmp_path / "x.cursor")
+    cursor.move("a", 1)
+    assert cursor.keep() is True
+    before = (tmp_path / "x.cursor.1").read_bytes()
+    cursor.reserve()
+    assert (tmp_path / "x.cursor.1").read_bytes() == before
+    assert (tmp_path / "x.cursor.0").stat().st_size == ROOM_BYTES
+    assert Cursor(tmp_path / "x.cursor").of("a") == 1
+
+
 def test_more_than_its_room(tmp_path: Path) -> None:
     """A cursor of many segments grows, shrinks, and is read as what it was last."""
     cursor = Cursor(tmp_path / "x.cursor")

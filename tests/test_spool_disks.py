@@ -10,9 +10,11 @@ from typing import Final
 import pytest
 
 from otel_incident.cli import main
+from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.memory import Store
 from otel_incident.spool.processor import DurableLogRecordProcessor
 from otel_incident.spool.quarantine import Quarantine
+from otel_incident.spool.segments import segments_in
 from otel_incident.spool.spool import Status
 from otel_incident.spool.writer import SegmentWriter
 from tests import processes
@@ -157,6 +159,54 @@ def test_a_disk_that_was_full_before(small: Path, caplog: pytest.LogCaptureFixtu
     assert exporter.taken == list(range(1, last + 2))
     assert processor.status() == Status(delivered=last + 1)
     assert lines(caplog) == [FULL, AGAIN]
+
+
+def test_what_was_delivered_before_the_disk_was_full(small: Path) -> None:
+    """A process that has no room for its next record lets go of what it has delivered, which is deleted."""
+    exporter = Obedient()
+    processor = DurableLogRecordProcessor(exporter, small / "spool", delay=0.0)
+    for number in range(20):
+        processor.take(numbered(number, "x" * 10000))
+    assert processor.force_flush() is True
+    segments = small / "spool" / "segments"
+    (before,) = segments.iterdir()
+    assert before.stat().st_size > 200_000
+    fill(small)
+    processor.take(numbered(20, "x" * 10000))
+    wait_until(lambda: not before.exists(), 30, "the segment deleted")
+    assert processor.force_flush() is True
+    assert exporter.taken == list(range(21))
+    processor.take(numbered(21))
+    wait_until(lambda: len(exporter.taken) == 22, 30, "the next record")
+    processor.shutdown()
+    assert processor.status().dropped == {}
+
+
+def test_a_disk_that_is_full_before_the_first_delivery(small: Path) -> None:
+    """What is delivered then is noted all the same, so that a kill does not send it again."""
+    exporter = Obedient(lambda: FAILURE)
+    processor = DurableLogRecordProcessor(exporter, small / "spool", delay=0.0)
+    processor.take(numbered(1))
+    assert processor.force_flush() is False
+    fill(small)
+    exporter.answer = lambda: SUCCESS
+    assert processor.force_flush() is True
+    (segment,) = segments_in(small / "spool" / "segments")
+    assert Cursor(small / "spool" / "exporter.cursor").of(segment.name) == len(line(1))
+    processor.shutdown()
+
+
+def test_the_reserve_is_for_cursors_too(small: Path) -> None:
+    """Where a cursor has no room of its own yet, it takes what is held for such a moment."""
+    quarantine = Quarantine(small / "exporter.quarantine")
+    quarantine.reserve()
+    fill(small)
+    cursor = Cursor(small / "exporter.cursor")
+    cursor.move("a", 1)
+    assert cursor.keep() is False
+    assert cursor.keep(quarantine.make_room) is True
+    assert Cursor(small / "exporter.cursor").of("a") == 1
+    assert quarantine.make_room() is False
 
 
 def test_a_disk_that_is_read_only(small: Path, caplog: pytest.LogCaptureFixture) -> None:

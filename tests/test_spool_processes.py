@@ -114,6 +114,62 @@ def test_forked_workers(receiver: OtlpReceiver, tmp_path: Path, when: str) -> No
     assert sorted(arrived) == ([2] if when == "before the first record" else [1, 2]) + expected
 
 
+CHILDREN: Final = (
+    """
+    import os
+    from otel_incident.spool import spool
+    spool.EXIT_SECONDS = float(os.environ["BOUND"])
+"""
+    + EMITTER
+    + """
+    import concurrent.futures, multiprocessing
+    from multiprocessing.util import Finalize
+
+    def work(number):
+        emit(number)
+
+    def work_to_the_end(number):
+        Finalize(None, emit, (number + 1,), exitpriority=0)
+        emit(number)
+
+    context = multiprocessing.get_context("fork")
+    if os.environ["WAY"] == "process":
+        child = context.Process(target=work_to_the_end, args=(1,))
+        child.start()
+        child.join()
+    elif os.environ["WAY"] == "pool":
+        with context.Pool(1) as pool:
+            pool.map(work, [1, 2])
+            pool.close()
+            pool.join()
+    else:
+        with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+            list(pool.map(work, [1, 2]))
+    print("ended", flush=True)
+    sys.stdin.readline()
+"""
+)
+
+
+@pytest.mark.parametrize("way", ["process", "pool", "executor"])
+def test_children_of_a_parent_that_reports_nothing(receiver: OtlpReceiver, tmp_path: Path, way: str) -> None:
+    """What a child reports, in a finalizer of the host's too, has left when the child has ended."""
+    parent = start(CHILDREN, variables(tmp_path / "spool", receiver, WAY=way, BOUND="30"))
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ended\n"
+    assert [event.timestamp for event in receiver.telemetry().events] == [1, 2]
+    assert parent.communicate("\n", timeout=30) == ("", "")
+
+
+def test_a_child_whose_endpoint_hangs(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Its end is bounded as any other's, and the next start delivers what it has reported."""
+    receiver.answer_with(HANG)
+    code = CHILDREN.replace("sys.stdin.readline()", "")
+    started = succeed(code, variables(tmp_path / "spool", receiver, WAY="process", BOUND="0.5"), timeout=30)
+    assert started.stdout == "ended\n"
+    assert sorted(set(deliver_all(tmp_path / "spool", receiver))) == [1, 2]
+
+
 SENDING: Final = (
     EMITTER
     + """

@@ -114,7 +114,7 @@ def folder_of(service: str, found: Sequence[Destination]) -> str:
         service: The service's name.
         found: The destinations.
     """
-    where = [[each.kind, _without_user(each.endpoint)] for each in found]
+    where = [[each.kind, _without_user(_with_scheme(each))] for each in found]
     decides = json.dumps([service, where]).encode()
     readable = _UNSAFE.sub("-", service).strip("-").lower()[:_SHOWN]
     return f"{readable or 'service'}-{hashlib.sha256(decides).hexdigest()[:12]}"
@@ -138,6 +138,13 @@ def describe(folder: Path, service: str, found: Sequence[Destination]) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _with_scheme(destination: Destination) -> str:
+    """An endpoint with what gRPC's exporter takes for granted where there is no scheme: TLS."""
+    endpoint = destination.endpoint
+    bare = destination.kind == GRPC and endpoint and "://" not in endpoint
+    return f"https://{endpoint}" if bare else endpoint
 
 
 def _without_user(endpoint: str) -> str:

@@ -186,18 +186,16 @@ def _spool(config: Config, service: str, found: list[Destination], exit_seconds:
     with contextlib.suppress(OSError):  # the first event says what is wrong with the directory
         directory = own_directory(directory)
         (directory / config.spooling.folder).mkdir(mode=0o700, exist_ok=True)
-    spool = Spool(
+    return Spool(
         directory / config.spooling.folder / folder_of(service, found),
         [outlet_of(each) for each in found],
         sync=config.spooling.sync,
         queue_size=max(each.batch.max_queue_size for each in found),
         bounds=Bounds(config.spooling.max_bytes, config.spooling.max_age_millis / 1000),
         exit_seconds=exit_seconds,
+        describe=partial(describe, service=service, found=found),
         elsewhere=elsewhere,
     )
-    with contextlib.suppress(OSError):  # the same
-        describe(spool.directory, service, found)
-    return spool
 
 
 def _attempts(destination: Destination) -> Attempts:

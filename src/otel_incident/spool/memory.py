@@ -143,6 +143,7 @@ class Store:
         durable: Whether a line is also flushed to the disk.
         most: How many lines memory holds.
         now: The clock, seconds; only differences count.
+        describe: Writes down in the directory what it is, if that is not done; OSError if it cannot.
     """
 
     def __init__(
@@ -153,6 +154,7 @@ class Store:
         durable: bool = False,
         most: int = 2048,
         now: Callable[[], float] = time.monotonic,
+        describe: Callable[[Path], object] = bool,
     ) -> None:
         self.memory = Memory(names, most)
         self._most = most
@@ -168,7 +170,9 @@ class Store:
             (directory / SEGMENTS).mkdir(mode=0o700, exist_ok=True)
             for each in (directory, directory.parent, *new) if durable else ():
                 flush_directory(each)  # what lies in a directory is as safe as its name
+            describe(directory)
         self.directory = directory
+        self._describe = describe
         self._writer = SegmentWriter(directory / SEGMENTS, durable=durable)
         self.is_busy = self._writer.is_busy
         """Whether some thread is writing a line."""
@@ -252,6 +256,8 @@ class Store:
 
     def _make(self) -> None:
         make_private(self.directory / SEGMENTS)
+        with contextlib.suppress(OSError):  # a full disk has room for lines sooner than for this
+            self._describe(self.directory)
 
     def _fail(self, error: OSError) -> None:
         if error.errno == errno.EBUSY:  # a signal handler has come between a line's beginning and its end

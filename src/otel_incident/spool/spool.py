@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.forks import forget_in_children, notice_fork
 from otel_incident.guard import say, swallow
+from otel_incident.spool.child_ends import at_end_of_child
 from otel_incident.spool.delivery import Counts
 from otel_incident.spool.elsewhere import take_over
 from otel_incident.spool.lines import LineWriter
@@ -95,6 +96,7 @@ class Spool:
         queue_size: How many records wait in memory while the disk fails.
         bounds: How much may wait on disk, and for how long; the oldest goes first.
         exit_seconds: How long its shutdown may take; by default `EXIT_SECONDS`.
+        describe: Writes down in the directory what it is, if that is not done; also when it is made anew.
         elsewhere: Other directories in which records of the same outlets may wait: they are taken over.
     """
 
@@ -107,11 +109,12 @@ class Spool:
         queue_size: int = 2048,
         bounds: Bounds | None = None,
         exit_seconds: float | None = None,
+        describe: Callable[[Path], object] = bool,
         elsewhere: Iterable[Path] = (),
     ) -> None:
         names = [outlet.name for outlet in outlets]
         self._most = queue_size
-        self._store = Store(directory.absolute(), names, durable=sync, most=queue_size)
+        self._store = Store(directory.absolute(), names, durable=sync, most=queue_size, describe=describe)
         try:
             take_over(elsewhere, self._store.directory, names)
         except Exception as error:  # noqa: BLE001  the boundary
@@ -120,6 +123,7 @@ class Spool:
         self._not_encodable = 0
         self._ended = 0
         self._exit_seconds = EXIT_SECONDS if exit_seconds is None else exit_seconds
+        self._is_end_heard_of = False  # in this process, which may be one that ends without `atexit`
         self.gave_up = False
         """Whether its shutdown left something undelivered, or the last delivery failed."""
         self._senders = [
@@ -162,6 +166,9 @@ class Spool:
         kept = False
         try:
             notice_fork()
+            if not self._is_end_heard_of:
+                self._is_end_heard_of = True
+                at_end_of_child(self.shutdown)
             self._store.keep(self._lines.line(record))
             kept = True
             for sender in self._senders:
@@ -233,6 +240,7 @@ class Spool:
 
     def forget(self) -> None:
         """In a forked child: what the parent has lost, the parent counts."""
+        self._is_end_heard_of = False
         self._not_encodable = self._ended = self._store.memory.dropped = 0
 
     def _lost(self) -> Counter[Reason]:
@@ -266,8 +274,8 @@ class Spool:
 
     def _say_what_is_lost(self) -> None:
         """What neither the disk nor an endpoint has taken ends with the process."""
-        self._ended = len(self._store.memory)
-        if self._ended:
+        before, self._ended = self._ended, len(self._store.memory)
+        if self._ended > before:
             say(
                 "%d log records ended with the process: they could be neither kept on disk nor delivered.",
                 self._ended,

@@ -53,7 +53,7 @@ class _Drained:
 
     def why(self, name: str) -> str:
         """Why what waits for an exporter does; "" where it is on its way."""
-        outage = self.spool.status()[name].outage or self.folder.lease_problem(name)
+        outage = self.folder.lease_problem(name) or self.spool.status()[name].outage
         if outage:
             return outage
         # it is held from here, too, and until the sender has begun by nobody
