@@ -5,7 +5,8 @@ What a row was before is taken from the history that SQLAlchemy keeps of a chang
 Nothing is ever loaded for it. Attributes are read at the end of a flush, when keys are known and nothing has
 expired yet; what a transaction makes of a row waits for its end (`sqlalchemy_sessions`).
 
-Blind by nature: statements on rows that are in no session, Core, raw SQL, and the `bulk_*` methods.
+Blind by nature: raw SQL, and what has no instance: statements on rows that are in no session, Core, and
+the `bulk_*` methods on mappings, all of which are counted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from opentelemetry.context import get_current
 
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.extraction import event_of, incident_of
+from otel_incident.hooks.sqlalchemy_bulk import BulkMethods
 from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_meta import identity_keys, required_attribute
 from otel_incident.hooks.sqlalchemy_related import RelatedRows
@@ -97,9 +99,10 @@ class MappedRows:
             ("after_delete", self._deleted),
         ):
             self._undo.append(listen(mapper.class_, name, listener, raw=True, propagate=True))
-        names = {name for each in found.values() for name in (each.key, each.column)}
+        names = frozenset(name for each in found.values() for name in (each.key, each.column))
         self._statements = Statements(mapper, names, hook.target, complaints)
         self._undo.append(self._statements.uninstall)
+        self._undo.append(BulkMethods(mapper, names, self._statements.say, self._saved).uninstall)
 
     def ended(self) -> None:
         """The process ends: say what was not seen."""
@@ -157,7 +160,7 @@ class MappedRows:
 
     # -- at the end of a flush, when all is written and the history is still there
 
-    def _written(self, session: Any, state: Any, *, fresh: bool = False) -> None:
+    def _written(self, session: Any, state: Any, *, fresh: bool = False, flushed: bool = True) -> None:
         was: dict[str, Any] = {}
         now: dict[str, Any] = {}
         for key in self._attributes:
@@ -168,10 +171,20 @@ class MappedRows:
                     was[key] = deleted[0]
             elif unchanged:
                 was[key] = now[key] = unchanged[0]
-            elif fresh and key not in state.expired_attributes:
+            elif fresh and flushed and key not in state.expired_attributes:
                 now[key] = None  # what is not set is NULL, unless the database has a default
+        if not flushed:  # no flush has ended the instance's history, which may go further back
+            was = {key: value for key, value in was.items() if key not in self._memory.get(state, _NOTHING)}
         plain = self._plain(now)
         self._changed(session, state, self._plain(was), plain, lost=now.keys() - plain.keys(), fresh=fresh)
+
+    def _saved(self, session: Any, state: Any, *, fresh: bool) -> bool:
+        """An instance was saved without a flush; gives whether its key is known."""
+        if None in self._identity(state):
+            return False
+        self._sessions.works_on(session, session.connection({"mapper": state.mapper}))
+        self._written(session, state, fresh=fresh, flushed=False)
+        return True
 
     def _lose(self, session: Any, state: Any, names: Collection[str]) -> None:
         known = self._memory.get(state, _NOTHING)
@@ -276,7 +289,7 @@ class MappedRows:
         if alive is not None:
             self._memory[alive] = values
 
-    def _identity(self, state: Any) -> Hashable:
+    def _identity(self, state: Any) -> tuple[Hashable, ...]:
         held = state.dict
         return state.key[1] if state.key is not None else tuple(held.get(key) for key in self._identity_keys)
 

@@ -118,9 +118,12 @@ class SqlAlchemySessions:
 
     def after_flush(self, session: Any, connection: Any, call: Callable[[], None]) -> None:
         """Have something called at the end of the flush at hand on a connection, if it succeeds."""
-        work = self._work(session)
-        work.touched.append(call)
-        work.connections.add(connection)
+        self._work(session).touched.append(call)
+        self.works_on(session, connection)
+
+    def works_on(self, session: Any, connection: Any) -> None:
+        """Know on which connection a session has written something."""
+        self._work(session).connections.add(connection)
 
     def watch(self, watch: Watch) -> None:
         """Know of somebody who watches a class."""
