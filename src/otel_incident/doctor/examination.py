@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 from otel_incident.config import spooling_if_on
 from otel_incident.destinations import destinations
 from otel_incident.doctor import delivery, installation, packages, switches, waiting
+from otel_incident.doctor import variables as sdk_variables
 from otel_incident.doctor.findings import warning
 from otel_incident.identity import Identity
 
@@ -32,6 +33,7 @@ def examine(variables: Mapping[str, str], *, offline: bool = False) -> list[Find
     if config is None:  # what holds is in a file that cannot be read, or that says no more
         return found
     found += installation.settings(config)
+    found += sdk_variables.look(variables, config)
     found += installation.hooks(config)
     found += installation.gate(config)
     found += _speaker(config)
