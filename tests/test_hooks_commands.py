@@ -400,6 +400,17 @@ def test_a_model_of_django_needs_settings(host: Path) -> None:
         ("ops.Incident", "self.pk", "found", []),
         (
             "ops.Incident",
+            "self.pk",
+            "wrong value",
+            [
+                (
+                    'the field status of the model ops.Incident never holds "closed", which stands in '
+                    "`lifecycle.closed`; correct it"
+                )
+            ],
+        ),
+        (
+            "ops.Incident",
             "self.number",
             "wrong path",
             [
@@ -427,7 +438,9 @@ def test_a_model_of_django_needs_settings(host: Path) -> None:
 def test_a_model_of_django(target: str, path: str, verdict: str, notes: list[str], host: Path) -> None:
     """With settings the model, its fields and its paths are looked up, without a database."""
     variables = {"DJANGO_SETTINGS_MODULE": "tests.hosts.ops.settings", "OPS_DATA": str(host)}
-    status, (found,) = checked(host, hook(target, path, "model"), variables=variables)
+    text = hook(target, path, "model")
+    text = text if verdict == "wrong value" else text.replace('["closed"]', "[3]")
+    status, (found,) = checked(host, text, variables=variables)
     assert (found["verdict"], found["notes"]) == (verdict, notes)
     assert status == (0 if verdict == "found" else 1)
 

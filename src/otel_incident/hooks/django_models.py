@@ -27,6 +27,7 @@ from otel_incident.hooks.django_commits import Change, at_work, pending, wait, w
 from otel_incident.hooks.django_meta import astray, columns, descendants
 from otel_incident.hooks.django_related import Conditions
 from otel_incident.hooks.django_rows import Memory, held, plain, stored
+from otel_incident.hooks.django_values import unheld
 from otel_incident.hooks.ended_spans import on_recording_span
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.modules import why_absent
@@ -134,12 +135,8 @@ class ModelWatch:
 
     def _check_found(self) -> None:
         if self._model is not None:
-            for path in astray(self._model, self._hook):
-                self._warn(
-                    "the model %s has neither a field nor a relation at the beginning of %s, which finds "
-                    "nothing unless the host sets it on its instances; correct the path.",
-                    path,
-                )
+            for complaint in (*astray(self._model, self._hook), *unheld(self._model, self._hook)):
+                self._complaints.say(*complaint)
         elif self._active and not self._settled:
             self._settled = True
             self._warn("there is no model %s, so it reports nothing; correct `model` or remove the hook.")

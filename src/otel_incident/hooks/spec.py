@@ -125,6 +125,8 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
             if same is not None:
                 raise table.error(hook.subject, f"is what hook {same.name!r} is about; one of them is enough")
             hooks.append(hook)
+    if clients and not any(hook.kind == "http" for hook in hooks):
+        raise top.error("client", "is for hooks of kind http, and there is none; add one or remove it")
     has_module = preset or "module" in host
     return HookFile(
         source=source,
@@ -255,10 +257,14 @@ def _stage(table: Table, kind: Kind, roots: tuple[str, ...]) -> Stage | None:
         if kind == "model"
         else table.path("path", roots, required="says where the stage is found")
     )
+    order = table.plain_list("order")
+    for number, value in enumerate(order):
+        if any(type(known) is type(value) and known == value for known in order[:number]):
+            raise table.error("order", f"lists {value!r} twice; a stage has one index")
     return Stage(
         source=cast("Path | str", source),
         offset=table.integer("offset", "added to the host's own to make it 0-based"),
-        order=table.plain_list("order"),
+        order=order,
     )
 
 

@@ -18,6 +18,7 @@ from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_meta import UnknownFieldError, astray
 from otel_incident.hooks.sqlalchemy_models import MappedRows
 from otel_incident.hooks.sqlalchemy_sessions import MODULE
+from otel_incident.hooks.sqlalchemy_values import unheld
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -137,12 +138,8 @@ class MappedClassWatch:
             )
             return
         self._undo.append(self._rows.uninstall)
-        for path in astray(mapper, self._hook):
-            self._warn(
-                "the model %s has neither a column nor a relation at the beginning of %s, which finds "
-                "nothing unless the host sets it on its instances; correct the path.",
-                path,
-            )
+        for complaint in (*astray(mapper, self._hook), *unheld(mapper, self._hook)):
+            self._complaints.say(*complaint)
         self._matched(self._file)
 
     def _settle(self, sentence: str) -> None:

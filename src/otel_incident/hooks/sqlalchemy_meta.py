@@ -10,12 +10,22 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, final
 
-from otel_incident.hooks.paths import Path
+from otel_incident.hooks.mentions import paths_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from otel_incident.hooks.definitions import Hook
+    from otel_incident.hooks.mentions import Complaint
+
+ASTRAY: Final = (
+    "the model %s has neither a column nor a relation at the beginning of %s, which finds nothing unless the "
+    "host sets it on its instances; correct the path."
+)
+ASTRAY_LATER: Final = (
+    "the model %s has neither a column nor a relation %r, so %s finds nothing unless the host sets it on its "
+    "instances; correct the path."
+)
 
 _SIMPLE: Final = (str, int)
 
@@ -109,15 +119,47 @@ def identity_keys(mapper: Any) -> tuple[str, ...]:
     return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
 
 
-def astray(mapper: Any, hook: Hook) -> list[str]:
-    """The paths of a hook that begin with nothing that SQLAlchemy maps.
+def astray(mapper: Any, hook: Hook) -> Iterator[Complaint]:
+    """What is to be said of the paths of a hook that lead past what SQLAlchemy maps.
 
     They may still find what the host itself sets on its instances, but no property of the class.
+
+    Args:
+        mapper: Of the class, configured.
+        hook: A hook on it.
     """
-    known = set(mapper.attrs.keys())
-    paths = [*hook.incident.values(), hook.actor_id, hook.system_admin, hook.public]
-    return [
-        path.text
-        for path in paths
-        if isinstance(path, Path) and path.root == "self" and path.segments and path.segments[0] not in known
-    ]
+    for path in dict.fromkeys(path for _, path in paths_of(hook)):
+        lost = lost_step(mapper, path.segments) if path.root == "self" else None
+        if lost is None:
+            continue
+        owner, name = lost
+        if name is path.segments[0]:
+            yield ASTRAY, hook.target, path.text
+        else:
+            yield ASTRAY_LATER, owner.class_.__name__, name, path.text
+
+
+def lost_step(mapper: Any, segments: Sequence[object]) -> tuple[Any, str] | None:
+    """The mapper and the name at which a path is lost; None where it is not, or where that cannot be known.
+
+    Args:
+        mapper: Where it begins, configured.
+        segments: Its steps.
+    """
+    from sqlalchemy.orm import RelationshipProperty  # noqa: PLC0415  the host's library, which is at work
+
+    steps = iter(segments)
+    for number, name in enumerate(steps):
+        if not isinstance(name, str):
+            return None
+        if name not in mapper.attrs:
+            # what a relation leads to may be of a class below the one that it names
+            elsewhere = number and any(name in child.attrs for child in mapper.self_and_descendants)
+            return None if elsewhere else (mapper, name)
+        found = mapper.attrs[name]
+        if not isinstance(found, RelationshipProperty):  # a value, whose attributes nobody knows here
+            return None
+        if found.uselist and isinstance(next(steps, None), str):
+            return None
+        mapper = found.mapper
+    return None

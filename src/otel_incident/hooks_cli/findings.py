@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, final
 if TYPE_CHECKING:
     from otel_incident.hooks.definitions import HookFile
 
-Verdict: TypeAlias = Literal["found", "missing", "captured too early", "wrong path", "not checked"]
+Verdict: TypeAlias = Literal[
+    "found", "missing", "captured too early", "wrong path", "wrong value", "not checked"
+]
 
 
 @final

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import wrapt
 
 from otel_incident.hooks.activation import Activation
+from otel_incident.hooks.mentions import ABOUT_VALUES
 from otel_incident.hooks.watched import Watched
 from otel_incident.hooks_cli.captured import holders
 from otel_incident.hooks_cli.elsewhere import imported_by_name
@@ -72,6 +73,8 @@ class _Place:
             return Finding(subject, verdict, tuple(said or [f"{subject.target} was not found"]))
         notes: list[str] = []
         verdict = "wrong path" if said else "found"
+        if said and all(any(part in line for part in ABOUT_VALUES) for line in said):
+            verdict = "wrong value"
         if subject.kind != "model":
             parent, attribute, wrapper = wrapt.resolve_path(sys.modules[subject.module], subject.name)
             original = wrapper

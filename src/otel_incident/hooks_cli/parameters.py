@@ -9,12 +9,12 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from otel_incident.hooks.paths import Path
+from otel_incident.hooks.mentions import paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_incident.hooks.definitions import Hook
+    from otel_incident.hooks.paths import Path
     from otel_incident.hooks_cli.findings import Subject
 
 
@@ -73,18 +73,3 @@ def _paths(subject: Subject) -> Iterator[tuple[str, Path]]:
         return
     for hook in subject.file.hooks:
         yield from paths_of(hook)
-
-
-def paths_of(hook: Hook) -> Iterator[tuple[str, Path]]:
-    """The paths of a hook, by the key that they stand under."""
-    for key, path in hook.incident.items():
-        yield f"incident.{key}", path
-    others = {
-        "actor.id": hook.actor_id,
-        "actor.system_admin": hook.system_admin,
-        "create.public": hook.public,
-        "stage.path": hook.stage.source if hook.stage is not None else None,
-    }
-    for key, other in others.items():
-        if isinstance(other, Path):
-            yield key, other
