@@ -522,6 +522,56 @@ def test_a_preset_s_distribution_may_be_absent(caplog: pytest.LogCaptureFixture)
     assert caplog.messages == []
 
 
+# -- a stage without an index
+
+NO_INTEGER: Final = (
+    "hooks.toml, hook 'watched': what is found at result.stage (stage.path) is no integer, so the stage has "
+    "no index; list its values in `stage.order`. This is said once."
+)
+OTHER_TYPE: Final = (
+    "hooks.toml, hook 'watched': what is found at result.stage (stage.path) is of another type than what "
+    "`stage.order` lists, so the stage has no index; write its values as they are. This is said once."
+)
+
+
+@pytest.mark.usefixtures("desk_package")
+@pytest.mark.parametrize(
+    ("more", "found", "lines"),
+    [
+        ("", "contain", [NO_INTEGER]),
+        ("", True, [NO_INTEGER]),
+        ("", 3, []),
+        ("", None, []),
+        ("order = [1, 2]", "contain", [OTHER_TYPE]),
+        ("order = ['1', '2']", 1, [OTHER_TYPE]),
+        ("order = ['triage', 'review']", "contain", []),
+        ("order = ['triage', 'contain']", "contain", []),
+    ],
+)
+def test_a_stage_that_has_no_index_is_said_once(
+    more: str, found: object, lines: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where its type is wrong, without the stage; one that the list leaves out has no index rightly."""
+    stage = f'[hook.stage]\npath = "result.stage"\n{more}\n'
+    with watching(hook_file("declare", stage, action="change_stage")) as watched:
+        services().RESULT.stage = found
+        services().declare(3)
+        services().declare(3)
+    assert len(watched.events) == 2
+    assert caplog.messages == lines
+
+
+@pytest.mark.usefixtures("desk_package")
+def test_a_preset_s_stage_is_not_questioned(caplog: pytest.LogCaptureFixture) -> None:
+    """Versions of a host differ; who runs it can correct nothing."""
+    services()
+    file = hook_file("declare", '[hook.stage]\npath = "result.stage"\n', action="change_stage")
+    with watching(replace(file, preset=True, module="desk")) as watched:
+        services().declare(3)
+    assert len(watched.events) == 1
+    assert caplog.messages == []
+
+
 # -- a file without a hook
 
 

@@ -686,3 +686,16 @@ def nothing_is_left() -> Iterator[None]:
 
     yield
     assert _open.get() == ()
+
+
+def test_a_stage_of_another_type_is_said_once(desk_client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A request whose stage can have no index says so with the path, not with what was sent."""
+    hook = RESOLVE.replace('"end"', '"change_stage"') + 'stage.path = "body.stage"\n'
+    sent = [("PUT", PATH, {"stage": "contain"})] * 2
+    assert len(events_of(file_of(hook), desk_client, *sent)) == len(sent)
+    assert caplog.messages == [
+        (
+            "hooks.toml, hook 'resolve': what is found at body.stage (stage.path) is no integer, so the stage "
+            "has no index; list its values in `stage.order`. This is said once."
+        )
+    ]

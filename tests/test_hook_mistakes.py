@@ -40,8 +40,8 @@ def no_choice(hook: str, field: str, on: str, value: str) -> str:
 def no_integers(hook: str, field: str, on: str) -> str:
     """What is said of a stage without an index."""
     return (
-        f"one.toml, hook '{hook}': the field {field} of the model {on} holds no integers, so its stage has no "
-        "index; list its values in `stage.order`."
+        f"one.toml, hook '{hook}': the field {field} of the model {on} holds no integers, so its stage has "
+        "no index; list its values in `stage.order`."
     )
 
 

@@ -86,4 +86,6 @@ class CallWatch(FunctionWatch):
         if incident.id is None:
             self._complaints.no_id(hook.incident["id"].text)
         event = event_of(hook, cast("Action", hook.action), incident, roots, stage=stage)
+        if hook.stage is not None and not self._file.preset and event.stage_index is None:
+            self._complaints.no_index(cast("Path", hook.stage.source).text, stage, hook.stage.order)
         self._nesting.report(event, begun)

@@ -44,3 +44,26 @@ class Complaints:
             "correct the path. This is said once.",
             path,
         )
+
+    def no_index(self, path: str, stage: object, order: tuple[object, ...]) -> None:
+        """Say why a stage has no index; one that is not there, or merely not in the list, has none rightly.
+
+        Args:
+            path: Where it was found.
+            stage: It, of which only the type counts.
+            order: What the hook lists.
+        """
+        if stage is None:
+            return
+        if not order:
+            self.say(
+                "what is found at %s (stage.path) is no integer, so the stage has no index; list its values "
+                "in `stage.order`. This is said once.",
+                path,
+            )
+        elif type(stage) not in {type(known) for known in order}:
+            self.say(
+                "what is found at %s (stage.path) is of another type than what `stage.order` lists, so the "
+                "stage has no index; write its values as they are. This is said once.",
+                path,
+            )

@@ -39,6 +39,7 @@ class _Meaning:
         self.request = cast("Request", hook.request)
         self.nesting = Nesting(sink)
         self.complaints = Complaints(file.source, hook.name)
+        self.is_preset = file.preset
 
 
 class _Match(NamedTuple):
@@ -178,6 +179,8 @@ class HttpWatch(FunctionWatch):
             if incident.id is None:
                 meaning.complaints.no_id(hook.incident["id"].text)
             event = event_of(hook, cast("Action", hook.action), incident, here, stage=stage)
+            if hook.stage is not None and not meaning.is_preset and event.stage_index is None:
+                meaning.complaints.no_index(cast("Path", hook.stage.source).text, stage, hook.stage.order)
             meaning.nesting.report(event, outermost)
 
 
