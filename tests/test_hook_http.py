@@ -695,7 +695,7 @@ def test_a_stage_of_another_type_is_said_once(desk_client: Any, caplog: pytest.L
     assert len(events_of(file_of(hook), desk_client, *sent)) == len(sent)
     assert caplog.messages == [
         (
-            "hooks.toml, hook 'resolve': what is found at body.stage (stage.path) is no integer, so the stage "
-            "has no index; list its values in `stage.order`. This is said once."
+            "hooks.toml, hook 'resolve': what is found at body.stage (stage.path) is no integer, so the "
+            "stage has no index; list its values in `stage.order`. This is said once."
         )
     ]
