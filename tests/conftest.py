@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from otel_incident.events import IncidentEvent
 from otel_incident.guard import set_reraise
+from otel_incident.instrumentor import IncidentInstrumentor
 from tests.backend import Backend, collector_binary, everything_required, report
 from tests.certificates import Certificates, make_certificates
 from tests.collector import Collector
 from tests.django_host import INCIDENTS, empty, project, watching
+from tests.emitting import Emitting
 from tests.host_environment import HostEnvironment, host_environment
 from tests.otlp_receiver import OtlpReceiver
 from tests.process_state import clear_environment, forget_everything
@@ -47,6 +50,33 @@ def receiver() -> Iterator[OtlpReceiver]:
     """A recording receiver, plain text, that accepts everything until told otherwise."""
     with OtlpReceiver() as running:
         yield running
+
+
+@pytest.fixture
+def to_receiver(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> OtlpReceiver:
+    """A receiver that the environment points to, with an identity that needs no state directory."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint)
+    monkeypatch.setenv("OTEL_INCIDENT_DIAGNOSTIC_ID", "77")
+    monkeypatch.setenv("OTEL_INCIDENT_SERVER_VERSION", "1")
+    return receiver
+
+
+@pytest.fixture
+def host() -> Iterator[Emitting]:
+    """Providers of a host's own, which keep what comes, and an emitter on them."""
+    host = Emitting()
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def instrumentor() -> Iterator[Any]:
+    """The instrumentor, which is one for the process; switched off again at the end."""
+    found: Any = IncidentInstrumentor()
+    yield found
+    if found.is_instrumented_by_opentelemetry:
+        found.uninstrument()
 
 
 @pytest.fixture(scope="session")

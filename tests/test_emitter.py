@@ -1,7 +1,6 @@
 """The five calls: exactly these attributes, these types, this envelope, and nothing else."""
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -39,14 +38,6 @@ ALL: Final[dict[str, Any]] = {
     "user.roles": ("system_admin",),
 }
 AT: Final = 1_600_000_123_456_789_012
-
-
-@pytest.fixture
-def host() -> Iterator[Emitting]:
-    """An emitter that keeps its events."""
-    host = Emitting()
-    yield host
-    host.close()
 
 
 def exactly(found: dict[str, Any], expected: dict[str, Any]) -> None:

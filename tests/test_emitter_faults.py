@@ -40,14 +40,6 @@ def shared() -> Iterator[Emitting]:
     host.close()
 
 
-@pytest.fixture
-def host() -> Iterator[Emitting]:
-    """An emitter that keeps its events."""
-    host = Emitting()
-    yield host
-    host.close()
-
-
 # What the host says wrong, the attribute that it costs, and what is wrong with it. The values are wrong on
 # purpose, so their types are not looked at; none is shown by pytest, since some cannot be.
 BAD: Final[tuple[tuple[dict[str, Any], str, str], ...]] = (

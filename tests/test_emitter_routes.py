@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,6 @@ from otel_incident.records import through_api
 from otel_incident.route import Route
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
-
-
-@pytest.fixture
-def host() -> Iterator[Emitting]:
-    """An emitter that keeps its events."""
-    host = Emitting()
-    yield host
-    host.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,14 +27,6 @@ from tests.processes import succeed
 
 # Python warns of forks beside threads, of which these tests make one on purpose.
 FORKS: Final = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-
-
-@pytest.fixture
-def host() -> Iterator[Emitting]:
-    """Providers that keep what comes."""
-    host = Emitting()
-    yield host
-    host.close()
 
 
 def looking(host: Emitting, meanwhile: Callable[[], object]) -> IncidentEmitter:

@@ -20,14 +20,6 @@ ACTOR: Final = Actor(id="99", roles=("end_user",))
 
 
 @pytest.fixture
-def host() -> Iterator[Emitting]:
-    """An emitter that keeps its events."""
-    host = Emitting()
-    yield host
-    host.close()
-
-
-@pytest.fixture
 def spans() -> Iterator[tuple[Any, InMemorySpanExporter]]:
     """A tracer and what it has finished."""
     exporter = InMemorySpanExporter()

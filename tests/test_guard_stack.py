@@ -32,14 +32,6 @@ def _in_production() -> Iterator[None]:
     sys.settrace(tracer)
 
 
-@pytest.fixture
-def host() -> Iterator[Emitting]:
-    """Providers that keep what comes."""
-    host = Emitting()
-    yield host
-    host.close()
-
-
 def dive(frames: int, call: Callable[[], object]) -> None:
     """Call something that many frames further down."""
     if frames:

@@ -4,7 +4,6 @@ import importlib
 import logging
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,33 +52,6 @@ def hooks(desk_package: None, tmp_path: Path) -> Path:
     each = (HOOK.format(name=name, target=target) for name, target in TARGETS.items())
     path.write_text("".join(['[host]\nname = "desk"\n', *each]))
     return path
-
-
-@pytest.fixture
-def instrumentor() -> Iterator[Any]:
-    """The instrumentor, which is one for the process; switched off again at the end."""
-    found: Any = IncidentInstrumentor()
-    yield found
-    if found.is_instrumented_by_opentelemetry:
-        found.uninstrument()
-
-
-@pytest.fixture
-def host() -> Iterator[Emitting]:
-    """Providers of the host's own."""
-    host = Emitting()
-    yield host
-    host.close()
-
-
-@pytest.fixture
-def to_receiver(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> OtlpReceiver:
-    """A receiver that the environment points to."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint)
-    monkeypatch.setenv("OTEL_INCIDENT_DIAGNOSTIC_ID", "77")
-    monkeypatch.setenv("OTEL_INCIDENT_SERVER_VERSION", "1")
-    return receiver
 
 
 def found(target: str) -> object:

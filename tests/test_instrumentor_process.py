@@ -1,43 +1,14 @@
 """What `instrument()` decides holds for every emitter of the process, until `uninstrument()` restores all."""
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from otel_incident import Actor, Incident, IncidentEmitter
-from otel_incident.instrumentor import IncidentInstrumentor
 from otel_incident.pipeline import default_pipeline
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
-
-
-@pytest.fixture
-def instrumentor() -> Iterator[Any]:
-    """The instrumentor, which is one for the process; switched off again at the end."""
-    found: Any = IncidentInstrumentor()
-    yield found
-    if found.is_instrumented_by_opentelemetry:
-        found.uninstrument()
-
-
-@pytest.fixture
-def host() -> Iterator[Emitting]:
-    """Providers of the host's own."""
-    host = Emitting()
-    yield host
-    host.close()
-
-
-@pytest.fixture
-def to_receiver(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> OtlpReceiver:
-    """A receiver that the environment points to."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint)
-    monkeypatch.setenv("OTEL_INCIDENT_DIAGNOSTIC_ID", "77")
-    monkeypatch.setenv("OTEL_INCIDENT_SERVER_VERSION", "1")
-    return receiver
 
 
 def ids(receiver: OtlpReceiver, count: int) -> list[object]:

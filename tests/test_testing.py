@@ -54,14 +54,6 @@ def test_a_value_that_breaks_its_rule_raises_without_being_quoted() -> None:
     )
 
 
-@pytest.fixture
-def host() -> Iterator[Emitting]:
-    """Providers of the host's own."""
-    host = Emitting()
-    yield host
-    host.close()
-
-
 def test_emitters_with_a_provider_of_their_own_report_too(host: Emitting) -> None:
     """Every emitter means every one, in use before or made now; before and after, the provider has them."""
     host.emitter.create(Incident(id=1))
