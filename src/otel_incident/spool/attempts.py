@@ -51,6 +51,9 @@ class Listener(Protocol):
 class SessionListener:
     """Stands in the place of a session of `requests`: one request, whose answer is kept.
 
+    A timeout of `requests` is one for each read. For the body there is a deadline besides; an endpoint that
+    sends the headers of its answer byte by byte holds its exporter up for as long as it goes on.
+
     Args:
         session: The exporter's own, with whatever its owner has put into it.
         timeout: Seconds for one request at most; an exporter may ask for less.

@@ -13,13 +13,12 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from otel_incident.ending import exit_has_begun
-from otel_incident.errors import ConfigurationError
-from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import HostLock, swallow
 from otel_incident.spool.backlog import Backlog, FullQuarantineError, NotKeptError
 from otel_incident.spool.delivery import Delivery
 from otel_incident.spool.giving_way import GivingWay
 from otel_incident.spool.lease import Lease
+from otel_incident.spool.making import Making, NotMadeError
 from otel_incident.spool.pauses import Pauses
 from otel_incident.spool.quarantine import Quarantine
 from otel_incident.spool.reports import Reports
@@ -58,10 +57,6 @@ class Figures(NamedTuple):
     rejected: int = 0
     retried: int = 0
     quarantined: int = 0
-
-
-class _NotMadeError(Exception):
-    """There is no exporter yet."""
 
 
 @final
@@ -118,12 +113,11 @@ class Sender:
         self._thread: threading.Thread | None = None
         self._parents, self._attempts = self._attempts, None  # kept: a gRPC channel is not closed in a child
         self._reports = Reports(self.name)
+        self._making = Making(self._build, self._reports)
         self.delivery: Delivery | None = None
         self._upkeep = Upkeep(
             self._store, self.name, self._others, self._lease, self._quarantine, self._bounds, self._reports
         )
-        self.unmade = ""
-        """Why there is no exporter; "" if there is one, or none was needed yet."""
 
     def notify(self) -> None:
         """Something waits; starts the thread, which a fork has not copied."""
@@ -178,7 +172,7 @@ class Sender:
 
     def outage(self) -> str:
         """What the last attempt was answered, why there is no exporter, or why nothing leaves from disk."""
-        answered = self.unmade if self.delivery is None else self.delivery.outage.reason
+        answered = self._making.problem if self.delivery is None else self.delivery.outage.reason
         return answered or self._upkeep.unusable
 
     def failing(self) -> bool:
@@ -285,7 +279,7 @@ class Sender:
     def _safely(self, turn: Callable[[], float]) -> float:
         try:
             return turn()
-        except _NotMadeError:
+        except NotMadeError:
             pass  # which was said
         except FullQuarantineError:
             self._reports.say("quarantine full")
@@ -336,7 +330,7 @@ class Sender:
 
     def _delivery(self) -> Delivery:
         if self.delivery is None:
-            self._attempts = self._make()
+            self._attempts = self._making()
             giving_way = GivingWay(self._store.is_busy)
             self.delivery = Delivery(
                 Backlog(
@@ -353,20 +347,6 @@ class Sender:
                 giving_way=giving_way,
             )
         return self.delivery
-
-    def _make(self) -> Attempts:
-        try:
-            with no_fork_while_importing():
-                made = self._build()
-        except ConfigurationError as error:
-            self.unmade = str(error)
-        except Exception as error:  # noqa: BLE001  of anybody's; it is tried again
-            self.unmade = f"it cannot be made of its settings: {type(error).__name__}"
-        else:
-            self.unmade = ""
-            return made
-        self._reports.say("outage", self.unmade)
-        raise _NotMadeError
 
     def _last_tidy(self) -> float:
         self._upkeep.tidy_at_the_end()
