@@ -31,6 +31,10 @@ _UNREAD: Final = object()  # settings that could not be read, in the place of wh
 # Imported where the command started us: then the self-check waits until all instrumentors have run.
 _COMMAND: Final = "opentelemetry.instrumentation.auto_instrumentation"
 
+# Imported where the SDK is set up by a file; calls the instrumentors that the file names.
+_FILE: Final = "opentelemetry.configuration.instrumentation"
+_OF_THE_COMMAND: Final = frozenset({"skip_dep_check", "raise_exception_on_conflict"})
+
 
 @final
 class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for the same reason
@@ -47,10 +51,24 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
     _refusal: Refusal | None = None
     _asked: object = None
     """What the gate that stands was made for; None where there is none."""
+    _called_again = False
+    """Whether the command has called us after a configuration file did."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """None: each hook waits for its own host."""
         return ()
+
+    def instrument(self, **kwargs: Any) -> None:
+        """Begin, by the settings and by options that come before them.
+
+        Where a configuration file has named us, the command calls again, as it calls every instrumentor: that
+        is no mistake of the host's, of which upstream would warn.
+        """
+        again = self.is_instrumented_by_opentelemetry and _COMMAND in sys.modules and _FILE in sys.modules
+        if again and not self._called_again and _OF_THE_COMMAND.issuperset(kwargs):
+            self._called_again = True
+            return
+        super().instrument(**kwargs)
 
     def _instrument(self, **kwargs: Any) -> None:
         fail_open("instrument")(self._begin)(self._start, **kwargs)
