@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from otel_incident.cli import main
-from otel_incident.spool.cursors import Cursor
+from otel_incident.spool.cursors import ROOM_BYTES, Cursor
 from otel_incident.spool.memory import Store
 from otel_incident.spool.processor import DurableLogRecordProcessor
 from otel_incident.spool.quarantine import Quarantine
@@ -188,11 +188,14 @@ def test_a_disk_that_is_full_before_the_first_delivery(small: Path) -> None:
     processor = DurableLogRecordProcessor(exporter, small / "spool", delay=0.0)
     processor.take(numbered(1))
     assert processor.force_flush() is False
+    files = [small / "spool" / f"exporter.cursor.{number}" for number in range(2)]
+    assert [file.stat().st_size for file in files] == [ROOM_BYTES, ROOM_BYTES]
     fill(small)
     exporter.answer = lambda: SUCCESS
     assert processor.force_flush() is True
     (segment,) = segments_in(small / "spool" / "segments")
     assert Cursor(small / "spool" / "exporter.cursor").of(segment.name) == len(line(1))
+    assert (small / "spool" / ".reserve").exists()
     processor.shutdown()
 
 
