@@ -94,12 +94,22 @@ STEPS: Final = (
     # the source does not know that somebody has closed it: Argus keeps the entry, and that is all
     Step(SOURCE, "POST", "1/events/", entry("END", "2026-01-05T09:45:00Z"), 201),
     Step(SUPERUSER, "POST", "1/events/", entry("REO"), 201, (("restart", 1),)),
+    # nor that it is open, nor that it has started: the same
+    Step(SOURCE, "POST", "1/events/", entry("RES"), 201),
+    Step(SOURCE, "POST", "1/events/", entry("STA"), 201),
+    Step(STAFF, "POST", "events/bulk/", bulk("REO", 1), 201),
     Step(SOURCE, "POST", "mine/", SECOND, 201, (("create", 2),)),
+    # without duration: it is neither open nor closed, ever
     Step(SOURCE, "POST", "mine/", {**SECOND, "end_time": None}, 201),
+    Step(SOURCE, "POST", "3/events/", entry("RES"), 201),
     Step(STAFF, "POST", "events/bulk/", bulk("CLO", 1, 2), 201, (("end", 1), ("end", 2))),
     Step(STAFF, "POST", "events/bulk/", bulk("CLO", 1, 2, at="2026-01-05T10:00:00Z"), 201),
     Step(STAFF, "POST", "events/bulk/", bulk("REO", 1, 2), 201, (("restart", 1), ("restart", 2))),
 )
+
+
+NEXT: Final = Step(SOURCE, "POST", "mine/", SECOND, 201, (("create", 2),))
+"""As in the course: what makes the second incident."""
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +207,34 @@ def test_a_lifecycle_arrives(backend: Backend, argus: Installation, database: st
     assert [text for text in CONTENT if text.encode() in logs] == []
 
 
+def test_several_that_are_reopened_at_once(
+    receiver: OtlpReceiver, argus: Installation, database: str, tmp_path: Path
+) -> None:
+    """Of which it is not known which were closed: all are reported if one was, and none if none was."""
+    host = Argus(argus, database, tmp_path / "argus", exporting(receiver, "grpc"))
+    steps = (
+        STEPS[1],
+        Step(SOURCE, "POST", "mine/", SECOND, 201),
+        Step(STAFF, "POST", "1/events/", entry("CLO"), 201),
+        Step(STAFF, "POST", "events/bulk/", bulk("REO", 1, 2), 201),
+        Step(STAFF, "POST", "events/bulk/", bulk("REO", 1, 2), 201),
+        Step(STAFF, "POST", "2/events/", entry("CLO"), 201),
+    )
+    with host.serve() as served:
+        play(host, served, steps)
+        arrived = seen(receiver, 6)
+        assert served.stop() == 0
+    assert arrived == [
+        ("create", "1"),
+        ("create", "2"),
+        ("end", "1"),
+        ("restart", "1"),
+        ("restart", "2"),
+        ("end", "2"),
+    ]
+    assert len(receiver.telemetry().events) == len(arrived)
+
+
 def seen(receiver: OtlpReceiver, number: int) -> list[tuple[object, object]]:
     """The actions and incidents of all events so far in the order of time, as soon as there are so many."""
     events = sorted(receiver.wait_for_events(number), key=lambda event: event.timestamp)
@@ -262,7 +300,7 @@ def test_what_is_rolled_back_is_not_reported(
     """Of a script arrives what it commits, bulk writes of instances too; other bulk writes are counted."""
     host = Argus(argus, database, tmp_path / "argus", exporting(receiver, "grpc"))
     with host.serve() as served:
-        play(host, served, (STEPS[1], STEPS[11]))
+        play(host, served, (STEPS[1], NEXT))
         served.stop()
     said = host.run(SCRIPT)
     assert seen(receiver, 7) == [
@@ -292,7 +330,7 @@ def test_a_kill_before_the_commit_reports_nothing(
     server = argus.server
     closing = bulk("CLO", 1, 2, at="2026-01-05T10:00:00Z", description="second provider")
     with host.serve(workers=2) as served:
-        play(host, served, (STEPS[1], STEPS[11]))
+        play(host, served, (STEPS[1], NEXT))
         # the second is closed already: what is to be written of it comes after the end of the first
         assert host.ask(served, STAFF, "POST", "2/events/", entry("CLO")).status == 201
         with server.transaction("select 1 from argus_incident_incident where id = 2 for update", database):

@@ -109,3 +109,45 @@ def test_servicenow(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: 
         ("create", {"incident.id": SYS_ID, "incident.active": True}),
         ("end", {"incident.id": SYS_ID, "incident.active": False}),
     ]
+
+
+ROOTLY: Final = """
+    from rootly_sdk import AuthenticatedClient
+    from rootly_sdk.api.incidents import assign_user_to_incident, restart_incident
+    from rootly_sdk.models.assign_role_to_user import AssignRoleToUser
+    from rootly_sdk.models.restart_incident import RestartIncident
+
+    client = AuthenticatedClient(base_url=URL, token="t")
+
+    def assign(role):
+        attributes = {"user_id": "7", "incident_role_id": role}
+        body = AssignRoleToUser.from_dict({"data": {"type": "incidents", "attributes": attributes}})
+        attempt(assign_user_to_incident.sync_detailed, ROOT, client=client, body=body)
+
+    ROOT = "0b1f9c6e-2f7a-4a55-9d3e-7c1f5f6b8a90"
+    for role in ("5f0c7c1e-2f7a-4a55-9d3e-7c1f5f6b8a90", "other", "5f0c7c1e-2f7a-4a55-9d3e-7c1f5f6b8a90"):
+        assign(role)
+    body = RestartIncident.from_dict({"data": {"type": "incidents", "attributes": {}}})
+    attempt(restart_incident.sync_detailed, ROOT, client=client, body=body)
+"""
+
+
+def test_rootly(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """One role of the account's is the commander; the preset reports the rest."""
+    one = "0b1f9c6e-2f7a-4a55-9d3e-7c1f5f6b8a90"
+    attributes = {"title": "Checkout is down", "created_at": "2025-10-07T04:30:42Z", "updated_at": "x"}
+    shown = Reply(200, {"data": {"id": one, "type": "incidents", "attributes": attributes}})
+    assigning = f"POST /v1/incidents/{one}/assign_role_to_user"
+    answers: dict[str, Reply | list[Reply]] = {
+        assigning: [Reply(404, {"errors": []}), shown],
+        f"PUT /v1/incidents/{one}/restart": shown,
+    }
+    with ProductServer(answers) as server:
+        variables = {"PRODUCT_URL": server.url, "OTEL_INCIDENT_HOOKS": example("Rootly roles", tmp_path)}
+        driven = drive(clients, receiver, tmp_path, ROOTLY, variables)
+    assert [f"{asked.method} {asked.path}" for asked in server.asked].count(assigning) == 3
+    since = {"incident.id": one, "incident.created_at": "2025-10-07T04:30:42.000Z", "incident.active": True}
+    assert driven.said() == [
+        ("change_commander", {"incident.id": one, "incident.commander.id": "7"}),
+        ("restart", since),
+    ]

@@ -14,6 +14,19 @@ ONE: Final = "01FDAG4SAP5TYPT98WGR2N7W91"
 STATUS: Final = "01FCNDV6P870EA6S7TK1DSYD5H"
 CREATED: Final = "2021-08-17T13:28:57.801578Z"
 
+LEAD: Final = "01FH5TZRWMNAFB0DZ23FD1TV96"
+SCRIBE: Final = "01FH5TZRWMNAFB0DZ23FD1TV97"
+NEXT: Final = "01G0J1EXE7AXZ2C93K61WBPYEH"
+PERSON: Final = {"id": NEXT, "name": "jane.doe", "role": "owner", "email": "jane.doe@acme.test"}
+ROLE: Final = {
+    "name": "Payments",
+    "shortform": "lead",
+    "description": "gateway",
+    "instructions": "error 502",
+    "created_at": CREATED,
+    "updated_at": CREATED,
+}
+
 
 def shown(category: str, rank: int) -> Reply:
     """An incident as the API shows it; the client cannot make a model of one without a creator."""
@@ -38,7 +51,10 @@ def shown(category: str, rank: int) -> Reply:
         "last_activity_at": CREATED,
         "incident_status": status,
         "custom_field_entries": [],
-        "incident_role_assignments": [],
+        "incident_role_assignments": [
+            {"role": {**ROLE, "id": kind, "role_type": of}, **({"assignee": PERSON} if of == "lead" else {})}
+            for kind, of in ((LEAD, "lead"), (SCRIBE, "custom"))
+        ],
         "slack_channel_id": "C02AW36C1M5",
         "slack_team_id": "T02A1FSLE8J",
         "team_ids": [],
@@ -67,6 +83,10 @@ ANSWERS: Final[dict[str, Reply | list[Reply]]] = {
         shown("triage", 0),
         shown("live", 3),
         REFUSED,
+        shown("live", 3),
+        shown("live", 3),
+        REFUSED,
+        Reply(503),
         shown("learning", 5),
         shown("closed", 6),
     ],
@@ -87,6 +107,9 @@ PROGRAM: Final = f"""
     def edit(**fields):
         return IncidentsEditPayloadV2.from_dict({{"incident": fields, "notify_incident_channel": False}})
 
+    def give(role):
+        return edit(incident_role_assignments=[{{"incident_role_id": role, "assignee": {{"id": "{NEXT}"}}}}])
+
     moved = edit(incident_status_id="{STATUS}")
     STEPS = [
         (incidents_v2_create, (), new),
@@ -95,6 +118,10 @@ PROGRAM: Final = f"""
         (incidents_v2_show, ("{ONE}",), None),
         (incidents_v2_edit, ("{ONE}",), edit(name="Payments", summary="The gateway")),
         (incidents_v2_edit, ("{ONE}",), moved),
+        (incidents_v2_edit, ("{ONE}",), moved),
+        (incidents_v2_edit, ("{ONE}",), give("{SCRIBE}")),
+        (incidents_v2_edit, ("{ONE}",), give("{LEAD}")),
+        (incidents_v2_edit, ("{ONE}",), give("{LEAD}")),
         (incidents_v2_edit, ("{ONE}",), moved),
         (incidents_v2_edit, ("{ONE}",), moved),
         (incidents_v2_edit, ("{ONE}",), moved),
@@ -118,6 +145,7 @@ SINCE: Final = {"incident.id": ONE, "incident.created_at": "2021-08-17T13:28:57.
 EXPECTED: Final = [
     ("create", {**SINCE, "incident.active": True}),
     ("change_stage", {**SINCE, "incident.stage.index": 3}),
+    ("change_commander", {**SINCE, "incident.commander.id": NEXT}),
     ("end", {**SINCE, "incident.active": False}),
     ("end", {**SINCE, "incident.active": False}),
 ]

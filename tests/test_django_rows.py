@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from django.core.signals import request_started
 from django.db import transaction
 
 from otel_incident.events import Actor, IncidentEvent
@@ -152,6 +153,39 @@ def test_rows_are_meant_by_conditions(at: object, author: str, expected: int) ->
     assert len(seen) == expected
 
 
+CHANGED: Final = """
+[hook.when]
+"self.incident.status" = { changed = true }
+"""
+
+
+def test_an_entry_that_changes_nothing_is_none() -> None:
+    """What is as the host has read it has not been restarted; what is not known may have been."""
+    with watching(ENTRIES + CHANGED) as seen:
+        one = incident()
+        entry(one, "START")
+        again = model("Incident").objects.get(pk=one.pk)
+        entry(again, "START")
+        entry(again, "REOPEN")
+        assert said(seen) == [("create", one.pk)]
+        again.status = 3
+        again.save()
+        entry(again, "END")
+        assert said(seen[1:]) == [("end", one.pk)]
+        entry(model("Incident").objects.get(pk=one.pk), "REOPEN")
+        model("Incident").objects.filter(status=9).update(status=1)
+        model("Incident").objects.update(team=9)
+        entry(model("Incident").objects.get(pk=one.pk), "REOPEN")
+        assert said(seen[2:]) == []
+        model("Entry").objects.create(incident_id=one.pk, kind="REOPEN")
+        model("Incident").objects.filter(status=3).update(status=1)
+        entry(model("Incident").objects.get(pk=one.pk), "REOPEN")
+        assert said(seen[2:]) == [("restart", one.pk)] * 2
+        request_started.send(sender=None)
+        entry(model("Incident").objects.get(pk=one.pk), "REOPEN")
+        assert len(seen) == 4
+
+
 def test_a_condition_that_finds_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
     """Which row is not known is not reported, and said once, without a value."""
     text = ENTRIES.replace("\n[hook.row]", '\nwhen = { "self.author.username" = "sam" }\n\n[hook.row]')
@@ -181,6 +215,28 @@ def test_the_first_commander_of_a_new_incident_is_no_change(roles: list[Incident
     model("Role").objects.create(incident=two, person=kim, kind=commander)
     assert said(roles[2:]) == [("change_commander", one.pk), ("change_commander", two.pk)]
     assert [event.incident.commander_id for event in roles[2:]] == [kim.pk, kim.pk]
+
+
+def test_a_creation_says_who_its_first_commander_is(roles: list[IncidentEvent]) -> None:
+    """Whose row is made in the same transaction and stays, unless the incident itself has one."""
+    commander, scribe = kinds()
+    sam, kim, own = user("sam"), user("kim"), user("own")
+    role = model("Role").objects.create
+    with transaction.atomic():
+        one = incident()
+        role(incident=one, person=sam, kind=commander)
+        role(incident=one, person=kim, kind=scribe)
+    with transaction.atomic():
+        two = incident()
+        two.save()
+        with transaction.atomic():
+            role(incident=two, person=kim, kind=commander)
+            transaction.set_rollback(True)
+    with transaction.atomic():
+        three = model("Incident").objects.create(created=NOON, commander=own)
+        role(incident=three, person=kim, kind=commander)
+    assert said(roles) == [("create", one.pk), ("create", two.pk), ("create", three.pk)]
+    assert [event.incident.commander_id for event in roles] == [sam.pk, None, own.pk]
 
 
 def test_a_kind_that_the_host_has_read_before(roles: list[IncidentEvent]) -> None:

@@ -91,6 +91,7 @@ def expected(
     }
     if action == "create":  # only there a request says who it is
         attributes |= {"user.id": users[STAFF], "user.roles": ("end_user",)}
+        attributes["incident.commander.id"] = users[STAFF]  # who declares it takes it
     if action == "change_commander":  # of the role's incident FireFighter holds the key alone
         del attributes["incident.created_at"]
         attributes["incident.commander.id"] = users["robin"]

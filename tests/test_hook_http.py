@@ -560,6 +560,71 @@ def test_one_request_about_many_incidents(desk_client: Any) -> None:
     assert [(event.action, event.incident.id) for event in events] == [("end", "1"), ("end", "2")]
 
 
+HAND_OVER: Final = """
+[[hook]]
+name = "hand over"
+kind = "http"
+route = "PUT /incidents/{incident_id}"
+action = "change_commander"
+each = "reply.roles"
+when = { "each.kind" = "lead", "each.id" = { among = "body.roles", as = "role" } }
+incident = { id = "path.incident_id", commander_id = "each.person" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ([{"role": 1}], ["9"]),
+        ([{"role": 2}, {"role": 1}], ["9"]),
+        ([{"role": 2}], []),
+        ([{"role": "1"}], []),
+        ([{"role": True}], []),
+        ([{"role": None}, {}, 1, "1"], []),
+        ({"role": 1}, []),
+        (None, []),
+    ],
+)
+def test_what_the_reply_says_of_what_was_sent(roles: Any, expected: list[str], desk_client: Any) -> None:
+    """Of the items of a reply, those that stand in a list of the request, by type and value."""
+    reply = {"roles": [{"kind": "lead", "id": 1, "person": "9"}, {"kind": "scribe", "id": 2, "person": "8"}]}
+    sent = ("PUT", "/incidents/7", {"roles": roles})
+    events = events_of(file_of(HAND_OVER), desk_client, sent, answer=accepted(reply))
+    assert [event.incident.commander_id for event in events] == expected
+
+
+HEAR: Final = """
+[[hook]]
+name = "hear"
+kind = "http"
+route = "GET /requests/{request_id}"
+action = "create"
+once = "path.request_id"
+when = { "reply.done" = true }
+incident.id = "reply.incident"
+"""
+
+
+def test_what_is_asked_again_is_one_event(desk_client: Any) -> None:
+    """Of each thing one event, as soon as the reply says what the hook asks for."""
+    answers = [accepted({"done": done, "incident": 7}) for done in (False, True, True)]
+    with watching(file_of(HEAR)) as watched:
+        client = desk_client.Client(*answers, accepted({"done": True, "incident": 8}))
+        for request in ("a", "a", "a", "b"):
+            client.send("GET", f"/requests/{request}")
+        assert [event.incident.id for event in watched.events] == [7, 8]
+
+
+def test_what_is_told_apart_is_bounded(desk_client: Any) -> None:
+    """4096 things are remembered; of one before them an event comes again."""
+    answer = accepted({"done": True, "incident": 7})
+    with watching(file_of(HEAR)) as watched:
+        client = desk_client.Client(*[answer] * 4101)
+        for request in (*range(4096), 1, 0, 4096, 1, 0):
+            client.send("GET", f"/requests/{request}")
+        assert len(watched.events) == 4098
+
+
 @pytest.mark.parametrize("incidents", [None, {}, "all", 3])
 def test_what_is_no_list_touches_nothing(incidents: Any, desk_client: Any) -> None:
     """A request without the list is another one."""

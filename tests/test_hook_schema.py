@@ -44,6 +44,9 @@ BEYOND_A_SCHEMA: Final = {
     "http-when-of-no-capture": "the same",
     "http-given-of-no-capture": "the same",
     "http-each-without-list": "the same, without a second definition of each path",
+    "when-changed-of-the-row": "that a value goes with some keys alone, without listing them twice",
+    "when-changed-of-a-class": "the same",
+    "http-once-of-no-capture": "the same as of other paths",
     "row-value-twice": "that a value stands in another list cannot be said in JSON Schema",
     "not-toml": "a schema describes what was read",
 }

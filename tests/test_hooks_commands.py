@@ -890,7 +890,10 @@ def test_rows_of_an_incident_in_words(host: Path) -> None:
         ("restart", "when the row is new and its type is one of 'REOPEN'"),
         (
             "change_commander",
-            "when the row is new, but for the first of a new incident, or its person changes",
+            (
+                "when the row is new, but for the first of a new incident, whom its creation names, "
+                "or its person changes"
+            ),
         ),
         ("change_stage", "when its level changes"),
     ):

@@ -9,8 +9,8 @@ And a savepoint that is rolled back by hand takes no callback with it: so ours a
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, final
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.patching import wrap
@@ -42,6 +42,26 @@ at_work: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 """The connections on which changes may wait: whose last transaction with one has not been committed."""
 
 
+class FirstCommander(NamedTuple):
+    """Who commands an incident from its creation on, which hosts say when its row is there already."""
+
+    model: Any
+    using: str
+    key: Any
+    commander: Any
+
+    def of(self, row: Row) -> bool:
+        """Whether a watched row is the incident."""
+        watch, alias, key = row
+        return alias == self.using and key == self.key and watch.watches(self.model)
+
+    def said(self, event: IncidentEvent) -> IncidentEvent:
+        """An event of the incident: a creation that does not know it itself says it."""
+        if event.action != "create" or event.incident.commander_id is not None:
+            return event
+        return replace(event, incident=replace(event.incident, commander_id=self.commander))
+
+
 @final
 @dataclass(eq=False, slots=True)
 class Change:
@@ -56,6 +76,7 @@ class Change:
         fresh: Whether the row was made in the same transaction.
         events: What to report.
         commit: Called with the change once it is committed.
+        first: Who becomes the first commander of an incident of the same transaction; None for nobody.
         place: Where it stands among the connection's callbacks.
         earlier: The last change of the same row before it.
         undone: Whether a savepoint before it was rolled back by hand.
@@ -66,6 +87,7 @@ class Change:
     fresh: bool
     events: tuple[IncidentEvent, ...]
     commit: Callable[[Change], None]
+    first: FirstCommander | None = None
     place: int = -1
     earlier: Change | None = None
     undone: bool = False
@@ -187,7 +209,23 @@ def _put_ours_first(connection: Any) -> None:
     callbacks = connection.run_on_commit
     ours = [callback for callback in callbacks if type(callback[1]) is Change]
     if ours:
+        _complete_creations([change for _, change, *_ in ours if not change.undone])
         callbacks[:] = ours + [callback for callback in callbacks if type(callback[1]) is not Change]
+
+
+@fail_open("hook")
+def _complete_creations(changes: list[Change]) -> None:
+    """Only now is it known which of the transaction's rows stay."""
+    firsts = [change.first for change in changes if change.first is not None]
+    if not firsts:
+        return
+    created = {
+        change.row[1:]: change for change in changes if any(e.action == "create" for e in change.events)
+    }
+    for first in firsts:
+        change = created.get((first.using, first.key))
+        if change is not None and first.of(change.row):
+            change.events = tuple(first.said(event) for event in change.events)
 
 
 @fail_open("hook")

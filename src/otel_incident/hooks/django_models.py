@@ -23,7 +23,15 @@ from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.django_bulk import BulkWrites
-from otel_incident.hooks.django_commits import Change, at_work, pending, wait, was_made_within, watches
+from otel_incident.hooks.django_commits import (
+    Change,
+    FirstCommander,
+    at_work,
+    pending,
+    wait,
+    was_made_within,
+    watches,
+)
 from otel_incident.hooks.django_meta import astray, columns, descendants
 from otel_incident.hooks.django_related import Conditions
 from otel_incident.hooks.django_rows import Memory, held, plain, stored
@@ -267,7 +275,11 @@ class ModelWatch:
             actions = ()
         events = self._events(instance, actions, after) if actions else ()
         committed = partial(self._committed, weakref.ref(instance))
-        wait(connection, Change(row=row, after=after, fresh=fresh, events=events, commit=committed))
+        first = self._first_commander(connection, using, instance, after) if created else None
+        wait(
+            connection,
+            Change(row=row, after=after, fresh=fresh, events=events, commit=committed, first=first),
+        )
 
     def _written(self, instance: Any, created: bool, using: str, update_fields: Any) -> None:  # noqa: FBT001  as above
         """A row was written with many others: as if it had been saved."""
@@ -280,12 +292,33 @@ class ModelWatch:
         row = self._hook.row
         if row is None:
             return created_actions(self._fields, after)
-        if self._of.is_relation:
-            key = instance.__dict__.get(self._of.attname)
-            fresh = was_made_within(connection, using, self._of.related_model, key)
-        else:
-            fresh = self._of.primary_key  # it is the incident itself
-        return meant(row, self._fields.commander, after, self._row_field, fresh=fresh)
+        return meant(
+            row,
+            self._fields.commander,
+            after,
+            self._row_field,
+            fresh=self._is_of_new(connection, using, instance),
+        )
+
+    def _is_of_new(self, connection: Any, using: str, instance: Any) -> bool:
+        """Whether the incident that a row belongs to was made in the same transaction."""
+        of = self._of
+        if not of.is_relation:
+            return bool(of.primary_key)  # it is the incident itself
+        return was_made_within(connection, using, of.related_model, instance.__dict__.get(of.attname))
+
+    def _first_commander(
+        self, connection: Any, using: str, instance: Any, after: Mapping[str, Any]
+    ) -> FirstCommander | None:
+        """Whom a new row makes the first commander of a new incident."""
+        of_another = self._hook.row is not None and self._of.is_relation
+        if not of_another or after.get(self._fields.commander) is None:
+            return None
+        if not self._is_of_new(connection, using, instance) or not self._is_meant(instance):
+            return None
+        commander = incident_of(self._hook, {"self": instance, "user": request_user()}).commander_id
+        key = instance.__dict__.get(self._of.attname)
+        return FirstCommander(self._of.related_model, using, key, commander)
 
     def _is_meant(self, instance: Any) -> bool:
         return self._conditions is None or self._conditions.hold({"self": instance, "user": request_user()})

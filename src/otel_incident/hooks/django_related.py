@@ -11,7 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
 from otel_incident.guard import fail_open
-from otel_incident.hooks.rows import Kinds, all_hold
+from otel_incident.hooks.django_changes import Changes
+from otel_incident.hooks.rows import RELATED, Kinds, all_hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from otel_incident.hooks.complaints import Complaints
     from otel_incident.hooks.paths import Path
     from otel_incident.hooks.rows import Condition
-
-_STEPS: Final = 2
 
 
 @final
@@ -34,11 +33,16 @@ class Conditions:
     """
 
     def __init__(self, model: Any, conditions: tuple[Condition, ...], complaints: Complaints) -> None:
-        self._conditions, self._complaints = conditions, complaints
+        self._plain = tuple(condition for condition in conditions if not condition.changed)
+        self._complaints = complaints
         self._remembered: dict[Path, tuple[str, Kinds]] = {}
+        self._changes: dict[Path, Changes] = {}
         self._undo: list[Callable[[], None]] = []
         for condition in conditions:
-            self._remember(model, condition.path)
+            if condition.changed:
+                self._see_changes(model, condition.path)
+            else:
+                self._remember(model, condition.path)
 
     def uninstall(self) -> None:
         """Disconnect."""
@@ -47,7 +51,10 @@ class Conditions:
 
     def hold(self, roots: Mapping[str, Any]) -> bool:
         """Whether a row is one of those that the hook is about; one of which that is not known is none."""
-        return all_hold(self._conditions, partial(self._find, roots), self._complaints)
+        for changes in self._changes.values():
+            if not changes.may_be(roots["self"]):
+                return False
+        return all_hold(self._plain, partial(self._find, roots), self._complaints)
 
     def _find(self, roots: Mapping[str, Any], path: Path) -> object:
         found = path.resolve(roots)
@@ -58,7 +65,7 @@ class Conditions:
 
     def _remember(self, model: Any, path: Path) -> None:
         """Remember what rows hold that a path leads to by way of a relation: `self.role_type.slug`."""
-        if path.root != "self" or len(path.segments) != _STEPS:
+        if path.root != "self" or len(path.segments) != RELATED:
             return
         relation, name = path.segments
         for field in model._meta.concrete_fields:  # noqa: SLF001  Django's documented Meta API
@@ -66,6 +73,15 @@ class Conditions:
                 values = Kinds()
                 self._remembered[path] = field.attname, values
                 _once_loaded(model, field, fail_open("hook")(partial(self._connect, str(name), values)))
+
+    def _see_changes(self, model: Any, path: Path) -> None:
+        relation, name = path.segments
+        for field in model._meta.concrete_fields:  # noqa: SLF001  Django's documented Meta API
+            if field.name == relation and field.is_relation:
+                changes = Changes(str(relation), str(name))
+                self._changes[path] = changes
+                self._undo.append(changes.uninstall)
+                _once_loaded(model, field, fail_open("hook")(changes.connect))
 
     def _connect(self, name: str, values: Kinds, related: Any) -> None:
         from django.db.models import signals  # noqa: PLC0415  the host's library, which is at work

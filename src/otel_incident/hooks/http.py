@@ -7,7 +7,8 @@ within a choke point is the same call, and a choke point within another is repor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, final
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from otel_incident.hooks.requests import Client, Request
     from otel_incident.vocabulary import Action
 
-_ACCEPTED = range(200, 300)
+_ACCEPTED: Final = range(200, 300)
+_MOST: Final = 4096
+"""How many things are remembered of which a hook reports one event each."""
 
 
 class _Meaning:
@@ -38,8 +41,22 @@ class _Meaning:
         self.hook = hook
         self.request = cast("Request", hook.request)
         self.nesting = Nesting(sink)
+        self._said: dict[object, object] = {}
         self.complaints = Complaints(file.source, hook.name)
         self.is_preset = file.preset
+
+    def is_first(self, roots: Mapping[str, object]) -> bool:
+        """Whether nothing has been reported of the same thing (`once`) in this process."""
+        told = self.request.once.resolve(roots) if self.request.once is not None else None
+        if type(told) not in (str, int):
+            return self.request.once is None
+        mine = object()
+        if self._said.setdefault(told, mine) is not mine:  # one step, for two threads that ask
+            return False
+        if len(self._said) > _MOST:
+            with suppress(RuntimeError):  # another thread is at it
+                self._said.pop(next(iter(self._said)), None)
+        return True
 
 
 class _Match(NamedTuple):
@@ -172,7 +189,7 @@ class HttpWatch(FunctionWatch):
             return
         for item in touched:
             here = {**roots, "each": item}
-            if not request.holds(here):
+            if not request.holds(here) or not meaning.is_first(here):
                 continue
             stage = cast("Path", hook.stage.source).resolve(here) if hook.stage is not None else None
             incident = incident_of(hook, here)

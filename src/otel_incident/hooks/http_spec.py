@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_incident.hooks.paths import Path, PathError, compile_path
-from otel_incident.hooks.requests import Client, Request, Route
+from otel_incident.hooks.requests import Among, Client, Request, Route
 from otel_incident.hooks.tables import refuse_main
 
 if TYPE_CHECKING:
@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 METHODS: Final = ("POST", "PUT", "PATCH", "DELETE")
 """The methods that change something."""
+ASKS: Final = "GET"
+"""The method that only asks, be it what has become of something."""
 BEFORE: Final = ("arg", "self")
 AFTER: Final = ("arg", "self", "result")
 
 _SEGMENT: Final = r"(?:[A-Za-z0-9_.~:-]+|\{[A-Za-z_][A-Za-z0-9_]*\})"
-_ROUTE: Final = re.compile(rf"({'|'.join(METHODS)}) ((?:/{_SEGMENT})+)", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_ROUTE: Final = re.compile(rf"({'|'.join((*METHODS, ASKS))}) ((?:/{_SEGMENT})+)", re.ASCII)
 _ROUTE_IS: Final = (
-    f"a method ({', '.join(METHODS)}) and a path, as in PUT /incidents/{{incident_id}}, or a list of them"
+    f"a method ({', '.join((*METHODS, ASKS))}) and a path, as in PUT /incidents/{{incident_id}}, "
+    "or a list of them"
 )
 
 
@@ -89,7 +93,14 @@ def _requests(table: Table, roots: tuple[str, ...]) -> tuple[Request, ...]:
     if each is not None and each.fold != "value":
         raise table.error("each", f"{each.text!r} is a number; it must be the path of a list")
     when = table.table("when")
-    conditions = tuple((_key(when, key, roots), when.plain_or_list(key)) for key in when.keys())  # noqa: SIM118  a Table is no mapping
+    lists = [key for key in when.keys() if _names_a_list(when, key)]  # noqa: SIM118  a Table is no mapping
+    conditions = tuple(
+        (_compiled(when, key, key, roots), when.plain_or_list(key))
+        for key in when.keys()  # noqa: SIM118  the same
+        if key not in lists
+    )
+    among = tuple((_compiled(when, key, key, roots), _among(when.table(key), roots)) for key in lists)
+    once = table.path("once", roots)
     given = tuple(_compiled(table, "given", text, roots) for text in table.texts("given"))
     requests = tuple(
         Request(
@@ -97,10 +108,17 @@ def _requests(table: Table, roots: tuple[str, ...]) -> tuple[Request, ...]:
             each,
             conditions,
             given,
+            among,
+            once,
         )
         for text in table.matching_each("route", _ROUTE, _ROUTE_IS)
     )
-    _check_captures(when, ((path.text, path) for path, _ in conditions), requests)
+    if once is None and any(request.route.method == ASKS for request in requests):
+        raise table.error(
+            "route", f"asks ({ASKS}), and may ask again; add `once`, a path that tells what from what"
+        )
+    _check_captures(table, (("once", once),), requests)
+    _check_captures(when, ((path.text, path) for path, _ in (*conditions, *among)), requests)
     _check_captures(table, (("given", path) for path in given), requests)
     return requests
 
@@ -121,8 +139,16 @@ def _check_captures(table: Table, paths: Iterable[tuple[str, object]], requests:
                 raise table.error(key, f"{path.text!r} is captured by no part of {request.route.text}")
 
 
-def _key(when: Table, key: str, roots: tuple[str, ...]) -> Path:
-    return _compiled(when, key, key, roots)
+def _names_a_list(when: Table, key: str) -> bool:
+    return when.is_table(key) and ("among" in when.table(key) or "as" in when.table(key))
+
+
+def _among(table: Table, roots: tuple[str, ...]) -> Among:
+    table.allow("among", "as")
+    items = cast("Path", table.path("among", roots, required="is the path of a list"))
+    if items.fold != "value":
+        raise table.error("among", f"{items.text!r} is a number; it must be the path of a list")
+    return Among(items, table.matching("as", _NAME, "the name of the same thing in the items of the list"))
 
 
 def _compiled(table: Table, key: str, text: str, roots: tuple[str, ...]) -> Path:

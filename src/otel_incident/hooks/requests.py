@@ -68,6 +68,26 @@ class Route:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Among:
+    """What stands under a name in the items of a list.
+
+    Attributes:
+        items: The list.
+        name: The name in each of its items.
+    """
+
+    items: Path
+    name: str
+
+    def resolve(self, roots: Mapping[str, object]) -> list[object]:
+        """All of it that is text or a number."""
+        items = self.items.resolve(roots)
+        found = [item.get(self.name) for item in items if type(item) is dict] if type(items) is list else []
+        return [value for value in found if type(value) in (str, int)]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Request:
     """Which requests a hook is about.
 
@@ -76,23 +96,29 @@ class Request:
         each: The list of what one request touches, an event for each item; None where it touches one.
         when: Paths, and which values each may lead to.
         given: Paths that must lead to something.
+        among: Paths, and a list and a name in its items: what the path leads to stands there in one of them.
+        once: What tells requests apart that mean the same action; None where each is one of its own.
     """
 
     route: Route
     each: Path | None = None
     when: tuple[tuple[Path, tuple[Plain, ...]], ...] = ()
     given: tuple[Path, ...] = ()
+    among: tuple[tuple[Path, Among], ...] = ()
+    once: Path | None = None
 
     @property
     def condition(self) -> tuple[object, ...]:
         """What it asks of a request besides its route."""
-        return self.each, self.when, self.given
+        return self.each, self.when, self.given, self.among
 
     def holds(self, roots: Mapping[str, object]) -> bool:
         """Whether what a request holds is what the hook asks for."""
         if any(present(path.resolve(roots)) is None for path in self.given):
             return False
-        return all(_is_one_of(path.resolve(roots), values) for path, values in self.when)
+        return all(_is_one_of(path.resolve(roots), values) for path, values in self.when) and all(
+            _is_one_of(path.resolve(roots), others.resolve(roots)) for path, others in self.among
+        )
 
 
 @final
@@ -136,7 +162,7 @@ class Client:
         return path
 
 
-def _is_one_of(value: object, values: tuple[Plain, ...]) -> bool:
+def _is_one_of(value: object, values: Sequence[object]) -> bool:
     return any(type(known) is type(value) and known == value for known in values)
 
 

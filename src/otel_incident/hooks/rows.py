@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from otel_incident.hooks.complaints import Complaints
     from otel_incident.hooks.tables import Plain, Table
 
+RELATED: Final = 2
+"""How many steps a path takes to a field of a related row."""
+
 _FIELD: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MOST: Final = 4096
 """How many rows are remembered of one relation; kinds and types are few."""
@@ -58,11 +61,13 @@ class Condition:
         path: From the row on.
         values: One of these.
         same_as: Or what this path leads to.
+        changed: Or something else than the host has read there, if it wrote it since.
     """
 
     path: Path
     values: tuple[Plain, ...] = ()
     same_as: Path | None = None
+    changed: bool = False
 
     def holds(self, find: Callable[[Path], object]) -> bool | None:
         """Whether it does; None where nothing is found.
@@ -79,6 +84,8 @@ class Condition:
     @property
     def words(self) -> str:
         """It, for people."""
+        if self.changed:
+            return f"{self.path.text} has been changed"
         if self.same_as is not None:
             return f"{self.path.text} is the same as {self.same_as.text}"
         return f"{self.path.text} is one of {', '.join(map(repr, self.values))}"
@@ -125,13 +132,27 @@ def conditions_of(table: Table, roots: tuple[str, ...]) -> tuple[Condition, ...]
         except PathError as error:
             raise when.error(key, str(error)) from error
         if when.is_table(key):
-            other = when.table(key)
-            other.allow("path")
-            same = other.path("path", roots, required="says what the value must be the same as")
-            conditions.append(Condition(path, same_as=same))
+            conditions.append(_compared(path, when.table(key), roots))
         else:
             conditions.append(Condition(path, when.plain_or_list(key)))
     return tuple(conditions)
+
+
+def _compared(path: Path, table: Table, roots: tuple[str, ...]) -> Condition:
+    """Read a condition that says no value."""
+    table.allow("path", "changed")
+    if "changed" not in table:
+        same = table.path("path", roots, required="says what the value must be the same as")
+        return Condition(path, same_as=same)
+    if "path" in table:
+        raise table.error("path", "does not go with `changed`; a value is compared with one thing")
+    if table.path_or_flag("changed", roots) is not True:
+        raise table.error("changed", "must be true")
+    if path.root != "self" or len(path.segments) != RELATED or path.fold != "value":
+        raise table.error(
+            "changed", f"is for a field of a related row, as in self.incident.end_time, not {path.text}"
+        )
+    return Condition(path, changed=True)
 
 
 def meant(

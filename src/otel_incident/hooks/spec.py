@@ -59,7 +59,7 @@ _TARGET_IS: Final = "module:name, as in desk.services:Desk.declare"
 _OWN: Final[Mapping[Kind, tuple[str, ...]]] = {
     "call": ("target", "action"),
     "model": ("model", "lifecycle", "commander", "row", "when"),
-    "http": ("route", "action", "each", "when", "given"),
+    "http": ("route", "action", "each", "when", "given", "once"),
 }
 
 
@@ -239,6 +239,8 @@ def _of_model(table: Table) -> dict[str, Any]:
         from otel_incident.hooks.rows import conditions_of, row_of  # noqa: PLC0415  few files need it
 
         made["row"], made["conditions"] = row_of(table), conditions_of(table, ROOTS["model"])
+        if ":" in target and any(condition.changed for condition in made["conditions"]):
+            raise table.error("when", "asks what was `changed`, of Django's models alone; this is a class")
     return made
 
 

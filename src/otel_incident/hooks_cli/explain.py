@@ -130,8 +130,10 @@ def _row(row: Row, hook: Hook) -> dict[str, str]:
         values = ", ".join(repr(value) for value, meaning in row.meanings if meaning == action)
         when[f"incident.{action}"] = f"when the row is new and its {row.field} is one of {values}"
     if hook.commander_field:
+        named = "" if hook.is_mapped_class else ", whom its creation names,"
         changes = (
-            f"when the row is new, but for the first of a new incident, or its {hook.commander_field} changes"
+            f"when the row is new, but for the first of a new incident{named or ','} "
+            f"or its {hook.commander_field} changes"
         )
         when["incident.change_commander"] = changes
     if hook.stage is not None:
@@ -147,7 +149,12 @@ def _condition(hook: Hook) -> str:
     if hook.request is None:
         return "each time"
     said = [f"{path.text} is one of {', '.join(map(repr, values))}" for path, values in hook.request.when]
+    said += [
+        f"{path.text} is {others.name} of one of {others.items.text}" for path, others in hook.request.among
+    ]
     said += [f"{path.text} is there" for path in hook.request.given]
+    if hook.request.once is not None:
+        said.append(f"of this {hook.request.once.text} nothing has left from this process")
     return f"if {' and '.join(said)}" if said else "each time"
 
 
