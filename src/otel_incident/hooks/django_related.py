@@ -8,7 +8,7 @@ them is remembered here, by key. Nothing here asks the database.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.django_changes import Changes
