@@ -134,13 +134,14 @@ class FireFighter:
             **variables,
         }
 
-    def serve(self) -> Served:
+    def serve(self, workers: int = 1) -> Served:
         """Start its web application."""
         return Served(
             self._installation.environment,
             "firefighter.firefighter.wsgi:application",
             self._directory,
             self._variables,
+            workers=workers,
         )
 
     def declare(self, served: Served, user: str, body: Mapping[str, Any], traceparent: str = "") -> Answer:

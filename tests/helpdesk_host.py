@@ -68,6 +68,19 @@ def seeded(environment: HostEnvironment, directory: Path) -> Path:
     return directory
 
 
+def variables_of(directory: Path) -> dict[str, str]:
+    """What an installation in a directory asks for, and where its telemetry keeps what it keeps."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "helpdesk_site.settings",
+        "HELPDESK_DATA": str(directory),
+        "OTEL_SERVICE_NAME": "helpdesk",
+        "OTEL_INCIDENT_STATE_DIR": str(directory / "state"),
+        "OTEL_BLRP_SCHEDULE_DELAY": "50",
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "OTEL_METRICS_EXPORTER": "none",
+    }
+
+
 class Helpdesk:
     """One installation, running from construction to `stop()`; a context manager."""
 
@@ -102,13 +115,7 @@ class Helpdesk:
                 [*prefix, *command, *files],
                 env={
                     **environment.variables(installed=installed),
-                    "DJANGO_SETTINGS_MODULE": "helpdesk_site.settings",
-                    "HELPDESK_DATA": str(directory),
-                    "OTEL_SERVICE_NAME": "helpdesk",
-                    "OTEL_INCIDENT_STATE_DIR": str(self.state),
-                    "OTEL_BLRP_SCHEDULE_DELAY": "50",
-                    "OTEL_BSP_SCHEDULE_DELAY": "50",
-                    "OTEL_METRICS_EXPORTER": "none",
+                    **variables_of(directory),
                     **variables,
                 },
                 cwd=directory,

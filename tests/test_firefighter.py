@@ -3,8 +3,12 @@
 Its people do the rest from Slack, in dialogs that call the very methods of its models that are called here.
 """
 
+import os
 import secrets
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +19,13 @@ from otel_incident.vocabulary import SCHEMA_URL, SCOPE_NAME
 from tests.backend import Backend
 from tests.firefighter_host import CONTENT, INCIDENT, STAFF, FireFighter, Installation, installed
 from tests.host_environment import host_environment
-from tests.otlp_receiver import OtlpReceiver
+from tests.otlp_receiver import HANG, OK, OtlpReceiver
 from tests.postgresql import PostgreSQL, postgresql
+from tests.served_host import Served
 from tests.telemetry import LogEvent
 from tests.test_argus import seen
 from tests.test_helpdesk import ULID, bytes_of_logs, exporting
+from tests.waiting import wait_until
 
 __all__ = ["postgresql"]
 
@@ -213,3 +219,44 @@ def test_what_is_not_committed_is_not_reported(
         ("end", second),
         ("change_commander", first),
     ]
+
+
+WAITS: Final = (
+    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    " and query like 'INSERT INTO \"incidents_incidentupdate\"%'"
+)
+
+
+def kill_all(served: Served) -> None:
+    """Kill its two workers, and wait until others are in their place."""
+    before = set(served.workers())
+    for worker in before:
+        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len(set(served.workers()) - before) == 2, 60.0, "workers in their place")
+
+
+def test_two_workers_that_are_killed(
+    receiver: OtlpReceiver, firefighter: Installation, database: str, tmp_path: Path
+) -> None:
+    """Before the commit nobody hears of it; after it, it arrives, though nobody took it then."""
+    host = FireFighter(firefighter, database, tmp_path / "firefighter", exporting(receiver, "grpc"))
+    server = firefighter.server
+    with host.serve(workers=2) as served:
+        with server.transaction("lock table incidents_incidentupdate in exclusive mode", database):
+            asking = ThreadPoolExecutor(1).submit(host.declare, served, STAFF, INCIDENT)
+            wait_until(lambda: server.ask(WAITS, database) == "1", 60.0, "a worker that waits for the table")
+            kill_all(served)
+            assert isinstance(asking.exception(30.0), OSError | HTTPException)
+        assert server.ask("select count(*) from incidents_incident", database) == "0"
+        receiver.answer_with(HANG)
+        with ThreadPoolExecutor(2) as several:
+            answers = list(several.map(lambda _: host.declare(served, STAFF, INCIDENT), range(2)))
+        assert [answer.status for answer in answers] == [201, 201]
+        kill_all(served)
+        receiver.answer_with(OK)
+        assert host.declare(served, STAFF, INCIDENT).status == 201
+        arrived = set(seen(receiver, 3))
+        assert served.stop() == 0
+    kept = server.ask("select id from incidents_incident", database).split()
+    assert len(kept) == 3
+    assert arrived == {("create", number) for number in kept}

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from otel_incident.gate.rules import Standard
 from otel_incident.hooks.activation import Activation
 from otel_incident.hooks.shipped import PRESETS, Preset, enabled, unknown
 from otel_incident.hooks.spec import ID_ATTRIBUTES
@@ -41,11 +42,12 @@ def test_each_preset_says_all_that_it_has_to(preset: Preset) -> None:
     assert file.preset is True
     assert file.content
     assert file.hooks
+    for hook in file.hooks:
+        assert "incident.id" in (hook.id_shapes or {})
     if preset.client:
         assert {hook.kind for hook in file.hooks} == {"http"}
         for hook in file.hooks:
             assert set(hook.id_shapes or {}) <= set(ID_ATTRIBUTES)
-            assert "incident.id" in (hook.id_shapes or {})
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=NAMES)
@@ -63,6 +65,32 @@ def generic(name: str) -> bool:
 def test_no_preset_forbids_what_conventions_need(preset: Preset) -> None:
     """`exception.message` and `db.collection.name` stay on the spans of a host that imports a client."""
     assert [name for name in preset.read().content if generic(name)] == []
+
+
+CONTENT: Final = {
+    "django-helpdesk": ["followup.comment", "ticketchange.old_value", "email_recipients", "ticket.secret_key"],
+    "firefighter-incident": ["incidentcost.details", "impact.details", "incident.closure_reason"],
+    "incident-io": ["incident.name", "incident.slack_channel_name", "incident.call_url"],
+    "mattermostautodriver": ["run.retrospective", "playbook_run.description", "checklist_item.title"],
+    "opsgenie-sdk": ["incident.message", "incident.details", "status_page_entry"],
+    "pagerduty": ["incident.summary", "body.details", "note.content", "status_update.message"],
+    "rootly": ["incident.slug", "incident.slack_channel_name"],
+    "datadog-api-client": ["incident.fields", "incident.root_cause"],
+    "thehive4py": ["case.customFields", "case.tags"],
+    "argus-server": ["event.description", "incident.ticket_url", "incident.source_incident_id"],
+}
+"""Some of what people write into these products, as their models and APIs call it."""
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=NAMES)
+def test_what_a_host_calls_its_content_goes(preset: Preset) -> None:
+    """The gate takes what the models and APIs of a host call its content, and leaves their ids and states."""
+    rules = Standard()
+    rules.forbid(preset.read().content)
+    attributes = {**dict.fromkeys(CONTENT[preset.name], "Payments"), "desk.status": "open", "desk.id": "7"}
+    filtered = rules.filter(attributes)
+    assert filtered is not None
+    assert dict(filtered.attributes) == {"desk.status": "open", "desk.id": "7"}
 
 
 def test_none_is_disabled() -> None:
