@@ -68,7 +68,7 @@ def test_no_preset_forbids_what_conventions_need(preset: Preset) -> None:
 
 
 CONTENT: Final = {
-    "django-helpdesk": ["followup.comment", "ticketchange.old_value", "email_recipients", "ticket.secret_key"],
+    "django-helpdesk": ["followup.comment", "ticketchange.old_value", "ticket.secret_key"],
     "firefighter-incident": ["incidentcost.details", "impact.details", "incident.closure_reason"],
     "incident-io": ["incident.name", "incident.slack_channel_name", "incident.call_url"],
     "mattermostautodriver": ["run.retrospective", "playbook_run.description", "checklist_item.title"],
