@@ -41,7 +41,7 @@ NO_DISTRIBUTION: Final = (
 )
 NO_DJANGO: Final = (
     "hooks.toml, hook 'b': the model desk.Incident is to be Django's, which is not installed; correct or "
-    "remove the hook."
+    "remove the hook. A class of SQLAlchemy's is named as in desk.models:Incident."
 )
 
 

@@ -380,6 +380,16 @@ def test_a_path_that_leads_nowhere_is_said_once(host: Path) -> None:
 # -- models
 
 
+def test_a_module_of_a_model_that_is_not_there(host: Path) -> None:
+    """The key to correct is `model`."""
+    status, (found,) = checked(host, hook("desk.absent:Incident", "self.id", "model"))
+    assert (status, found["verdict"], found["notes"]) == (
+        1,
+        "missing",
+        ["there is no module desk.absent in this environment; correct `model`, or install it"],
+    )
+
+
 def test_a_model_of_django_needs_settings(host: Path) -> None:
     """Without them its models are not known, which is said with the variable."""
     status, (found,) = checked(host, hook("ops.Incident", "self.pk", "model"))
@@ -388,8 +398,7 @@ def test_a_model_of_django_needs_settings(host: Path) -> None:
         "missing",
         (
             "its models are known only once Django is set up: set DJANGO_SETTINGS_MODULE to the project's "
-            "settings, as "
-            "for the host"
+            "settings, as for the host (a class of SQLAlchemy's is named as in desk.models:Incident)"
         ),
     )
 
@@ -476,9 +485,8 @@ def test_settings_that_are_not_there(host: Path) -> None:
             "missing",
             [
                 (
-                    "desk.services:Incident is no class that SQLAlchemy maps, so it reports nothing; correct "
-                    "`model` or "
-                    "remove the hook"
+                    "desk.services:Incident is no class that SQLAlchemy maps (a model of Django's is named "
+                    "as in desk.Incident), so it reports nothing; correct `model` or remove the hook"
                 )
             ],
         ),

@@ -18,6 +18,7 @@ from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used b
 from tests.processes import succeed
 
 START: Final = "one.toml, hook 'incident':"
+NOT_MAPPED: Final = "is no class that SQLAlchemy maps (a model of Django's is named as in desk.Incident)"
 ABSENT: Final = "so it reports nothing; correct `model` or remove the hook."
 
 
@@ -58,8 +59,8 @@ def at_the_end(text: str, *, preset: bool = False) -> None:
         ("tests.hosts.mapped:Nobody", "does not exist"),
         ("tests.hosts.mapped:Base.nobody", "does not exist"),
         ("tests.hosts.mapped:DateTime.python_type", "is not a class"),
-        ("tests.hosts.mapped:Plain", "is no class that SQLAlchemy maps"),
-        ("tests.hosts.mapped:Base", "is no class that SQLAlchemy maps"),
+        ("tests.hosts.mapped:Plain", NOT_MAPPED),
+        ("tests.hosts.mapped:Base", NOT_MAPPED),
         ("tests.hosts.nobody:Incident", "is in a module that cannot be found"),
         ("tests.hosts.serve:Incident", "is in a module that was not imported in this process"),
     ],

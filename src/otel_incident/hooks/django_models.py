@@ -114,7 +114,10 @@ class ModelWatch:
         if self._bulk is not None:
             self._bulk.ended()
         if not self._file.preset and not self._settled and why_absent("django"):
-            self._warn("the model %s is to be Django's, which is not installed; correct or remove the hook.")
+            self._warn(
+                "the model %s is to be Django's, which is not installed; correct or remove the hook. A class "
+                "of SQLAlchemy's is named as in desk.models:Incident."
+            )
 
     # -- finding the model
 

@@ -89,7 +89,10 @@ class MappedClassWatch:
             )
         elif self._class is not None:
             if self._mapper() is None:  # one that is not configured was never used in this process
-                self._warn(f"%s is no class that SQLAlchemy maps, {_ABSENT}")
+                self._warn(
+                    "%s is no class that SQLAlchemy maps (a model of Django's is named as in desk.Incident), "
+                    f"{_ABSENT}"
+                )
         elif why_absent(self._module):
             self._warn(f"%s {why_absent(self._module)}, {_ABSENT}")
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from otel_incident.events import IncidentEvent
     from otel_incident.hooks_cli.findings import Subject, Verdict
 
+_CLASSES: Final = "a class of SQLAlchemy's is named as in desk.models:Incident"
 _SETTINGS: Final = "set DJANGO_SETTINGS_MODULE to the project's settings, as for the host"
 _NO_PARAMETER: Final = " has no parameter at the beginning of "
 _NOT_CONFIGURED: Final = ("ImproperlyConfigured", "AppRegistryNotReady")
@@ -143,7 +144,7 @@ def _module(subject: Subject) -> str:
     """Import the module of a function or a class."""
     if "django" in sys.modules or _django_is_named():
         _django(subject)  # its models cannot be imported before
-    return _import(subject.module)
+    return _import(subject.module, "model" if subject.kind == "model" else "target")
 
 
 def _mapped(subject: Subject) -> str:
@@ -177,7 +178,7 @@ def _django(_subject: Subject) -> str:
     if apps.ready:
         return ""
     if not _django_is_named():
-        return f"its models are known only once Django is set up: {_SETTINGS}"
+        return f"its models are known only once Django is set up: {_SETTINGS} ({_CLASSES})"
     try:
         django.setup()
     except (Exception, SystemExit) as error:  # noqa: BLE001  the project's own code runs
@@ -206,12 +207,13 @@ _BRING: Final[dict[str, Callable[[Subject], str]]] = {
 }
 
 
-def _import(module: str) -> str:
+def _import(module: str, key: str) -> str:
+    """Import a module that stands under a key of the hook."""
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and f"{module}.".startswith(f"{error.name}."):
-            return f"there is no module {error.name} in this environment; correct `target`, or install it"
+            return f"there is no module {error.name} in this environment; correct `{key}`, or install it"
         return f"{module} cannot be imported: there is no module {error.name}, which it needs"
     except (Exception, SystemExit) as error:  # noqa: BLE001  the host's own code runs
         if type(error).__name__ in _NOT_CONFIGURED:
