@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 RULES: Final = frozenset(
@@ -51,6 +52,12 @@ class Metric(NamedTuple):
     name: str
     unit: str
     why: str
+    other_units: Sequence[str] = ()
+
+    @property
+    def units(self) -> list[str]:
+        """The unit of the conventions, and those that instrumentations also write."""
+        return [self.unit, *self.other_units]
 
 
 class Profile(NamedTuple):

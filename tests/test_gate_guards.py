@@ -23,10 +23,11 @@ from opentelemetry.trace import (
 )
 
 from otel_incident.gate import GateRules
+from otel_incident.gate.checks import Checks
 from otel_incident.gate.live import shown_context
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.parts import Resources, Scopes
-from otel_incident.gate.rules import Checks, Standard, Strict
+from otel_incident.gate.rules import Standard, Strict
 from otel_incident.gate.spans import SpanFilter
 from tests.hostile_spans import SCHEMA, Agreeing, Disguised, EmptyState, Wavering
 from tests.strategies import CONTENT, Lazy
@@ -287,7 +288,8 @@ def test_a_record_keeps_no_context() -> None:
 
 def test_the_memory_of_keys_and_scopes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many keys and scopes a host makes up, a few are remembered, and all are decided."""
-    monkeypatch.setattr("otel_incident.gate.rules._REMEMBERED", 3)
+    monkeypatch.setattr("otel_incident.gate.checks.REMEMBERED", 3)
+    monkeypatch.setattr("otel_incident.gate.rules.REMEMBERED", 3)
     monkeypatch.setattr("otel_incident.gate.parts._REMEMBERED", 3)
     made_up = [f"desk.{number}" for number in range(9)]
     checks, standard, strict = Checks({}, None), Standard(["desk.8"]), Strict()
@@ -408,12 +410,12 @@ def test_a_key_that_is_forbidden_while_it_is_looked_at(monkeypatch: pytest.Monke
     """A look that began before a key was forbidden is not remembered after it."""
 
     def forbidding(_: str) -> None:
-        rules.standard.forbid(["title"])
+        standard.forbid(["title"])
 
     monkeypatch.setattr("otel_incident.gate.rules.matcher", lambda _: forbidding)
-    rules = GateRules("standard")
-    assert rules.standard.filter({"session.title": CONTENT}) is None
-    filtered = rules.standard.filter({"session.title": CONTENT})
+    standard = Standard()
+    assert standard.filter({"session.title": CONTENT}) is None
+    filtered = standard.filter({"session.title": CONTENT})
     assert filtered is not None
     assert filtered.attributes == {}
 

@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_incident import post_instrument, pre_instrument
 from otel_incident.config import GATES, Config
-from otel_incident.gate.rules import FIELD, UNKNOWN, GateRules, Mode
+from otel_incident.gate.checks import UNKNOWN
+from otel_incident.gate.rules import FIELD, GateRules, Mode
 from otel_incident.gate.self_check import AGENTS, SelfCheck
 from otel_incident.gate.wrapping import Wrapping
 from otel_incident.guard import set_reraise, swallowed
@@ -140,10 +141,13 @@ def test_the_operator_s_keys(as_list: object, instrumentor: Any) -> None:
 def test_the_environment_s_keys(instrumentor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variables do the same."""
     monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", "desk.qu?ue")
-    monkeypatch.setenv("OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES", "desk.qu?ue")
     monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
     instrumentor.instrument()
     assert sent() == {FREE: CANARY, KEPT: "42"}
+    instrumentor.uninstrument()
+    monkeypatch.setenv("OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES", "desk.qu?ue")
+    instrumentor.instrument()
+    assert sent() == {KEPT: "42"}
     instrumentor.uninstrument()
     monkeypatch.setenv("OTEL_INCIDENT_GATE", "standard")
     instrumentor.instrument()
@@ -514,7 +518,8 @@ def test_the_summary() -> None:
 FORKED: Final = """
 import os
 import sys
-from otel_incident.gate.rules import UNKNOWN, GateRules
+from otel_incident.gate.checks import UNKNOWN
+from otel_incident.gate.rules import GateRules
 from otel_incident.gate.self_check import SelfCheck
 from otel_incident.gate.wrapping import Wrapping
 wrapping = Wrapping(GateRules("standard"))
@@ -575,7 +580,8 @@ from opentelemetry._logs import set_logger_provider
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
-from otel_incident.gate.rules import UNKNOWN, GateRules
+from otel_incident.gate.checks import UNKNOWN
+from otel_incident.gate.rules import GateRules
 from otel_incident.gate.self_check import SelfCheck
 from otel_incident.gate.wrapping import Wrapping
 

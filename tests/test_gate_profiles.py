@@ -137,6 +137,93 @@ def test_an_asgi_route_is_judged_alike_where_the_operator_allows_paths(allowed: 
         assert set(strict(came).attributes or {}) == kept | ({"url.path"} if allowed else set())
 
 
+ASKED: Final = "/incidents/payments-are-down"
+ASGI: Final = "opentelemetry.instrumentation.asgi"
+
+
+@pytest.mark.parametrize("scope", [ASGI, DJANGO, "desk"])
+@pytest.mark.parametrize("key", ["http.route", "error.type", "user.id"])
+@pytest.mark.parametrize("value", [CONTENT, 7, True, (CONTENT, 7)])
+def test_a_key_that_the_operator_names_passes_in_every_scope(scope: str, key: str, value: Any) -> None:
+    """Whatever a profile or the registry asks of it: the operator means that key."""
+    passed = SpanFilter(GateRules(allowed=["desk.queue", key]))(ended(scope, {key: value}))
+    assert passed.attributes == {key: value}
+
+
+def test_a_key_that_the_operator_names_holds_what_he_may_allow() -> None:
+    """Bytes are no plain value, in a profile's scope neither."""
+    passed = SpanFilter(GateRules(allowed=["http.route"]))(ended(DJANGO, {"http.route": CONTENT.encode()}))
+    assert passed.attributes == {}
+
+
+@pytest.mark.parametrize("glob", ["http.*", "http.rout?", "http.rout[e]", "*"])
+def test_a_glob_names_no_key(glob: str) -> None:
+    """What a profile names keeps the profile's rule where the operator's globs match it."""
+    passed = SpanFilter(GateRules(allowed=[glob]))(ended(DJANGO, {"http.route": CONTENT}))
+    assert passed.attributes == {}
+
+
+def test_a_key_that_the_operator_names_passes_on_events_links_and_logs_of_a_profile() -> None:
+    """An exception's type, which the profile knows, and its message, which it does not."""
+    rules = GateRules(allowed=["exception.message", "exception.type"])
+    (event,) = SpanFilter(rules)(ended(DJANGO, {})).events
+    assert event.attributes == {"exception.type": "ValueError", "exception.message": CONTENT}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ({"http.request.method": "GET", "http.route": CONTENT}, f"GET {CONTENT}"),
+        ({"http.request.method": "GET", "http.route": 7}, "GET"),
+        ({"http.request.method": 7, "http.route": "/x"}, "server"),
+    ],
+)
+def test_a_name_is_made_of_texts_that_the_operator_lets_through(
+    attributes: Mapping[str, Any], name: str
+) -> None:
+    """A key that is named may hold a number, of which no name is made."""
+    rules = GateRules(allowed=["http.request.method", "http.route"])
+    passed = SpanFilter(rules)(ended(DJANGO, attributes))
+    assert (passed.name, passed.attributes) == (name, attributes)
+
+
+OWN: Final = "otel_incident"
+
+
+@pytest.mark.parametrize(
+    ("scope", "attributes"),
+    [
+        (DJANGO, {"incident.id": CONTENT, "incident.title": CONTENT, "otel_incident.x": CONTENT}),
+        (OWN, {"user.id": CONTENT, "incident.id": CONTENT, "desk.queue": CONTENT}),
+    ],
+)
+def test_no_key_of_ours_is_the_operator_s_to_name(scope: str, attributes: Mapping[str, Any]) -> None:
+    """Under our namespaces and in our own scope the registry decides, whatever is allowed."""
+    rules = GateRules(allowed=["desk.*", *attributes])
+    assert SpanFilter(rules)(ended(scope, attributes)).attributes == {}
+
+
+@pytest.mark.parametrize("allowed", [["desk.title"], ["desk.*"]])
+@pytest.mark.parametrize("as_content", [True, False])
+def test_what_is_forbidden_goes_although_it_is_allowed(allowed: list[str], *, as_content: bool) -> None:
+    """By the operator, or as a host's content, though that comes later; it is counted as forbidden."""
+    rules = GateRules(allowed=allowed, forbidden=[] if as_content else ["*.title"])
+    strict, came = SpanFilter(rules), ended("desk", {"desk.title": CONTENT})
+    if as_content:
+        assert strict(came).attributes == {"desk.title": CONTENT}
+        rules.standard.forbid(["title"])
+    assert strict(came).attributes == {}
+    assert ("spans", "forbidden", "none") in rules.dropped.counts()
+
+
+@pytest.mark.parametrize("scope", [DJANGO, ASGI, "opentelemetry.instrumentation.asgi.deep"])
+def test_what_the_operator_forbids_goes_although_a_profile_knows_it(scope: str) -> None:
+    """Strict takes it out of the attributes, and so out of the span's name."""
+    came = ended(scope, {"http.method": "GET", "http.route": "/{pk}", "http.target": ASKED})
+    passed = SpanFilter(GateRules(forbidden=["http.route"]))(came)
+    assert (passed.name, passed.attributes) == ("GET", {"http.method": "GET"})
+
+
 def test_metrics_of_asgi_have_no_route() -> None:
     """Data points do not say which path was asked for, so a route there could be one."""
     reader = InMemoryMetricReader()

@@ -216,7 +216,7 @@ def test_what_the_installation_has_set_holds(
     monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
     monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", "http.*")
     kept = [key for _, _, field, key in checked(tmp_path, capsys, traces(SPAN))[1] if field == "attributes"]
-    assert kept == ["incident.title"]
+    assert kept == ["http.request.method", "http.target", "incident.title"]
     monkeypatch.setenv("OTEL_INCIDENT_GATE", "off")
     assert checked(tmp_path, capsys, traces(SPAN)) == (0, [])
 
@@ -460,7 +460,9 @@ def test_explain_says_every_key_with_its_reason(capsys: pytest.CaptureFixture[st
             event: [(key, attribute.why) for attribute in attributes for key in attribute.keys]
             for event, attributes in profile.events.items()
         }
-        assert explained["metrics"] == [metric._asdict() for metric in profile.metrics]
+        assert explained["metrics"] == [
+            {**metric._asdict(), "other_units": list(metric.other_units)} for metric in profile.metrics
+        ]
     assert found == {}
 
 
@@ -493,16 +495,51 @@ def test_explain_says_what_is_set_here(
 
 
 @pytest.mark.parametrize("allowed", ["", "http.route"])
-def test_explain_says_what_a_wider_list_does_not_widen(
+def test_explain_says_what_a_wider_list_widens(
     allowed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key that a profile names keeps the profile's rule there, which is said where something is allowed."""
+    """A key that is named passes a profile's rule, and a glob does not, said where something is allowed."""
     monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", allowed)
     assert main(["policy", "explain"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    here = lines.index(f"  Allowed beyond the profiles: {allowed or 'nothing'}.")
-    said = "  That changes nothing for a key that a scope's profile names: it keeps the profile's rule."
-    assert (lines[here + 1] == said) == bool(allowed)
+    text = " ".join(capsys.readouterr().out.split())
+    said = (
+        "What is named without a wildcard passes whatever a profile asks of it; a glob changes no such rule. "
+        "Keys of ours keep their own, and what is forbidden or a host's content goes. "
+    )
+    beginning = f"Allowed beyond the profiles: {allowed or 'nothing'}. "
+    assert f"{beginning}{said if allowed else ''}Forbidden besides: nothing." in text
+
+
+@pytest.mark.parametrize(
+    ("allowed", "forbidden", "taken"),
+    [
+        ("", "", ["http.route"]),
+        ("http.*", "", ["http.route"]),
+        ("http.route", "", []),
+        ("http.route", "*.route", ["http.route"]),
+        ("", "http.request.method", ["http.request.method", "http.route"]),
+    ],
+)
+def test_check_knows_what_the_operator_names(
+    allowed: str,
+    forbidden: str,
+    taken: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The command says of an allowed and a forbidden key what the gate does with it."""
+    monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", allowed)
+    monkeypatch.setenv("OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES", forbidden)
+    attributes = [
+        {"key": "http.request.method", "value": {"stringValue": "GET"}},
+        {"key": "http.route", "value": {"stringValue": "a route with blanks"}},
+    ]
+    span = {"traceId": "1" * 32, "spanId": "2" * 16, "name": "GET", "kind": 2, "attributes": attributes}
+    scoped = {"scope": {"name": "opentelemetry.instrumentation.django"}, "spans": [span]}
+    request = {"resourceSpans": [{"scopeSpans": [scoped]}]}
+    _, removed = checked(tmp_path, capsys, request, "--mode", "strict")
+    assert [key for _, _, field, key in removed if field == "attributes"] == taken
 
 
 def test_explain_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,15 +25,17 @@ OTEL_INCIDENT_ALLOWED_ATTRIBUTES = "OTEL_INCIDENT_ALLOWED_ATTRIBUTES"
 .. envvar:: OTEL_INCIDENT_ALLOWED_ATTRIBUTES
 
 Attribute keys of the host's own signals that the gate in `strict` lets through beyond its profiles, separated
-by commas; `*` stands for any text, `?` for a character: `desk.queue,acme.*`. Default: none.
+by commas; `*` stands for any text, `?` for a character: `desk.queue,acme.*`. A key that is named without such
+signs passes with any text, in every scope but ours and whatever a profile asks of it. Default: none.
 """
 
 OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES = "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES"
 """
 .. envvar:: OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES
 
-Attribute keys that the gate in `standard` and `audit` removes from the host's own signals beyond our own
-namespaces and what hook files name as content, written in the same way. Default: none.
+Attribute keys that the gate removes from the host's own signals beyond our own namespaces and what hook files
+name as content, written in the same way; in `strict` they go although they are allowed or a profile knows
+them. Default: none.
 """
 
 OTEL_INCIDENT_HOOKS = "OTEL_INCIDENT_HOOKS"

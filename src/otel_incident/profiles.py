@@ -36,7 +36,7 @@ class Profile(NamedTuple):
         span_name: The attributes that a span's name is made of, the first list that is there.
         attributes: The keys of spans, log records, links and data points.
         events: The names of span events, and their keys.
-        metrics: The names of metrics, and their units.
+        metrics: The names of metrics, and their units: the one of the conventions, and others that may leave.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Profile(NamedTuple):
     span_name: tuple[tuple[str, ...], ...]
     attributes: dict[str, ProfileAttribute]
     events: dict[str, dict[str, ProfileAttribute]]
-    metrics: dict[str, str]
+    metrics: dict[str, tuple[str, ...]]
 
 
 _ASGI_HTTP_REQUEST_METHOD: Final = (
@@ -227,11 +227,11 @@ PROFILES: Final[tuple[Profile, ...]] = (
             },
         },
         metrics={
-            "http.server.request.duration": "s",
-            "http.client.request.duration": "s",
-            "http.server.duration": "ms",
-            "http.client.duration": "ms",
-            "http.server.active_requests": "{request}",
+            "http.server.request.duration": ("s",),
+            "http.client.request.duration": ("s",),
+            "http.server.duration": ("ms",),
+            "http.client.duration": ("ms",),
+            "http.server.active_requests": ("{request}", "requests"),
         },
     ),
     Profile(
@@ -271,7 +271,7 @@ PROFILES: Final[tuple[Profile, ...]] = (
             },
         },
         metrics={
-            "db.client.operation.duration": "s",
+            "db.client.operation.duration": ("s",),
         },
     ),
     Profile(
@@ -325,11 +325,11 @@ PROFILES: Final[tuple[Profile, ...]] = (
             },
         },
         metrics={
-            "http.server.request.duration": "s",
-            "http.client.request.duration": "s",
-            "http.server.duration": "ms",
-            "http.client.duration": "ms",
-            "http.server.active_requests": "{request}",
+            "http.server.request.duration": ("s",),
+            "http.client.request.duration": ("s",),
+            "http.server.duration": ("ms",),
+            "http.client.duration": ("ms",),
+            "http.server.active_requests": ("{request}", "requests"),
         },
     ),
     Profile(

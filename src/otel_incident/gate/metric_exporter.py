@@ -37,7 +37,7 @@ class ContentGateMetricExporter(MetricExporter):
         next: Usually `OTLPMetricExporter()`.
         mode: `strict`, `standard` or `audit`.
         allowed: Globs of attribute keys that strict lets through beyond the profiles.
-        forbidden: Globs of attribute keys that standard removes beyond our own namespaces.
+        forbidden: Globs of attribute keys that go besides, in strict even if they are allowed.
         rules: The rules of another gate, in place of the three above.
 
     Raises:

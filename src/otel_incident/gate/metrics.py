@@ -16,11 +16,12 @@ from opentelemetry.sdk.metrics.export import (
     ScopeMetrics,
 )
 
+from otel_incident.gate.checks import UNKNOWN
 from otel_incident.gate.fields import mapping
 from otel_incident.gate.measurements import bare_exemplar, measured
 from otel_incident.gate.merging import POINTS, Merge, Point, Shape, identity, shape_of
 from otel_incident.gate.parts import Resources, Scopes
-from otel_incident.gate.rules import FAILED, FIELD, UNKNOWN
+from otel_incident.gate.rules import FAILED, FIELD
 from otel_incident.guard import swallow
 from otel_incident.policy import Drop, keep_registered
 from otel_incident.vocabulary import METRICS, SCOPE_NAME
@@ -33,12 +34,11 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-    from otel_incident.gate.rules import Checks, GateRules, ScopeRules
+    from otel_incident.gate.checks import Checks
+    from otel_incident.gate.rules import GateRules, ScopeRules
 
 T = TypeVar("T")
 
-# The unit that instrumentations write under their default conventions, by the one that a profile names.
-_OLDER_UNITS: Final = {"{request}": "requests"}
 _UNKNOWN_METRIC: Final = Drop("", "unknown_metric", "none")
 _NOT_MERGEABLE: Final = Drop("", "not_mergeable", "none")
 _BAD_NUMBER: Final = Drop("", "wrong_type", "none")
@@ -317,9 +317,7 @@ def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
     if rules.name == SCOPE_NAME:
         own = METRICS.get(name)
         return _Named(name, unit, own.brief, None) if own is not None and unit == own.unit else None
-    expected = rules.metrics.get(name)
-    known = expected is not None and (unit == expected or unit == _OLDER_UNITS.get(expected))
-    return _Named(name, unit, "", rules.attributes) if known else None
+    return _Named(name, unit, "", rules.attributes) if unit in rules.metrics.get(name, ()) else None
 
 
 def _scope_source(scope: InstrumentationScope | None) -> Hashable:

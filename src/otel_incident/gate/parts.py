@@ -9,8 +9,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceState
 
+from otel_incident.gate.checks import UNKNOWN
 from otel_incident.gate.fields import is_stateless, mapping
-from otel_incident.gate.rules import FIELD, UNKNOWN
+from otel_incident.gate.rules import FIELD
 from otel_incident.policy import Drop, keep_registered, refusal
 from otel_incident.version import __version__
 from otel_incident.vocabulary import RESOURCE, SCHEMA_URL, SCOPE_NAME
@@ -18,7 +19,8 @@ from otel_incident.vocabulary import RESOURCE, SCHEMA_URL, SCOPE_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_incident.gate.rules import Checks, ScopeRules, Strict
+    from otel_incident.gate.checks import Checks
+    from otel_incident.gate.rules import ScopeRules, Strict
 
     _Scope = tuple[InstrumentationScope | None, ScopeRules, InstrumentationScope | None]
 

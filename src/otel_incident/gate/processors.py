@@ -34,7 +34,7 @@ class ContentGateSpanProcessor(SpanProcessor):
         next: Usually `BatchSpanProcessor(OTLPSpanExporter())`.
         mode: `strict`, `standard` or `audit`.
         allowed: Globs of attribute keys that strict lets through beyond the profiles.
-        forbidden: Globs of attribute keys that standard removes beyond our own namespaces.
+        forbidden: Globs of attribute keys that go besides, in strict even if they are allowed.
         rules: The rules of another gate, in place of the three above.
 
     Raises:
@@ -96,7 +96,7 @@ class ContentGateLogRecordProcessor(LogRecordProcessor):
         next: Usually `BatchLogRecordProcessor(OTLPLogExporter())`.
         mode: `strict`, `standard` or `audit`.
         allowed: Globs of attribute keys that strict lets through beyond the profiles.
-        forbidden: Globs of attribute keys that standard removes beyond our own namespaces.
+        forbidden: Globs of attribute keys that go besides, in strict even if they are allowed.
         rules: The rules of another gate, in place of the three above.
 
     Raises:

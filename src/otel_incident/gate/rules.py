@@ -7,163 +7,33 @@ with its counts. They work on keys and values alone; what a span or a record is,
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
 
 from otel_incident.drops import Drops
 from otel_incident.gate.arguments import globs_in
-from otel_incident.gate.grammars import ASKED_PATH, ASKED_PATH_KEYS, shape_of
+from otel_incident.gate.checks import FORBIDDEN, REMEMBERED, UNKNOWN, Checks, Operator, matcher
+from otel_incident.gate.grammars import shape_of
 from otel_incident.guard import fail_open
-from otel_incident.policy import KEEPS_RULE, SHAPES, Drop, Filtered, Shape, is_ours, refusal
+from otel_incident.policy import KEEPS_RULE, SHAPES, Drop, Filtered, is_ours, refusal
 from otel_incident.profiles import PROFILES, Profile
 from otel_incident.vocabulary import EVENTS, METRIC_OTEL_INCIDENT_POLICY_AUDITED, SCOPE_NAME, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+    from otel_incident.policy import Shape
     from otel_incident.profiles import ProfileAttribute
 
 Mode = Literal["strict", "standard", "audit"]
 MODES: Final[tuple[Mode, ...]] = ("strict", "standard", "audit")
 
-UNKNOWN: Final = Drop("", "unknown_key", "none")
 FIELD: Final = Drop("", "text_field", "none")
 FAILED: Final = Drop("", "internal_error", "none")
-_FORBIDDEN: Final = Drop("", "forbidden", "none")
-_PROFILE: Final = Drop("", "bad_value", "profile")
-
-_REMEMBERED: Final = 4096
-"""How many keys or scopes from outside are remembered; a host could make up any number of them."""
-_GOOD: Final = 128
-"""How many values are remembered for each key."""
 
 EVENT_ATTRIBUTES: Final = frozenset(name for event in EVENTS.values() for name in event.attributes)
 _OWN_SHAPES: Final = {name: SHAPES[name] for name in sorted(EVENT_ATTRIBUTES)}
-_PLAIN: Final = (str, bool, int, float)
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a value that the operator allows is one that OTLP calls a primitive, or a list of those."""
-    kind = type(value)
-    if kind is tuple or kind is list:
-        return all(type(item) in _PLAIN for item in value)  # type: ignore[attr-defined]  # a list or a tuple
-    return kind in _PLAIN
-
-
-def matcher(globs: Iterable[str]) -> Callable[[str], object] | None:
-    """What says whether a key matches one of these globs; None where there are none."""
-    patterns = [fnmatch.translate(glob) for glob in globs]
-    return re.compile("|".join(patterns)).match if patterns else None
-
-
-# What is asked of one key's value: the exact type of the values that are known to be good (None: none are),
-# those values, and the rule (None: the key may not stand). A plain tuple, since the interpreter takes that
-# apart faster than a named one.
-_Check: TypeAlias = "tuple[type | None, Container[object], Shape | None]"
-_MAY_NOT_STAND: Final[_Check] = (None, frozenset(), None)
-_BY_PATH: Final[Container[object]] = range(0)
-"""The good values of a route that is judged by the path that was asked for: none by itself."""
-_Other: TypeAlias = "tuple[str, Any, Container[object], Shape | None]"
-
-
-def _check_of(shape: Shape) -> _Check:
-    if shape.kind not in _PLAIN:
-        return (None, frozenset(), shape)
-    asked = getattr(shape.keeps, "__self__", None)
-    # a rule that asks a list or a range has all the good values there; of any other they are collected
-    good: Container[object] = asked if isinstance(asked, (frozenset, range)) else set()
-    return (shape.kind, good, shape)
-
-
-def _asked_without_braces(others: list[_Other]) -> bool:
-    """Whether it is known which path a client asked for, and that no brace came from there."""
-    paths = [value for key, value, *_ in others if key in ASKED_PATH_KEYS]
-    return bool(paths) and all(type(path) is str and ASKED_PATH.fullmatch(path) for path in paths)
-
-
-def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop]) -> None:
-    """Take out what may not stand of those whose values are not known to be good."""
-    for key, value, good, shape in others:
-        if shape is None:
-            drops.append(UNKNOWN)
-            del kept[key]
-            continue
-        kind, keeps = shape
-        if good is _BY_PATH and not _asked_without_braces(others):
-            drops.append(_PROFILE)
-            del kept[key]
-        elif (type(value) is kind or kind is object) and keeps(value):
-            if type(good) is set and len(good) < _GOOD:
-                good.add(value)
-        elif kind is tuple and type(value) is list and keeps(value):
-            kept[key] = tuple(value)
-        else:
-            drops.append(refusal(key, value) if key in SHAPES else _PROFILE)
-            del kept[key]
-
-
-class Checks:
-    """What is asked of each key's value; keys that come and may not stand are remembered as such.
-
-    Values that kept their rule are remembered, too, since few of them are ever new: text, numbers and flags
-    alone, of the exact type (`True` is 1 to a set), which are small by their rule and whose equality and hash
-    are nobody's own.
-
-    Args:
-        known: By key, as far as the registry or a profile names it.
-        allowed: What says whether the operator allows a key beyond these.
-        by_path: Those of the known that may stand only beside a path without braces.
-    """
-
-    __slots__ = ("_allowed", "_checks")
-
-    def __init__(
-        self,
-        known: Mapping[str, Shape],
-        allowed: Callable[[str], object] | None,
-        by_path: Container[str] = (),
-    ) -> None:
-        self._checks = {
-            key: (None, _BY_PATH, shape) if key in by_path else _check_of(shape)
-            for key, shape in known.items()
-        }
-        self._allowed = allowed
-
-    def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
-        """What of these attributes may stand; what may not is noted in `drops`."""
-        # what is looked at is what is returned, whoever else changes the original meanwhile
-        kept = attributes.copy() if type(attributes) is dict else dict(attributes)
-        checks = self._checks
-        others = []
-        no_text = 0
-        for key, value in kept.items():
-            if type(key) is not str:
-                no_text += 1
-                continue
-            try:
-                kind, good, shape = checks[key]
-            except KeyError:
-                kind, good, shape = self._decide(key)
-            if type(value) is kind and value in good:
-                continue
-            others.append((key, value, good, shape))
-        if no_text:  # by type: such a key may have any equality and hash
-            drops.extend([UNKNOWN] * no_text)
-            kept = {key: value for key, value in kept.items() if type(key) is str}
-        if others:
-            _sift(kept, others, drops)
-        return kept
-
-    def _decide(self, key: str) -> _Check:
-        """About a key that nobody names."""
-        allowed = self._allowed is not None and not is_ours(key) and self._allowed(key) is not None
-        check = (None, frozenset[object](), Shape(object, _is_plain)) if allowed else _MAY_NOT_STAND
-        if len(self._checks) < _REMEMBERED:
-            self._checks[key] = check
-        return check
 
 
 class ScopeRules(NamedTuple):
@@ -183,7 +53,7 @@ class ScopeRules(NamedTuple):
     events: Mapping[str, Checks]
     span_name: tuple[tuple[str, tuple[str, ...]], ...]
     first_words: frozenset[str]
-    metrics: Mapping[str, str]
+    metrics: Mapping[str, tuple[str, ...]]
 
 
 @final
@@ -191,12 +61,14 @@ class Strict:
     """What may leave where everything else is denied.
 
     Args:
-        allowed: Globs of attribute keys that the operator allows beyond the profiles.
+        allowed: Globs of attribute keys that the operator allows beyond the profiles; a key that is named
+            without a wildcard passes whatever a profile asks of it.
+        forbids: Whether a key goes all the same.
     """
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._allowed = matcher(allowed)
-        self.resource = Checks({}, self._allowed)
+    def __init__(self, allowed: Iterable[str] = (), forbids: Callable[[str], bool] = lambda _: False) -> None:
+        self._operator = Operator(allowed, forbids)
+        self.resource = Checks({}, self._operator)
         self._own_events = {
             event.name: Checks({name: SHAPES[name] for name in event.attributes}, None)
             for event in EVENTS.values()
@@ -216,7 +88,7 @@ class Strict:
         rules = self._by_scope.get(name)
         if rules is None:
             rules = self._find(name)
-            if len(self._by_scope) < _REMEMBERED:
+            if len(self._by_scope) < REMEMBERED:
                 self._by_scope[name] = rules
         return rules
 
@@ -235,7 +107,8 @@ class Strict:
 
     def _scope_rules(self, name: str, profile: Profile | None) -> ScopeRules:
         if profile is None:
-            return ScopeRules(name, Checks(_OWN_SHAPES, self._allowed), {}, (), frozenset(), {})
+            operator = None if name == SCOPE_NAME else self._operator
+            return ScopeRules(name, Checks(_OWN_SHAPES, operator), {}, (), frozenset(), {})
         return ScopeRules(
             name=name,
             attributes=self._profile_checks(profile.attributes, _OWN_SHAPES),
@@ -250,7 +123,7 @@ class Strict:
     def _profile_checks(self, rules: Mapping[str, ProfileAttribute], own: Mapping[str, Shape]) -> Checks:
         shapes = {key: shape_of(rule) for key, rule in rules.items()}
         by_path = [key for key, rule in rules.items() if rule.rule == "route_template"]
-        return Checks({**own, **shapes}, self._allowed, by_path)
+        return Checks({**own, **shapes}, self._operator, by_path)
 
 
 @final
@@ -297,21 +170,22 @@ class Standard:
         return Filtered(kept, tuple(drops.values()))
 
     def _look_at(self, key: str, remembered: set[str]) -> bool:
-        passes = not is_ours(key) and not self._is_forbidden(key)
+        passes = not is_ours(key) and not self.is_forbidden(key)
         # in the set that was there before the look: by now another thread may have forbidden this key
-        if passes and len(remembered) < _REMEMBERED:
+        if passes and len(remembered) < REMEMBERED:
             remembered.add(key)
         return passes
 
     def _judge(self, key: str, value: object) -> Drop | None:
-        if self._is_forbidden(key):
-            return _FORBIDDEN
+        if self.is_forbidden(key):
+            return FORBIDDEN
         rule = KEEPS_RULE.get(key)
         if rule is None:
             return UNKNOWN
         return None if rule(value) else refusal(key, value)
 
-    def _is_forbidden(self, key: str) -> bool:
+    def is_forbidden(self, key: str) -> bool:
+        """Whether it is the operator's to forbid this key, or a host's content."""
         named = key in self._content or key.rpartition(".")[2] in self._content
         return named or (self._forbidden is not None and self._forbidden(key) is not None)
 
@@ -323,7 +197,7 @@ class GateRules:
     Args:
         mode: `strict`, `standard` or `audit`.
         allowed: Globs of attribute keys that strict lets through beyond the profiles.
-        forbidden: Globs of attribute keys that standard removes beyond our own namespaces.
+        forbidden: Globs of attribute keys that go besides, in strict even if they are allowed.
 
     Raises:
         TypeError: The globs are one text, or not all of them are texts.
@@ -336,8 +210,8 @@ class GateRules:
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}")
         self.mode = mode
-        self.strict = Strict(globs_in(allowed, "allowed"))
         self.standard = Standard(globs_in(forbidden, "forbidden"))
+        self.strict = Strict(globs_in(allowed, "allowed"), self.standard.is_forbidden)
         self.dropped = Drops(announce=False)
         self.audited = Drops(metric=METRIC_OTEL_INCIDENT_POLICY_AUDITED, announce=False)
 

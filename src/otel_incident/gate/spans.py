@@ -178,12 +178,13 @@ def _link(link: Link, rules: ScopeRules, drops: list[Drop]) -> Link:
 def _name(span: ReadableSpan, kept: dict[str, Any], rules: ScopeRules) -> str:
     """A span's name made of what its profile lets it say, else its kind."""
     for first, others in rules.span_name:
-        if first in kept:
-            made: str = kept[first]
+        made = kept.get(first)
+        if type(made) is str:  # what the operator names may hold other things
             for key in others:
-                if key not in kept:
+                word = kept.get(key)
+                if type(word) is not str:
                     break
-                made = f"{made} {kept[key]}"
+                made = f"{made} {word}"
             else:
                 return made
     name = span.name

@@ -50,7 +50,8 @@ _HEADER: Final = f"""\
 # - Schema URLs go, ours too: what makes resources anew forgets them. The version of the scope says the same.
 # - Of metrics only sums and histograms are kept, since only they can be merged where attributes go; what is
 #   merged, or of a number, loses the attributes of its exemplars. Names that no profile lists are dropped.
-# - An operator's OTEL_INCIDENT_ALLOWED_ATTRIBUTES is not in here.
+# - An operator's OTEL_INCIDENT_ALLOWED_ATTRIBUTES is not in here: what it lets through is taken out.
+#   Nor is OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES: a key that a profile lists stays.
 # - An error of a statement refuses the whole batch (`error_mode: propagate`, since `ignore` would let it
 #   through unfiltered). The sender is told 503 and tries again, for as long as it is set up to. No statement
 #   below is known to fail on any payload.
@@ -316,8 +317,9 @@ def _data_point() -> Iterator[str]:
 
 def _metric() -> Iterator[str]:
     units: dict[str, list[str]] = {}
-    for table in (*(profile.metrics for profile in PROFILES), {name: METRICS[name].unit for name in METRICS}):
-        for name, unit in table.items():
+    own: dict[str, tuple[str, ...]] = {name: (metric.unit,) for name, metric in METRICS.items()}
+    for table in (*(profile.metrics for profile in PROFILES), own):
+        for name, (unit, *_) in table.items():
             units.setdefault(unit, []).append(name)
     for unit, names in units.items():
         yield f"set(metric.unit, {quoted(unit)}) where {matches('metric.name', any_of(names))}"

@@ -31,7 +31,8 @@ MODES: Final = {
     ),
     "strict": (
         "Denies by default, on every field that can hold text. What is kept is listed below; everything "
-        "else is deleted, never masked. What cannot be filtered is dropped."
+        "else is deleted, never masked. What cannot be filtered is dropped. What "
+        "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES matches goes even if it is listed or allowed."
     ),
     "audit": "Removes what standard does, and counts what strict would remove.",
     "off": "Leaves the host's own signals as they are.",
@@ -134,8 +135,8 @@ def _profile(profile: Profile) -> dict[str, Any]:
             for event, attributes in profile.events.items()
         },
         "metrics": [
-            {"name": name, "unit": unit, "why": reasons.metrics[name]}
-            for name, unit in profile.metrics.items()
+            {"name": name, "unit": unit, "other_units": others, "why": reasons.metrics[name]}
+            for name, (unit, *others) in profile.metrics.items()
         ],
     }
 
@@ -157,7 +158,10 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"  Incident telemetry is off: {here['telemetry_off']}."
     yield f"  Allowed beyond the profiles: {', '.join(here['allowed_attributes']) or 'nothing'}."
     if here["allowed_attributes"]:
-        yield "  That changes nothing for a key that a scope's profile names: it keeps the profile's rule."
+        yield (
+            "  What is named without a wildcard passes whatever a profile asks of it; a glob changes no such "
+            "rule. Keys of ours keep their own, and what is forbidden or a host's content goes."
+        )
     yield f"  Forbidden besides: {', '.join(here['forbidden_attributes']) or 'nothing'}."
     for source, names in here["content"].items():
         yield f"  Content, says {source}: {', '.join(names)}."
@@ -181,7 +185,10 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         for event, attributes in profile["events"].items():
             yield f"  Span event {event}, with"
             yield from (f"    {line}" for line in _attributes(attributes))
-        yield from (f"  Metric {each['name']} ({each['unit']}). {each['why']}" for each in profile["metrics"])
+        yield from (
+            f"  Metric {each['name']} ({' or '.join([each['unit'], *each['other_units']])}). {each['why']}"
+            for each in profile["metrics"]
+        )
     yield from ("", "What no mode covers")
     yield from (f"  {words}" for words in told["not_covered"])
 
