@@ -9,7 +9,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 )
 from opentelemetry.sdk.resources import ResourceDetector
 
-from otel_incident import environment_variables
+from otel_incident import environment_variables, pre_instrument
 from otel_incident.identity import IncidentResourceDetector
 from otel_incident.instrumentor import IncidentInstrumentor
 from otel_incident.version import __version__
@@ -43,7 +43,8 @@ def test_the_entry_points() -> None:
     found = {(each.group, each.name): each for each in metadata.distribution("otel-incident").entry_points}
     assert {key: each.value for key, each in found.items()} == {
         ("console_scripts", "otel-incident"): "otel_incident.cli:main",
-        ("opentelemetry_environment_variables", "incident"): "otel_incident.environment_variables",
+        ("opentelemetry_distro", "incident"): "otel_incident.pre_instrument:distro",
+        ("opentelemetry_environment_variables", "incident"): "otel_incident.launching",
         ("opentelemetry_instrumentor", "incident"): "otel_incident.instrumentor:IncidentInstrumentor",
         ("opentelemetry_post_instrument", "incident"): "otel_incident.post_instrument:check",
         ("opentelemetry_pre_instrument", "incident"): "otel_incident.pre_instrument:begin",
@@ -53,7 +54,11 @@ def test_the_entry_points() -> None:
     assert issubclass(IncidentInstrumentor, BaseInstrumentor)
     assert found["opentelemetry_resource_detector", "incident"].load() is IncidentResourceDetector
     assert issubclass(IncidentResourceDetector, ResourceDetector)
-    assert found["opentelemetry_environment_variables", "incident"].load() is environment_variables
+    offered = found["opentelemetry_environment_variables", "incident"].load()
+    assert {name for name in dir(offered) if name.startswith("OTEL_")} == {
+        name for name in dir(environment_variables) if name.startswith("OTEL_")
+    }
+    assert found["opentelemetry_distro", "incident"].load() is pre_instrument.distro
 
 
 def test_the_program(app: App) -> None:

@@ -7,16 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final, Literal
 
 import pytest
 import wrapt
 from opentelemetry import trace
+from opentelemetry.distro import OpenTelemetryDistro
+from opentelemetry.instrumentation.distro import DefaultDistro  # type: ignore[attr-defined]  # hidden upstream
 from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from otel_incident import post_instrument, pre_instrument
+from otel_incident import launching, post_instrument, pre_instrument
 from otel_incident.config import GATES, Config
 from otel_incident.gate.checks import UNKNOWN
 from otel_incident.gate.rules import FIELD, GateRules, Mode
@@ -618,3 +620,57 @@ def test_the_last_line_when_no_code_of_the_host_s_has_run() -> None:
 def test_the_last_line_when_the_host_came_first() -> None:
     """Where the host has registered handlers before us, their order stays, and nothing is counted yet."""
     assert outcome(AT_EXIT.format(first=False)) == ["the host's own", "logs", "metrics", "spans"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "disabled", "named", "distro"),
+    [
+        ("strict", "", None, "incident"),
+        ("strickt", "requests", None, "incident"),
+        ("strict", "", "aws_distro", "aws_distro"),
+        ("strict", "incident", None, None),
+        ("standard", "", None, None),
+        ("", "", None, None),
+    ],
+)
+def test_the_distro_that_the_command_names(
+    gate: str, disabled: str, named: str | None, distro: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ours where strict is asked for, nobody has named another, and ours is not disabled."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", gate)
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", disabled)
+    monkeypatch.setenv("OTEL_PYTHON_DISTRO", named or "")
+    if named is None:
+        monkeypatch.delenv("OTEL_PYTHON_DISTRO")
+    launching.name_distro()
+    # TID251: about the test's own environment, not the package's configuration.
+    assert os.environ.get("OTEL_PYTHON_DISTRO") == distro  # noqa: TID251
+
+
+@pytest.mark.parametrize(
+    ("variables", "begins"),
+    [
+        ({"OTEL_PYTHON_DISTRO": "incident"}, True),
+        ({"OTEL_PYTHON_DISTRO": "incident", "OTEL_PYTHON_TRACER_PROVIDER": "sdk_tracer_provider"}, False),
+        ({"OTEL_PYTHON_DISTRO": "distro"}, False),
+    ],
+)
+def test_the_gate_begins_with_our_distro(
+    variables: dict[str, str], begins: object, instrumentor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is named, and no provider would be set by asking for it; it gives way to the one installed."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    named = variables["OTEL_PYTHON_DISTRO"] == "incident"
+    assert type(pre_instrument.distro()) is (OpenTelemetryDistro if named else type(None))
+    assert instrumentor.has_begun_gate == begins
+
+
+def test_our_distro_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives way to the one that upstream takes then; what is no distro is passed over."""
+    other = SimpleNamespace(name="acme", load=lambda: object)
+    monkeypatch.setenv("OTEL_PYTHON_DISTRO", "incident")
+    monkeypatch.setattr(pre_instrument, "begin", lambda: None)
+    monkeypatch.setattr(pre_instrument, "entry_points", lambda group: [other] if group else [])
+    assert type(pre_instrument.distro()) is DefaultDistro

@@ -267,6 +267,9 @@ gevent.joinall([gevent.spawn(use, providers) for _ in range(3)], raise_error=Tru
     assert (host.leaks() == 0) == (mode == "strict")
 
 
+LATE_GATE: Final = {"OTEL_PYTHON_DISTRO": "distro"}
+"""The operator's own choice, which ours does not take the place of."""
+
 WITHOUT: Final[dict[str, str]] = {
     "its profiles": "otel_incident.profiles",
     "its place in the SDK": "otel_incident.gate.pipelines",
@@ -280,7 +283,7 @@ def test_a_gate_that_cannot_be_loaded(what: str, host: Host, app: App) -> None:
     code = f"import sys\ndef start(): sys.modules[{WITHOUT[what]!r}] = None\n"
     entry_point = "[opentelemetry_pre_instrument]\nacme = acme_first:start\n"
     first = distribution(app.directory / "first", "acme-first", entry_point, {"acme_first": code})
-    variables = {"OTEL_INCIDENT_GATE": "strict", **ON_STDERR}
+    variables = {"OTEL_INCIDENT_GATE": "strict", **LATE_GATE, **ON_STDERR}
     ended = host.run(f"{GLOBAL}{OWN}\nuse(own())\nprint('end')", variables, before=[first])
     assert host.receiver.requests == ()
     assert ended.stdout == "end\n"
@@ -288,6 +291,11 @@ def test_a_gate_that_cannot_be_loaded(what: str, host: Host, app: App) -> None:
     assert line.startswith("The gate (strict) could not be put in place, so the host's own spans, logs and ")
     assert error.startswith("An internal error (ModuleNotFoundError at ")
 
+
+IN_PLACE: Final = (
+    "The gate ({}) is in place: spans, log records and metrics of every provider of the OpenTelemetry SDK in "
+    "this process pass it."
+)
 
 RAISES: Final = """
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
@@ -306,15 +314,50 @@ class Instrumentor(BaseInstrumentor):
 
 @pytest.mark.parametrize("mode", ["strict", "standard", "off"])
 def test_another_instrumentor_that_raises(mode: str, host: Host, app: App) -> None:
-    """It keeps the command from loading our instrumentor; the gate stands none the less, in its mode."""
+    """It keeps the command from loading our instrumentor; the gate stands, and one visible line says so."""
     entry_point = "[opentelemetry_instrumentor]\nacme = acme_raises:Instrumentor\n"
     first = distribution(app.directory / "first", "acme-raises", entry_point, {"acme_raises": RAISES})
     ended = host.run(f"{GLOBAL}{OWN}\nuse(own())", {"OTEL_INCIDENT_GATE": mode, **ON_STDERR}, before=[first])
     assert "Instrumenting of acme failed" in ended.stderr
+    said = [line for line in ended.stderr.splitlines() if line.startswith("The gate")]
+    assert said == ([] if mode == "off" else [IN_PLACE.format(mode)])
     spans = host.receiver.wait_for_spans(2)
     assert [span.attributes["incident.id"] for span in spans] == ["42"] * 2
     assert {"incident.title" in span.attributes for span in spans} == {mode == "off"}
     assert (host.leaks() == 0) == (mode == "strict")
+
+
+FIRST_RAISES: Final = "def start(): raise LookupError('a defect of the vendor\\'s')\n"
+
+
+@pytest.mark.parametrize("given", [{}, {"OTEL_PYTHON_DISTRO": "incident"}], ids=["command", "operator"])
+@pytest.mark.parametrize("mode", ["strict", "standard", "off"])
+def test_another_package_s_start_that_raises(
+    mode: str, given: Mapping[str, str], host: Host, app: App
+) -> None:
+    """In strict the gate stands before it, in other modes if our distro is named; one line says so."""
+    entry_point = "[opentelemetry_pre_instrument]\nacme = acme_first:start\n"
+    first = distribution(app.directory / "first", "acme-first", entry_point, {"acme_first": FIRST_RAISES})
+    variables = {"OTEL_INCIDENT_GATE": mode, **given, **ON_STDERR}
+    ended = host.run(f"{GLOBAL}{OWN}\nuse(own())", variables, before=[first])
+    assert "Failed to auto initialize OpenTelemetry" in ended.stderr
+    gated = mode == "strict" or (mode == "standard" and bool(given))
+    said = [line for line in ended.stderr.splitlines() if line.startswith("The gate")]
+    assert said == ([IN_PLACE.format(mode)] if gated else [])
+    spans = host.receiver.wait_for_spans(2)
+    assert [span.attributes["incident.id"] for span in spans] == ["42"] * 2
+    assert {"incident.title" in span.attributes for span in spans} == {not gated}
+    assert (host.leaks() == 0) == (mode == "strict")
+
+
+@pytest.mark.parametrize("named", ["incident", "distro"])
+def test_our_distro_gives_way(named: str, host: Host) -> None:
+    """Where ours is named, the one of the installation is loaded as without it: its defaults hold."""
+    code = (
+        "import os, sys\nfrom opentelemetry.distro import OpenTelemetryDistro\n"
+        "print(type(OpenTelemetryDistro._instance).__name__, os.environ['OTEL_LOGS_EXPORTER'])\n"
+    )
+    assert host.run(code, {"OTEL_PYTHON_DISTRO": named}).stdout == "OpenTelemetryDistro otlp\n"
 
 
 REFUSED: Final = (
@@ -351,7 +394,7 @@ def test_an_instrumentor_of_ours_that_cannot_be_loaded(
     code = f"import sys\ndef start(): sys.modules[{module!r}] = None\n"
     entry_point = "[opentelemetry_pre_instrument]\nacme = acme_first:start\n"
     first = distribution(app.directory / "first", "acme-first", entry_point, {"acme_first": code})
-    variables = {"OTEL_INCIDENT_GATE": mode, **ON_STDERR}
+    variables = {"OTEL_INCIDENT_GATE": mode, **LATE_GATE, **ON_STDERR}
     ended = host.run(f"{GLOBAL}{OWN}\nuse(own())\nprint('end')", variables, before=[first])
     assert ended.stdout == "end\n"
     said = [each for each in ended.stderr.splitlines() if "The gate" in each]

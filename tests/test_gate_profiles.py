@@ -240,6 +240,22 @@ def test_metrics_of_asgi_have_no_route() -> None:
     assert (point.attributes, point.count, point.sum) == ({"http.request.method": "GET"}, 2, 3)
 
 
+def test_metrics_of_asgi_have_the_routes_that_the_operator_names() -> None:
+    """Who knows that no route of his is a path allows the key, and each route is a stream of its own."""
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader]).get_meter("opentelemetry.instrumentation.fastapi")
+    durations = meter.create_histogram("http.server.request.duration", "s")
+    routes = [{"http.route": "/incident/{id}"}, {"http.route": "/static"}]
+    for attributes in routes:
+        durations.record(1, attributes)
+    data = reader.get_metrics_data()
+    assert data is not None
+    passed = MetricFilter(GateRules(allowed=["http.route"]))(data)
+    assert passed is not None
+    points = passed.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    assert [point.attributes for point in points] == routes
+
+
 @pytest.mark.parametrize(
     ("came", "name"),
     [("SELECT", "SELECT"), (f"SELECT {CONTENT}", "SELECT"), (CONTENT, "client"), ("", "client")],

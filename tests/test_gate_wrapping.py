@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+import wrapt
 from opentelemetry.baggage import get_all, set_baggage
 from opentelemetry.context import attach, detach
 from opentelemetry.sdk._shared_internal import BatchProcessor
@@ -134,6 +135,43 @@ def test_a_stock_processor_that_somebody_has_patched(mode: Mode) -> None:
     with gated(mode):
         make_span(provider_of(processor))
     assert [dict(span.attributes) for span in seen] == [LEFT[mode]]
+
+
+def _plain(before: Any, sent: Sent) -> Any:
+    @functools.wraps(before)
+    def on_end(self: Any, span: Any) -> None:
+        sent.export((span,))
+        before(self, span)
+
+    return on_end
+
+
+def _by_wrapt(before: Any, sent: Sent) -> Any:
+    def on_end(wrapped: Any, _self: Any, arguments: Any, _: Any) -> Any:
+        sent.export(arguments)
+        return wrapped(*arguments)
+
+    return wrapt.FunctionWrapper(before, on_end)
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("stock", [SimpleSpanProcessor, BatchSpanProcessor])
+@pytest.mark.parametrize("patch", [_plain, _by_wrapt])
+@pytest.mark.parametrize("early", [True, False])
+def test_a_method_of_the_sdk_s_that_somebody_has_changed(
+    mode: Mode, stock: Any, patch: Any, monkeypatch: pytest.MonkeyPatch, *, early: bool
+) -> None:
+    """What sends in a method of a stock class, changed before us or after, is handed what may leave."""
+    patched, exported = Sent(), Sent()
+    changed = patch(vars(stock)["on_end"], patched)
+    if early:
+        monkeypatch.setattr(stock, "on_end", changed)
+    with gated(mode):
+        provider = provider_of(stock(exported))
+        monkeypatch.setattr(stock, "on_end", changed)
+        make_span(provider)
+        provider.shutdown()
+    assert patched.attributes() == exported.attributes() == [LEFT[mode]]
 
 
 def test_an_unknown_processor_sees_the_live_span_where_the_mode_is_not_strict() -> None:

@@ -33,7 +33,8 @@ ENTRY_POINTS: Final = {
     "opentelemetry_resource_detector": {"incident": "otel_incident.identity:IncidentResourceDetector"},
     "opentelemetry_pre_instrument": {"incident": "otel_incident.pre_instrument:begin"},
     "opentelemetry_post_instrument": {"incident": "otel_incident.post_instrument:check"},
-    "opentelemetry_environment_variables": {"incident": "otel_incident.environment_variables"},
+    "opentelemetry_environment_variables": {"incident": "otel_incident.launching"},
+    "opentelemetry_distro": {"incident": "otel_incident.pre_instrument:distro"},
 }
 DIAGNOSTIC_ID: Final = "5f0c7c1e-2f7a-4a55-9d3e-7c1f5f6b8a90"
 

@@ -1,7 +1,7 @@
 """Every `OTEL_INCIDENT_*` variable, documented once, with its default.
 
-This module is also the entry point `opentelemetry_environment_variables`: `opentelemetry-instrument`
-offers each as an option (`--incident_gate strict`). The README's table is checked against it.
+By the entry point `opentelemetry_environment_variables` (launching.py) `opentelemetry-instrument` offers each
+as an option (`--incident_gate strict`). The README's table is checked against it.
 """
 
 OTEL_INCIDENT_ENABLED = "OTEL_INCIDENT_ENABLED"

@@ -4,6 +4,9 @@ An instrumentor of somebody else's that raises keeps all later ones from being l
 the host runs on with the providers that are set up already. So the gate does not wait for its turn. Nor may
 it depend on our instrumentor: where that cannot be imported, upstream passes it over.
 
+Of several packages that have something to be run here, the first that raises keeps the others from it. As the
+distro that `OTEL_PYTHON_DISTRO=incident` names, we come before all of them.
+
 Where our instrumentor is disabled by name, this module is all of ours that is loaded.
 """
 
@@ -11,12 +14,20 @@ from __future__ import annotations
 
 import logging
 import os
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from otel_incident.refusal import Refusal
 
-_NAME: Final = "incident"  # of our instrumentor's entry point
+NAME: Final = "incident"
+"""What the entry points of our instrumentor and of our distro are called."""
+
+DISTRO: Final = "OTEL_PYTHON_DISTRO"
+"""Upstream's variable that names the distro to take."""
+
+# With one of these, whoever asks for a provider sets it, and it is too early for that.
+_PROVIDERS: Final = tuple(f"OTEL_PYTHON_{kind}_PROVIDER" for kind in ("TRACER", "METER", "LOGGER"))
 _ALL: Final = "*"
 _LENIENT: Final = frozenset({"", "standard", "audit", "off"})
 _WHY: Final = " (the instrumentation incident could not be loaded)"
@@ -40,10 +51,35 @@ def begin() -> None:
         refuse_if_strict()
 
 
+def distro() -> object:
+    """Put the gate in place before the SDK is set up, and give way to the distro that would have been taken.
+
+    Returns:
+        That distro; None, which upstream passes over, unless we are named.
+    """
+    # TID251: config.py reads our settings; these are upstream's
+    if os.environ.get(DISTRO) != NAME:  # noqa: TID251
+        return None
+    if not any(name in os.environ for name in _PROVIDERS):  # noqa: TID251
+        begin()
+    # upstream hides these from type checkers
+    from opentelemetry.instrumentation.distro import (  # type: ignore[attr-defined]  # noqa: PLC0415  one distro needs it
+        BaseDistro,
+        DefaultDistro,
+    )
+
+    for entry_point in entry_points(group="opentelemetry_distro"):
+        if entry_point.name != NAME:
+            found: object = entry_point.load()()
+            if isinstance(found, BaseDistro):
+                return found
+    return DefaultDistro()
+
+
 def is_disabled() -> bool:
     """Whether the operator has disabled our instrumentor by name."""
     said = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")  # noqa: TID251  config.py reads our settings, and is not loaded for nothing; this one is upstream's
-    return not {_NAME, _ALL}.isdisjoint(part.strip() for part in said.split(","))
+    return not {NAME, _ALL}.isdisjoint(part.strip() for part in said.split(","))
 
 
 def refuse_if_strict() -> bool:
@@ -66,12 +102,17 @@ def refuse_if_strict() -> bool:
     return _Process.refusal is not None
 
 
+def may_be_strict() -> bool:
+    """Whether the gate's own variable asks for strict, as far as that can be told without the settings."""
+    said = os.environ.get("OTEL_INCIDENT_GATE", "")  # noqa: TID251  config.py cannot be used, or is not loaded
+    return said.strip().lower() not in _LENIENT
+
+
 def _is_strict() -> bool:
     try:
         from otel_incident.config import Config  # noqa: PLC0415  as above
 
         config = Config.from_env()
     except Exception:  # noqa: BLE001  then what is written there has to do
-        said = os.environ.get("OTEL_INCIDENT_GATE", "")  # noqa: TID251  config.py cannot be used
-        return said.strip().lower() not in _LENIENT
+        return may_be_strict()
     return config.gate == "strict" and (not config.off or config.gate_alone)

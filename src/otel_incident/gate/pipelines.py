@@ -13,6 +13,7 @@ import contextlib
 import functools
 import inspect
 import weakref
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, final
 
 from opentelemetry.sdk import trace
@@ -92,6 +93,14 @@ def has_field(owner: type, name: str) -> bool:
 def has_method(owner: type, name: str) -> bool:
     """Whether a class has a method of its own by this name, in this release of the SDK."""
     return callable(vars(owner).get(name))
+
+
+def as_shipped(method: object) -> bool:
+    """Whether a method of one of the SDK's classes is the SDK's own, or one of ours that stands before it."""
+    # a wrapper may pass for what it wraps in all but its type, or in all but its globals
+    if type(method) is not FunctionType:
+        return False
+    return str(method.__globals__.get("__name__")).startswith(("opentelemetry.sdk.", "otel_incident."))
 
 
 @final

@@ -34,6 +34,8 @@ _SDK: Final = "opentelemetry"
 _NAMES: Final[dict[Signal, str]] = {"spans": "spans", "logs": "log records", "metrics": "metrics"}
 _SIGNALS: Final = tuple(_NAMES)
 _logger: Final = logging.getLogger("otel_incident")
+# What starts us says here, and nowhere else, that it has stopped halfway.
+_command: Final = logging.getLogger("opentelemetry.instrumentation.auto_instrumentation")
 
 
 @final
@@ -54,21 +56,27 @@ class SelfCheck:
         self._reported = False
         if first:
             at_exit_after_providers(self._at_exit)
+            _command.addFilter(self._on_command)
         else:
             atexit.register(self._at_exit)
         os.register_at_fork(after_in_child=self._begin_at_zero)
         on_agent = fail_open("gate")(self._on_agent)
         self._wait_no_longer = [when_imported(agent, on_agent) for agent in AGENTS]
 
-    def report(self) -> None:
-        """Say what is gated, in which mode, and what is not covered."""
+    def report(self, *, visibly: bool = False) -> None:
+        """Say what is gated, in which mode, and what is not covered.
+
+        Args:
+            visibly: Whether it is a warning that all is, and no information.
+        """
         self._reported = True
+        _command.removeFilter(self._on_command)
         gaps = self.uncovered()
         mode = self._rules.mode
         if gaps:
             say("The gate (%s) is in place, but does not cover: %s.", mode, "; ".join(gaps))
             return
-        self._inform(
+        (say if visibly else self._inform)(
             "The gate (%s) is in place: spans, log records and metrics of every provider of the "
             "OpenTelemetry SDK in this process pass it.",
             mode,
@@ -101,6 +109,7 @@ class SelfCheck:
     def stop(self) -> None:
         """Say nothing more."""
         self._active = False
+        _command.removeFilter(self._on_command)
         for wait_no_longer in self._wait_no_longer:
             wait_no_longer()
         atexit.unregister(self._at_exit)
@@ -116,6 +125,12 @@ class SelfCheck:
     def _begin_at_zero(self) -> None:
         if self._active:  # what is registered for forks cannot be taken back
             self._before = self._counts()
+
+    def _on_command(self, record: logging.LogRecord) -> bool:
+        """Report where the command says that its start has failed: nobody will ask for it any more."""
+        if record.levelno >= logging.ERROR and not self._reported:
+            fail_open("gate")(self.report)(visibly=True)
+        return True
 
     def _on_agent(self, module: Any) -> None:
         if self._active and self._reported:  # else the report names it

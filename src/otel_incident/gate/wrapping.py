@@ -24,7 +24,7 @@ from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
 from otel_incident.gate.live import LiveSpan, raised_in, shown_context
 from otel_incident.gate.logs import LogFilter
-from otel_incident.gate.pipelines import Field, Method, has_field, has_method
+from otel_incident.gate.pipelines import Field, Method, as_shipped, has_field, has_method
 from otel_incident.gate.processors import filtered_record
 from otel_incident.gate.rules import FAILED
 from otel_incident.gate.spans import SpanFilter
@@ -218,11 +218,19 @@ class Wrapping:
     def _refuse_metrics(self, _collect: Callable[..., None], *_: Any, **__: Any) -> None:
         self.rules.count("metrics", [FAILED])
 
-    def _known(self, signal: Signal, holder: Any) -> bool:
-        """Whether all that come next have their exporters gated, and nothing of their own before them."""
+    def _known(self, signal: Signal, holder: Any, entry: str) -> bool:
+        """Whether all that come next have their exporters gated, and nothing of anybody's before them.
+
+        Args:
+            signal: Whose processors they are.
+            holder: What hands on to them.
+            entry: The method of theirs that is going to be called.
+        """
         stock, entries = self._stock[signal], _PATCHABLE[signal]
         for each in pipelines.following(holder, signal):  # a generator would take twice as long
             if type(each) not in stock or not entries.isdisjoint(vars(each)):
+                return False
+            if not as_shipped(getattr(type(each), entry, None)):
                 return False
         return True
 
@@ -234,7 +242,7 @@ class Wrapping:
     def _on_start(
         self, before: Callable[..., None], holder: Any, span: Any, parent_context: Any = None
     ) -> None:
-        if self._known("spans", holder):
+        if self._known("spans", holder, "on_start"):
             before(holder, span, parent_context=parent_context)
             return
         shown = self._shown(parent_context)
@@ -254,7 +262,7 @@ class Wrapping:
             return Context()
 
     def _on_ending(self, before: Callable[..., None], holder: Any, span: Any) -> None:
-        if self._known("spans", holder):
+        if self._known("spans", holder, "_on_ending"):
             before(holder, span)
             return
         try:
@@ -263,7 +271,7 @@ class Wrapping:
             self._missed("span processor", error)
 
     def _on_end(self, before: Callable[..., None], holder: Any, span: Any) -> None:
-        if self._known("spans", holder):
+        if self._known("spans", holder, "on_end"):
             before(holder, span)
             return
         try:
@@ -274,7 +282,7 @@ class Wrapping:
         self._hand_over(before, holder, passed, "" if passed is span else "span processor")
 
     def _on_emit(self, before: Callable[..., None], holder: Any, log_record: Any) -> None:
-        if self._known("logs", holder):
+        if self._known("logs", holder, "on_emit"):
             before(holder, log_record)
             return
         try:
