@@ -94,8 +94,8 @@ def test_imports_do_not_wait_for_each_other() -> None:
 
 
 def test_an_import_waits_for_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that would begin while another thread forks begins afterwards, and after a second in any case."""
-    monkeypatch.setattr(forks, "FORK_SECONDS", 60.0)
+    """One that would begin while another thread forks begins afterwards, or a few seconds later."""
+    monkeypatch.setattr(forks, "IMPORT_SECONDS", 60.0)
     imports = forks.Imports()
     forking, imported = threading.Event(), threading.Event()
     failed: list[int] = []
@@ -113,7 +113,7 @@ def test_an_import_waits_for_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
         imported.set()
     thread.join(30)
     assert not failed
-    monkeypatch.setattr(forks, "FORK_SECONDS", 0.1)
+    monkeypatch.setattr(forks, "IMPORT_SECONDS", 0.1)
     endless = threading.Thread(target=imports.before)
     endless.start()
     endless.join(30)
@@ -123,7 +123,7 @@ def test_an_import_waits_for_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_waits_to_fork_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a fork waits for one import another one comes and goes: the first may be waiting for it."""
-    monkeypatch.setattr(forks, "FORK_SECONDS", 60.0)
+    monkeypatch.setattr(forks, "IMPORT_SECONDS", 60.0)
     imports = forks.Imports()
     entered, done = threading.Event(), threading.Event()
 
@@ -146,7 +146,7 @@ def test_who_waits_to_fork_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_who_was_interrupted_on_his_way_in_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """An import that never left, since a signal handler raised, holds up forks for a minute and no longer."""
-    monkeypatch.setattr(forks, "FORK_SECONDS", 3600.0)
+    monkeypatch.setattr(forks, "IMPORT_SECONDS", 3600.0)
     imports = forks.Imports()
     lost = imports()
     lost.__enter__()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORK_SECONDS: Final = 1.0  # a file system that hangs must not make the host's fork hang
+IMPORT_SECONDS: Final = 5.0  # on a busy machine; a child that has half an import hangs for ever
 _POOLS: Final = "concurrent.futures.thread"
 _GLANCE_SECONDS: Final = 0.001
 _FORGOTTEN_SECONDS: Final = 60.0
@@ -90,10 +91,10 @@ class _Import:
         self._inside, self._forking = inside, forking
 
     def __enter__(self) -> None:
-        """Keep forks of other threads waiting; wait for one that is at work, for a second at most."""
+        """Keep forks of other threads waiting; wait for one that is at work, for `IMPORT_SECONDS` at most."""
         self._inside.add(self)
         while self._forking and self.thread not in self._forking:
-            if time.monotonic() > self.since + FORK_SECONDS:
+            if time.monotonic() > self.since + IMPORT_SECONDS:
                 return
             self._inside.discard(self)
             time.sleep(_GLANCE_SECONDS)
@@ -110,7 +111,7 @@ class Imports:
 
     Who imports may hold a lock that another one needs to come to his end (that of a module that imports us,
     of the host's log), and so may who forks. So nobody holds a lock of ours while he waits here, and nobody
-    waits for long: a fork for `FORK_SECONDS`, in which others still come and go; then it forks all the same.
+    waits for long: a fork for `IMPORT_SECONDS`, in which others come and go; then it forks all the same.
     Only for the fork itself, once nobody is in here, do others wait. Each says what he is about to do before
     he looks for the other, so that one of the two sees it.
     """
@@ -128,7 +129,7 @@ class Imports:
         while True:
             self._forking.add(thread)
             now = time.monotonic()
-            if now > started + FORK_SECONDS or not any(
+            if now > started + IMPORT_SECONDS or not any(
                 # one that was interrupted on its way in has nobody to end it
                 each.thread != thread and now < each.since + _FORGOTTEN_SECONDS
                 for each in list(self._inside)
