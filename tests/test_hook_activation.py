@@ -98,9 +98,28 @@ def test_a_refused_file_is_one_error_and_the_others_work(
         f"{pipe}: cannot be read (It is no regular file)",
     )
     assert caplog.record_tuples == [
-        ("otel_incident", logging.ERROR, f"{reason}. The file is not in force; the host runs without it.")
+        ("otel_incident", logging.WARNING, f"{reason}. The file is not in force; the host runs without it.")
         for reason in reasons
     ]
+
+
+def test_a_refused_file_is_said_where_opentelemetry_alone_listens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Where the only log handler sends lines away, whoever is at the machine reads it, too."""
+
+    class LoggingHandler(logging.Handler):
+        __module__ = "opentelemetry.instrumentation.logging.handler"
+
+        def emit(self, record: logging.LogRecord) -> None:
+            """Send it away."""
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [LoggingHandler()])
+    read_files([tmp_path / "missing.toml"])
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'missing.toml'}: cannot be read (No such file or directory). "
+        "The file is not in force; the host runs without it.\n"
+    )
 
 
 def test_a_log_handler_that_raises_costs_no_other_file(tmp_path: Path) -> None:

@@ -8,10 +8,8 @@ refused is said in one line and costs nothing else: the host runs, and so do the
 from __future__ import annotations
 
 import atexit
-import contextlib
-import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 from otel_incident.errors import HookFileError
 from otel_incident.forks import no_fork_while_importing
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
 
     _Watch = CallWatch | ModelWatch | MappedClassWatch | HttpWatch
 
-_logger: Final = logging.getLogger("otel_incident")
-
 
 def read_files(paths: Iterable[Path]) -> list[HookFile]:
     """The operator's hook files; a refused one is said and left out."""
@@ -55,8 +51,7 @@ def read_files(paths: Iterable[Path]) -> list[HookFile]:
             refuse_double(file, files)
             files.append(file)
         except HookFileError as error:
-            with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
-                _logger.error("%s. The file is not in force; the host runs without it.", error)  # noqa: TRY400  the message says all
+            say("%s. The file is not in force; the host runs without it.", error)
     return files
 
 

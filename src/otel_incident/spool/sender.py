@@ -251,10 +251,10 @@ class Sender:
             thread = threading.Thread(target=self._run, name=f"otel-incident-{self.name}", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:
-                if exit_has_begun():  # Python 3.12 starts none then; what is kept waits for the next start
-                    return
-                raise
+            except RuntimeError:  # what is kept waits for the next event, or for the next start
+                if not exit_has_begun():  # Python 3.12 starts none then
+                    self._reports.say("outage", "the process can start no thread")
+                return
             self._thread = thread
 
     def _run(self) -> None:
