@@ -119,8 +119,7 @@ def ask(path: Path, number: int) -> int:
     return int(answer.rpartition(b"\r\n\r\n")[2] or 0)
 
 
-# uWSGI forks past Python: a worker of an application that already has threads in the master may never run.
-@pytest.mark.parametrize("server", [each for each in SERVERS if each != "uwsgi"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_server_with_workers(
     server: str, receiver: OtlpReceiver, environment: HostEnvironment, tmp_path: Path
 ) -> None:

@@ -17,10 +17,12 @@ from otel_incident.errors import ConfigurationError
 from otel_incident.exporters import EXIT_SECONDS, BoundedBatchProcessor, DeferredExporter
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import say
+from otel_incident.handover import Handover
 from otel_incident.spool.retention import Bounds
 from otel_incident.spool.segments import SEGMENTS, segments_in
 from otel_incident.spool.spool import Outlet, Spool
 from otel_incident.state import own_directory, places_of
+from otel_incident.uwsgi import is_to_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,18 +126,21 @@ def processors_of(config: Config, service: str) -> list[Processor]:
     found = destinations(config)
     spooled = _spooled(config, found)
     beside = [each for each in found if each not in spooled]
-    late = exit_has_begun()
     # they are shut down one after the other, and the bound holds for all of them
     seconds = EXIT_SECONDS / (len(beside) + bool(spooled))
-    made: list[Processor] = [
-        LastProcessor(each, seconds)
-        if late
-        else BoundedBatchProcessor(DeferredExporter(each.name, each.build), each.batch, seconds)
-        for each in beside
-    ]
+    make = LastProcessor if exit_has_begun() else _in_memory
+    made: list[Processor] = [make(each, seconds) for each in beside]
     if spooled:
         made.append(_spool(config, service, spooled, seconds))
     return made
+
+
+def _in_memory(destination: Destination, exit_seconds: float) -> Processor:
+    exporter = DeferredExporter(destination.name, destination.build)
+    build = partial(BoundedBatchProcessor, exporter, destination.batch, exit_seconds)
+    if is_to_fork():
+        return Handover(build, exporter.lose, destination.batch.max_queue_size)
+    return build()
 
 
 def spool_of(processors: list[Processor]) -> Spool | None:

@@ -26,6 +26,7 @@ from otel_incident.spool.retention import Bounds
 from otel_incident.spool.segments import SEGMENTS, segments_in
 from otel_incident.spool.upkeep import Upkeep
 from otel_incident.spool.waiting import waiting
+from otel_incident.uwsgi import begin_in_workers, is_to_fork, say_without_threads
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -122,10 +123,18 @@ class Sender:
     def notify(self) -> None:
         """Something waits; starts the thread, which a fork has not copied."""
         if self._thread is None or self._pid != os.getpid():
+            if is_to_fork():
+                begin_in_workers(self)
+                return
             with self._lock:
                 self._start()
         if not self._pauses.wake.is_set():
             self._pauses.wake.set()
+
+    def begin(self) -> None:
+        """Deliver what waits, if something does."""
+        if not self.is_empty():
+            self.notify()
 
     def nudge(self) -> None:
         """Try now rather than when it is due, unless the endpoint has asked to wait."""
@@ -137,12 +146,15 @@ class Sender:
         """Wait until nothing waits for this exporter, whoever delivers it.
 
         Returns:
-            False if that takes longer, or as soon as an attempt has failed: what waits is delivered later.
+            False if that takes longer, as soon as an attempt has failed, and at once where no thread can run
+            yet: what waits is delivered later.
         """
         deadline = time.monotonic() + seconds
         if self.is_empty():
             return True
         self.notify()
+        if self._thread is None:  # before uWSGI's workers are there
+            return False
         failed = self._failed()
         if self._outage() and time.monotonic() < self._not_before:
             return False
@@ -248,6 +260,7 @@ class Sender:
         if self._pid != os.getpid():
             self._begin()
         if self._thread is None and not self._closing:
+            say_without_threads()
             thread = threading.Thread(target=self._run, name=f"otel-incident-{self.name}", daemon=True)
             try:
                 thread.start()

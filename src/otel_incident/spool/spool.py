@@ -150,8 +150,7 @@ class Spool:
         """Deliver what a former process has left, if it has left something."""
         try:
             for sender in self._senders:
-                if not sender.is_empty():
-                    sender.notify()
+                sender.begin()
         except Exception as error:  # noqa: BLE001  the boundary
             swallow("pipeline", error)
 
