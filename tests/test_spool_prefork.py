@@ -1,43 +1,46 @@
 """The spool in servers that fork their workers: over an outage, and a worker that is killed."""
 
+import errno
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from otel_incident.spool.cursors import Cursor
+from otel_incident.spool.segments import SEGMENTS
+from otel_incident.spool.waiting import waiting
 from tests.host_environment import HostEnvironment, host_environment
-from tests.otlp_receiver import OK, OtlpReceiver, Status
+from tests.otlp_receiver import OtlpReceiver
 from tests.spool_hosts import EMITTER, deliver_all, variables
 from tests.waiting import wait_until
 
 WSGI: Final = (
     EMITTER
     + """
-    import atexit, time
+    import atexit
     from otel_incident.spool import delivery, sender
 
     sender.LOOK_SECONDS = 0.05
     delivery.LAST_BACKOFF = 0.2
     atexit.register(provider.shutdown)
     if os.environ["EARLY"]:
-        emit(1)  # the thread that delivers is there before the workers are
+        emit(1)  # before the workers are there
         processor.force_flush()
 
     def application(environment, respond):
         number = int(environment["PATH_INFO"][1:])
         emit(number)
         if number % 1000 == 0:  # the next request is for another worker
-            open(f"held-{os.getpid()}", "w").close()
-            while not os.path.exists("go"):
-                time.sleep(0.01)
+            with open("gate") as gate:
+                gate.read()
         respond("200 OK", [("Content-Type", "text/plain")])
         return [b"%d" % os.getpid()]
 """
@@ -119,38 +122,54 @@ def ask(path: Path, number: int) -> int:
     return int(answer.rpartition(b"\r\n\r\n")[2] or 0)
 
 
+def opened(gate: Path) -> int | None:
+    """The writing end of a named pipe, once somebody reads from it."""
+    try:
+        return os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return None
+
+
+def all_is_delivered(spool: Path) -> bool:
+    """Whether whoever delivers knows that all has arrived: else the end may come between the two."""
+    return waiting(spool / SEGMENTS, Cursor(spool / "exporter.cursor")).bytes == 0
+
+
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_server_with_workers(
-    server: str, receiver: OtlpReceiver, environment: HostEnvironment, tmp_path: Path
-) -> None:
+def test_a_server_with_workers(server: str, environment: HostEnvironment, tmp_path: Path) -> None:
     """What workers were told during an outage arrives once, though one of them is killed in the middle."""
-    receiver.answer_with(Status(503))
+    with OtlpReceiver() as away:  # nobody listens until the kill: what it cuts off has not arrived
+        settings, port = variables(tmp_path / "spool", away), away.http_port
     early = "1" if server in {"gunicorn, preloaded", "uwsgi"} else ""
     (tmp_path / "host.py").write_text(WSGI.replace("\n    ", "\n"))
-    path = tmp_path / "s"
+    path, gate = tmp_path / "s", tmp_path / "gate"
+    os.mkfifo(gate)
     words = [word.format(socket=path) for word in SERVERS[server]]
     told: set[int] = {1} if early else set()
-    with serving(
-        environment, tmp_path, words, variables(tmp_path / "spool", receiver, EARLY=early)
-    ) as process:
-        with ThreadPoolExecutor(1) as aside:
-            for first in (1000, 2000):
-                held = aside.submit(wait_until, partial(ask, path, first), 60, "a worker")
-                wait_until(lambda: list(tmp_path.glob("held-*")), 60, "a worker that is held")
-                others = {number: ask(path, number) for number in range(first + 1, first + 31)}
-                (tmp_path / "go").touch()
-                one = held.result(60)
-                (tmp_path / "go").unlink()
-                (tmp_path / f"held-{one}").unlink()
-                assert one not in others.values()
-                told |= {first, *(number for number, worker in others.items() if worker)}
-                if first == 1000:
-                    os.kill(one, signal.SIGKILL)
-                    receiver.answer_with(OK)  # from here on they deliver while they work
+    with (
+        ExitStack() as backend,
+        serving(environment, tmp_path, words, {**settings, "EARLY": early}) as process,
+        ThreadPoolExecutor(1) as aside,
+    ):
+        for first in (1000, 2000):
+            held = aside.submit(wait_until, partial(ask, path, first), 60, "a worker")
+            release = wait_until(partial(opened, gate), 60, "a worker that is held")
+            others = {number: ask(path, number) for number in range(first + 1, first + 31)}
+            os.close(release)
+            one = held.result(60)
+            assert one not in others.values()
+            told |= {first, *(number for number, worker in others.items() if worker)}
+            if first == 1000:
+                os.kill(one, signal.SIGKILL)
+                # from here on they deliver while they work
+                receiver = backend.enter_context(OtlpReceiver(http_port=port))
         receiver.wait_for(lambda it: told <= {event.timestamp for event in it.telemetry().events}, 30)
+        wait_until(partial(all_is_delivered, tmp_path / "spool"), 30, "all that was delivered is ticked off")
         process.terminate()
         process.wait(60)
-    arrived = deliver_all(tmp_path / "spool", receiver)
+        arrived = deliver_all(tmp_path / "spool", receiver)
     assert told <= set(arrived), (tmp_path / "log").read_text()
     assert len(arrived) == len(set(arrived))
     assert len(told) >= 62
