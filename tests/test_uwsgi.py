@@ -26,7 +26,7 @@ from tests.otlp_receiver import OtlpReceiver
 from tests.otlp_servers import LOOPBACK
 from tests.spool_exporters import otlp_exporter
 from tests.spool_hosts import EMITTER, deliver_all, variables
-from tests.test_spool_prefork import ask, serving
+from tests.test_spool_prefork import all_is_delivered, ask, serving
 from tests.waiting import wait_until
 
 WORDS: Final = (
@@ -97,6 +97,7 @@ def test_what_the_master_reports(
         )
         assert ask(tmp_path / "s", 2)
         receiver.wait_for_events(2, 60)
+        wait_until(partial(all_is_delivered, tmp_path / "spool"), 30, "all that was delivered is ticked off")
         process.terminate()
         process.wait(60)
     assert sorted(deliver_all(tmp_path / "spool", receiver)) == [1, 2]
