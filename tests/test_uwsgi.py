@@ -5,11 +5,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 from opentelemetry._logs import LogRecord
@@ -18,6 +19,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from opentelemetry.sdk.resources import Resource
 
 from otel_incident import DurableLogRecordProcessor, uwsgi
+from otel_incident import handover as module_of_handover
 from otel_incident.config_exporters import Batch
 from otel_incident.exporters import BoundedBatchProcessor, DeferredExporter
 from otel_incident.handover import Handover
@@ -262,15 +264,21 @@ def record(number: int) -> ReadableLogRecord:
     return ReadableLogRecord(LogRecord(timestamp=number), Resource({}))
 
 
+Losses = list[tuple[int, str]]
+
+
+def handover_of(exporter: LogRecordExporter, lost: Losses, most: int = 9) -> Handover:
+    """One whose processor delivers to an exporter."""
+    deferred = DeferredExporter("otlp", lambda: exporter)
+    build = partial(BoundedBatchProcessor, deferred, Batch())
+    return Handover(build, lambda count, why: lost.append((count, why)), most)
+
+
 def test_a_master_that_ends(fake: Fake) -> None:
     """What it holds in memory, the newest of it, is delivered when it ends if there never was a worker."""
     fake(0, os.getpid())
-    exporter = Exporter()
-    lost: list[tuple[int, str]] = []
-    deferred = DeferredExporter("otlp", lambda: exporter)
-    handover = Handover(
-        partial(BoundedBatchProcessor, deferred, Batch()), lambda count, why: lost.append((count, why)), 2
-    )
+    exporter, lost = Exporter(), Losses()
+    handover = handover_of(exporter, lost, 2)
     for number in range(1, 4):
         handover.take(record(number))
     assert handover.force_flush() is False
@@ -281,16 +289,81 @@ def test_a_master_that_ends(fake: Fake) -> None:
     assert handover.gave_up is False
 
 
-def test_a_master_that_can_start_no_thread(fake: Fake) -> None:
-    """What it holds when it ends is counted as lost where Python starts no thread any more."""
+def in_worker(fake: Fake, handover: Handover, exporter: Exporter) -> list[int]:
+    """What a worker that is forked now delivers, which ends at once."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):
+            fake(1, os.getppid())
+            handover.begin()
+            handover.shutdown()
+            os.write(write, json.dumps(exporter.taken).encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with os.fdopen(read) as answer:
+        taken: list[int] = json.load(answer)
+    return taken
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 of forks beside threads
+def test_what_comes_to_the_master_beside_its_workers(fake: Fake) -> None:
+    """Each worker delivers what no other has taken, and the master at its end what is left."""
     fake(0, os.getpid())
-    lost: list[tuple[int, str]] = []
+    exporter, lost = Exporter(), Losses()
+    handover = handover_of(exporter, lost)
+    handover.take(record(1))
+    handover.take(record(2))
+    assert in_worker(fake, handover, exporter) == [1, 2]
+    assert in_worker(fake, handover, exporter) == []
+    handover.take(record(3))
+    assert in_worker(fake, handover, exporter) == [3]
+    handover.take(record(4))
+    handover.shutdown()
+    assert exporter.taken == [4]
+    assert lost == []
 
-    def build() -> BoundedBatchProcessor:
-        raise RuntimeError
 
-    handover = Handover(build, lambda count, why: lost.append((count, why)), 2)
+def test_a_worker_that_is_killed_while_it_takes(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody knows any more what was taken, all that is held is delivered, rather twice than never."""
+    monkeypatch.setattr(module_of_handover, "_NUMBER_SECONDS", 0.01)
+    fake(0, os.getpid())
+    exporter, lost = Exporter(), Losses()
+    handover = handover_of(exporter, lost)
+    ends = os.pipe()
+    monkeypatch.setattr(os, "pipe", lambda: ends)
+    handover.take(record(1))
+    assert os.read(ends[0], 9) == bytes(8)
+    handover.shutdown()
+    assert exporter.taken == [1]
+
+
+def test_no_file_can_be_opened(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no pipe can be made, what is held is delivered by whoever has it."""
+    fake(0, os.getpid())
+    exporter, lost = Exporter(), Losses()
+    handover = handover_of(exporter, lost)
+    monkeypatch.setattr(os, "pipe", partial(fails, OSError("no pipe")))
+    with pytest.raises(OSError, match="no pipe"):
+        handover.take(record(1))
+    handover.shutdown()
+    assert exporter.taken == [1]
+
+
+def fails(error: Exception) -> NoReturn:
+    """In the place of something that goes wrong."""
+    raise error
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 of forks beside threads
+def test_a_master_that_can_start_no_thread(fake: Fake) -> None:
+    """What it still holds when it ends, and what comes then, is counted as lost where no thread starts."""
+    fake(0, os.getpid())
+    lost = Losses()
+    handover = Handover(partial(fails, RuntimeError()), lambda count, why: lost.append((count, why)), 2)
     handover.take(record(1))
     handover.shutdown()
-    assert lost == [(1, "uWSGI ended before a worker was there")]
+    handover.take(record(2))
+    assert lost == [(1, "uWSGI ended before a worker was there"), (1, "the process is ending")]
     assert handover.gave_up is True

@@ -1,15 +1,17 @@
 """A processor in memory where uWSGI is to fork: it needs a thread, so a worker makes it.
 
-What came before is in the memory of every worker then. One of them delivers it: the first to read the one
-byte in a pipe that all of them have.
+What came before is in the memory of every worker then, and in the master's, where more may come. Each record
+is delivered by one of them: a number in a pipe that all of them have says how many have been taken.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 from collections import deque
-from typing import TYPE_CHECKING, final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.forks import notice_fork
 from otel_incident.guard import HostLock
@@ -22,17 +24,20 @@ if TYPE_CHECKING:
 
     from otel_incident.exporters import BoundedBatchProcessor
 
+_NUMBER_BYTES: Final = 8  # so few are read and written in one piece
+_NUMBER_SECONDS: Final = 1.0  # who reads the number writes it back at once
+
 
 @final
 class Handover:
     """Holds records until a processor can be made, then is that processor.
 
-    What comes to the master once workers are there waits for its end.
+    What comes to the master once workers are there waits for the next worker, or for the master's end.
 
     Args:
         build: Makes the processor; it starts a thread.
         lose: Is told of records that were lost: how many, and why.
-        most: How many records are held; the oldest goes first.
+        most: How many records are held; the oldest goes first, and counts as lost, whoever has taken it.
     """
 
     def __init__(
@@ -45,40 +50,44 @@ class Handover:
         self._most = most
         self._lock = HostLock()
         self._held: deque[ReadableLogRecord] = deque()
+        self._count = 0  # of records that ever came to be held; the last of them are
+        self._pipe: tuple[int, int] | None = None
         self._processor: BoundedBatchProcessor | None = None
-        self._claim = -1  # where the byte is read, once something is held
+        self._ended = False
         begin_in_workers(self)
 
     def take(self, record: ReadableLogRecord) -> None:
         """Take a record that is complete."""
         processor = self._processor
-        if processor is None and not is_to_fork():
+        if processor is None and not self._ended and not is_to_fork():
             self.begin()
             processor = self._processor
         if processor is not None:
             processor.take(record)
+            return
+        if self._ended:
+            self._lose(1, "the process is ending")
             return
         with self._lock:
             full = len(self._held) >= self._most
             if full:
                 self._held.popleft()
             self._held.append(record)
-            if self._claim < 0:
-                self._claim = _one_byte()
+            self._count += 1
+            if self._pipe is None:
+                self._pipe = _pipe_with_zero()
         if full:
             self._lose(1, "its queue is full")
 
     def begin(self) -> None:
-        """Make the processor, in a worker; it has what was held, if this is the first worker."""
+        """Make the processor, in a worker; it has what is held and was taken by no other process."""
         notice_fork()
         with self._lock:
             if self._processor is not None:
                 return
             self._processor = processor = self._build()
-            held, self._held = self._held, deque()
-            if not self._is_first():
-                return
-        for each in held:
+            own = self._take_held()
+        for each in own:
             processor.take(each)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -88,31 +97,58 @@ class Handover:
         return self._processor.force_flush(timeout_millis)
 
     def shutdown(self) -> None:
-        """Deliver what waits within the processor's bound, if no worker has had it, and end."""
+        """Deliver within the processor's bound what waits, and what no worker has taken, and end."""
+        self._ended = True
         if self._processor is None and self._held:
             try:
                 self.begin()
             except RuntimeError:  # Python starts no thread any more (3.12)
-                self._lose(len(self._held), "uWSGI ended before a worker was there")
-                self.gave_up = True
+                lost = len(self._take_held())
+                if lost:
+                    self._lose(lost, "uWSGI ended before a worker was there")
+                self.gave_up = lost > 0
         if self._processor is not None:
             self._processor.shutdown()
             self.gave_up = self._processor.gave_up
 
-    def _is_first(self) -> bool:
-        """Whether nobody else has had what is held; true once in all processes."""
-        if self._claim < 0:
-            return True
-        with contextlib.suppress(OSError):
-            byte = os.read(self._claim, 1)
-            os.close(self._claim)
-            return byte != b""
-        return False
+    def _take_held(self) -> list[ReadableLogRecord]:
+        """What is held and was taken by no other process; no other one will take it."""
+        held, self._held = self._held, deque()
+        if self._pipe is None:  # nothing is held, or no file can be opened: rather twice than never
+            return list(held)
+        (read, write), self._pipe = self._pipe, None
+        taken = 0
+        try:
+            taken = _number_in(read)
+            os.write(write, max(taken, self._count).to_bytes(_NUMBER_BYTES))
+        except OSError:  # a host that closes what it does not know
+            pass
+        finally:
+            for end in (read, write):
+                with contextlib.suppress(OSError):
+                    os.close(end)
+        return list(islice(held, max(0, len(held) - (self._count - taken)), None))
 
 
-def _one_byte() -> int:
-    """A pipe's end at which one byte can be read, by one process."""
+def _pipe_with_zero() -> tuple[int, int]:
+    """A pipe's ends, at which one process at a time can have the number in it."""
     read, write = os.pipe()
-    os.write(write, b"1")
-    os.close(write)
-    return read
+    os.set_blocking(read, False)
+    os.write(write, (0).to_bytes(_NUMBER_BYTES))
+    return read, write
+
+
+def _number_in(read: int) -> int:
+    """The number, once whoever has it has put it back.
+
+    Returns:
+        0 if he was killed in between: better all of it twice than some of it never.
+    """
+    poll = select.poll()
+    poll.register(read, select.POLLIN)
+    while poll.poll(_NUMBER_SECONDS * 1000):
+        try:
+            return int.from_bytes(os.read(read, _NUMBER_BYTES))
+        except BlockingIOError:  # another one was faster
+            continue
+    return 0

@@ -128,6 +128,7 @@ class Sender:
                 return
             with self._lock:
                 self._start()
+            say_without_threads()  # now: a log handler may bring us here again
         if not self._pauses.wake.is_set():
             self._pauses.wake.set()
 
@@ -260,7 +261,6 @@ class Sender:
         if self._pid != os.getpid():
             self._begin()
         if self._thread is None and not self._closing:
-            say_without_threads()
             thread = threading.Thread(target=self._run, name=f"otel-incident-{self.name}", daemon=True)
             try:
                 thread.start()
