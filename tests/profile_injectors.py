@@ -82,7 +82,12 @@ def metrics_of(scope: str) -> list[tuple[str, str]]:
     """The metrics that strict knows in a scope, each with its unit."""
     if scope == SCOPE_NAME:
         return [(metric.name, metric.unit) for metric in METRICS.values()]
-    return [pair for profile in PROFILES if scope in profile.scopes for pair in profile.metrics.items()]
+    return [
+        (name, units[0])
+        for profile in PROFILES
+        if scope in profile.scopes
+        for name, units in profile.metrics.items()
+    ]
 
 
 def _event_keys(profile: Profile) -> tuple[str, ...]:

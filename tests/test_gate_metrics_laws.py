@@ -213,7 +213,8 @@ def allowed_texts() -> frozenset[str]:
     found = {"desk", "service.name", "1.0", "create", "incident.action", SCOPE_NAME, SCHEMA_URL}
     found |= set(ATTRIBUTES)
     for profile in PROFILES:
-        found |= {*profile.scopes, *profile.attributes, *profile.metrics, *profile.metrics.values()}
+        found |= {*profile.scopes, *profile.attributes, *profile.metrics}
+        found |= {unit for units in profile.metrics.values() for unit in units}
         found |= {value for rule in profile.attributes.values() for value in rule.values}
     for own in METRICS.values():
         found |= {own.name, own.unit, own.brief}

@@ -344,6 +344,30 @@ def test_a_worker_that_is_killed_while_it_takes(fake: Fake, monkeypatch: pytest.
     assert exporter.taken == [1]
 
 
+def test_a_host_that_closes_files_it_does_not_know(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file of the host's that has a descriptor of ours by then is neither read, written nor closed."""
+    fake(0, os.getpid())
+    exporter, lost = Exporter(), Losses()
+    handover = handover_of(exporter, lost)
+    ends = os.pipe()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pipe", lambda: ends)
+        handover.take(record(1))
+    host_file = tmp_path / "desk.db"
+    host_file.write_bytes(b"the host's own data")
+    opened = os.open(host_file, os.O_RDWR)
+    for end in ends:
+        os.dup2(opened, end)
+    handover.shutdown()
+    assert exporter.taken == [1]
+    assert host_file.read_bytes() == b"the host's own data"
+    assert [os.lseek(end, 0, os.SEEK_CUR) for end in ends] == [0, 0]
+    for end in (opened, *ends):
+        os.close(end)
+
+
 def test_no_file_can_be_opened(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no pipe can be made, what is held is delivered by whoever has it."""
     fake(0, os.getpid())

@@ -6,7 +6,6 @@ is delivered by one of them: a number in a pipe that all of them have says how m
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 from collections import deque
@@ -51,7 +50,7 @@ class Handover:
         self._lock = HostLock()
         self._held: deque[ReadableLogRecord] = deque()
         self._count = 0  # of records that ever came to be held; the last of them are
-        self._pipe: tuple[int, int] | None = None
+        self._pipe: _Number | None = None
         self._processor: BoundedBatchProcessor | None = None
         self._ended = False
         begin_in_workers(self)
@@ -75,7 +74,7 @@ class Handover:
             self._held.append(record)
             self._count += 1
             if self._pipe is None:
-                self._pipe = _pipe_with_zero()
+                self._pipe = _Number()
         if full:
             self._lose(1, "its queue is full")
 
@@ -116,26 +115,43 @@ class Handover:
         held, self._held = self._held, deque()
         if self._pipe is None:  # nothing is held, or no file can be opened: rather twice than never
             return list(held)
-        (read, write), self._pipe = self._pipe, None
-        taken = 0
-        try:
-            taken = _number_in(read)
-            os.write(write, max(taken, self._count).to_bytes(_NUMBER_BYTES))
-        except OSError:  # a host that closes what it does not know
-            pass
-        finally:
-            for end in (read, write):
-                with contextlib.suppress(OSError):
-                    os.close(end)
+        number, self._pipe = self._pipe, None
+        taken = number.replace(self._count)
         return list(islice(held, max(0, len(held) - (self._count - taken)), None))
 
 
-def _pipe_with_zero() -> tuple[int, int]:
-    """A pipe's ends, at which one process at a time can have the number in it."""
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    os.write(write, (0).to_bytes(_NUMBER_BYTES))
-    return read, write
+@final
+class _Number:
+    """How many records were taken, in a pipe: one process at a time can have it."""
+
+    def __init__(self) -> None:
+        self._ends = read, write = os.pipe()
+        self._files = self._open_there()
+        os.set_blocking(read, False)
+        os.write(write, (0).to_bytes(_NUMBER_BYTES))
+
+    def replace(self, count: int) -> int:
+        """Put this number in its place, unless it is the larger one, and let go of the pipe.
+
+        Returns:
+            The number that was there; 0 where nobody knows: better all of it twice than some of it never.
+        """
+        taken = 0
+        try:
+            if self._open_there() != self._files:
+                return 0  # a host has closed what it does not know, and these are files of its own now
+            read, write = self._ends
+            taken = _number_in(read)
+            os.write(write, max(taken, count).to_bytes(_NUMBER_BYTES))
+        except OSError:  # it has closed them
+            return taken
+        for end in self._ends:
+            os.close(end)
+        return taken
+
+    def _open_there(self) -> list[tuple[int, int]]:
+        found = [os.fstat(end) for end in self._ends]
+        return [(each.st_dev, each.st_ino) for each in found]
 
 
 def _number_in(read: int) -> int:
