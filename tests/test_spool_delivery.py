@@ -419,10 +419,10 @@ def test_the_reserve_of_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert reserve.stat().st_size == RESERVE_BYTES
     real = Quarantine._append  # noqa: SLF001  the disk's part
 
-    def append(self: Quarantine, name: str, data: bytes) -> None:
+    def append(self: Quarantine, name: str, data: bytes, begin: Callable[[str, int], object]) -> None:
         if reserve.exists():
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(self, name, data)
+        real(self, name, data, begin)
 
     monkeypatch.setattr(Quarantine, "_append", append)
     quarantine.put([b"a\n"], "HTTP 400")

@@ -1,7 +1,8 @@
 """What waits for one exporter, on disk and in memory: read in order and in batches, and ticked off.
 
 A line that is no record goes into quarantine and holds up no other; so does half a line at the end of a
-segment whose writer did not live to finish it.
+segment whose writer did not live to finish it. Each goes there once: the cursor notes it, even while lines
+before it wait, and notes before that where in the quarantine it will stand.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
-from otel_incident.spool.cursors import Unusable
+from otel_incident.spool.cursors import Begun, Unusable
 from otel_incident.spool.giving_way import GivingWay
 from otel_incident.spool.line_reader import LineError, LineReader
 from otel_incident.spool.quarantine import QuarantineFullError
@@ -111,6 +112,8 @@ class Backlog:
         Raises:
             NotKeptError: What stands first can neither be delivered nor set aside.
         """
+        if from_disk and self.cursor.begun is not None:
+            self._end_of(self.cursor.begun)
         batch = Batch()
         room = BATCH_BYTES
         for segment in self._segments() if from_disk else ():
@@ -141,27 +144,48 @@ class Backlog:
                 self._memory.delivered(self._name, end)
             else:
                 self.cursor.move(place, end)
-        if self._may_keep():
-            self.cursor.keep(self._quarantine.make_room)
+        self._keep()
 
     def skip(self, place: Place) -> None:
         """Tick off one line, though others stand before it."""
         self._gone.add(place)
 
-    def set_aside(self, lines: list[bytes], reason: str) -> None:
-        """Put lines into quarantine.
+    def set_aside(self, line: bytes, place: Place, reason: str) -> None:
+        """Put a line into quarantine.
 
         Raises:
             NotKeptError: That cannot be done now.
         """
+        segment, end = place
+        start = end - len(line)
+
+        def begin(file: str, at: int) -> None:
+            self.cursor.begun = Begun(segment, start, end, file, at)
+            if self._may_keep():
+                self.cursor.keep()  # not in the room that is held: the line itself may need it
+
         try:
-            self._quarantine.put(lines, reason)
+            self._quarantine.put([line], reason, None if segment == MEMORY else begin)
         except QuarantineFullError as error:
             raise FullQuarantineError(error.errno, error.strerror) from None
         except OSError as error:
             raise NotKeptError(error.errno, error.strerror) from None
-        self.quarantined += len(lines)
+        self.quarantined += 1
         self.reason = reason
+        if segment != MEMORY:
+            self.cursor.set_aside(segment, start, end)
+            self._keep()
+
+    def _end_of(self, begun: Begun) -> None:
+        """Note a line as set aside of which a process had only begun to note that, if it is in quarantine."""
+        line = Segment(self._directory / begun.segment).rest(begun.start)[: begun.end - begun.start]
+        if line and self._quarantine.holds(line, begun.file, begun.at):
+            self.cursor.set_aside(begun.segment, begun.start, begun.end)
+        self.cursor.begun = None
+
+    def _keep(self) -> None:
+        if self._may_keep():
+            self.cursor.keep(self._quarantine.make_room)
 
     def _segments(self) -> list[Segment]:
         try:
@@ -172,18 +196,26 @@ class Backlog:
     def _read(self, segment: Segment, batch: Batch, size: int, room: int) -> int:
         """Add a segment's lines; how many bytes that were."""
         offset = start = self.cursor.of(segment.name)
+        aside = dict(self.cursor.aside(segment.name))  # before this reading, which adds to it behind itself
+        skipped = 0
         while len(batch.entries) < size and offset - start < room:
             found = segment.read(offset, size - len(batch.entries), room - (offset - start))
             for line in self._giving_way.between(found.lines):
+                skipped = aside.get(offset, skipped)
                 offset += len(line)
-                self._add(batch, line, (segment.name, offset))
+                if offset <= skipped:
+                    batch.ends[segment.name] = offset
+                else:
+                    self._add(batch, line, (segment.name, offset))
             if not found.lines and not (offset := self._last(segment, batch, offset)):
                 break
         return batch.ends.get(segment.name, start) - start
 
     def _last(self, segment: Segment, batch: Batch, offset: int) -> int:
         """Where to read on behind half a line, which its writer did not live to finish; 0 if nowhere."""
-        if segment.size() <= offset or not segment.is_complete():
+        if segment.size() <= offset or offset in self.cursor.aside(segment.name):
+            return 0
+        if not segment.is_complete():
             return 0
         rest = segment.rest(offset)
         if b"\n" not in rest:
@@ -202,6 +234,7 @@ class Backlog:
     def _unreadable(self, batch: Batch, line: bytes, place: tuple[str, int], reason: str) -> None:
         """Set aside what is no record; once, though it may be read again before its batch has gone."""
         if place not in self._gone:
-            self.set_aside([line], reason)
-            self._gone.add(place)
+            self.set_aside(line, place, reason)
+            if place[0] == MEMORY:
+                self._gone.add(place)
         batch.ends[place[0]] = place[1]

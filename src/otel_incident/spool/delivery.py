@@ -233,7 +233,8 @@ class Delivery:
 
     def _set_aside(self, batch: Batch, reason: str) -> float:
         try:
-            self.backlog.set_aside([entry.line for entry in batch.entries], reason)
+            for entry in batch.entries:
+                self.backlog.set_aside(entry.line, entry.place, reason)
         except NotKeptError:
             self._hold(Answer("hold", reason))
             raise

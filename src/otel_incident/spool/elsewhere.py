@@ -130,7 +130,5 @@ def _take(held: contextlib.ExitStack, directory: Path, name: str) -> bool:
 def _carry_over(before: Cursor, after: Cursor, segments: Iterable[Segment]) -> None:
     """Note how far an exporter has got, before the segments are there."""
     for segment in segments:
-        offset = before.of(segment.name)
-        if offset:
-            after.move(segment.name, offset)
+        after.carry_over(before, segment.name)
     after.keep()

@@ -81,8 +81,15 @@ class Quarantine:
             return False
         return True
 
-    def put(self, lines: Iterable[bytes], reason: str) -> None:
+    def put(
+        self, lines: Iterable[bytes], reason: str, begin: Callable[[str, int], object] | None = None
+    ) -> None:
         """Keep lines under a reason from a closed set, which is in the file's name.
+
+        Args:
+            lines: Which.
+            reason: Why they can never be delivered.
+            begin: Called just before they are written with the file's name and where in it they will stand.
 
         Raises:
             QuarantineFullError: As much is set aside as may be.
@@ -94,11 +101,28 @@ class Quarantine:
         day = time.strftime("%Y%m%d", time.gmtime(self._now()))
         name = f"{day}-{_UNSAFE.sub('-', reason).strip('-').lower() or 'unknown'}{SUFFIX}"
         try:
-            self._append(name, data)
+            self._append(name, data, begin)
         except OSError as error:
             if error.errno not in FULL or not self.make_room():
                 raise
-            self._append(name, data)
+            self._append(name, data, begin)
+
+    def holds(self, line: bytes, name: str, at: int) -> bool:
+        """Whether a line stands where `begin` was told that it would.
+
+        Args:
+            line: Which.
+            name: The file's, whether or not it is on its way back into the queue.
+            at: Where in it.
+        """
+        whole = _whole(line)
+        for path in self.all_files():
+            if path.name == name or path.name.startswith(f"{name}."):
+                with contextlib.suppress(OSError), path.open("rb") as file:
+                    file.seek(at)
+                    if file.read(len(whole)) == whole:
+                        return True
+        return False
 
     def files(self) -> list[Path]:
         """What is kept, the oldest day first."""
@@ -175,7 +199,7 @@ class Quarantine:
     def _taken(self) -> list[Path]:
         return sorted(self._directory.glob(f"*{_TAKEN}"))
 
-    def _append(self, name: str, data: bytes) -> None:
+    def _append(self, name: str, data: bytes, begin: Callable[[str, int], object] | None = None) -> None:
         self._make()
         with no_fork():
             descriptor = os.open(self._directory / name, _FLAGS, 0o600)
@@ -185,6 +209,8 @@ class Quarantine:
                 if not status.st_nlink:  # it went back into the queue meanwhile
                     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                 before = status.st_size
+                if begin is not None:
+                    begin(name, before)
                 try:
                     written = os.write(descriptor, data)
                 finally:

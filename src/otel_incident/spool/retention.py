@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -101,5 +102,12 @@ def _drop(segment: Segment, cursors: Sequence[Cursor]) -> int | None:
     """Delete a segment that is complete; how many records some exporter had not had, None if it stays."""
     if not segment.is_complete():
         return None
-    waiting = segment.rest(_had(segment, cursors)).count(b"\n")
-    return waiting if segment.delete() else None
+    offset = _had(segment, cursors)
+    rest = segment.rest(offset)
+    lost = rest.count(b"\n")
+    if any(cursor.aside(segment.name) for cursor in cursors):
+        lost = 0
+        for line in io.BytesIO(rest):
+            lost += line.endswith(b"\n") and any(cursor.waits(segment.name, offset) for cursor in cursors)
+            offset += len(line)
+    return lost if segment.delete() else None

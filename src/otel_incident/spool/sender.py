@@ -219,7 +219,7 @@ class Sender:
         oldest = total = 0
         with contextlib.suppress(OSError):
             for segment in segments_in(self._directory / SEGMENTS):
-                left = segment.size() - cursor.of(segment.name)
+                left = cursor.left(segment.name, segment.size())
                 if left > 0:
                     oldest, total = oldest or segment.created, total + left
         return oldest, total

@@ -7,8 +7,9 @@ it counts for nothing then.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from otel_incident.spool.segments import segments_in
 
@@ -56,12 +57,11 @@ def waiting(directory: Path, cursor: Cursor) -> Waiting:
     total = since = begun = 0
     for segment in segments_in(directory):
         with contextlib.suppress(OSError):
-            done = cursor.of(segment.name)
-            left = segment.size() - done
+            left = cursor.left(segment.name, segment.size())
             if left > 0:
                 total += left
                 if not since:
-                    since, begun = _queued_at(segment, done), segment.created
+                    since, begun = _queued_at(segment, cursor.of(segment.name)), segment.created
     return Waiting(total, since, begun)
 
 
@@ -86,7 +86,19 @@ def count_records(directory: Path, cursor: Cursor) -> int:
     count = 0
     for segment in segments_in(directory):
         with contextlib.suppress(OSError), segment.path.open("rb") as file:
-            file.seek(cursor.of(segment.name))
-            while chunk := file.read(_CHUNK_BYTES):
-                count += chunk.count(b"\n")
+            offset = cursor.of(segment.name)
+            for start, end in sorted(cursor.aside(segment.name).items()):
+                count += _count(file, offset, start)
+                offset = end
+            count += _count(file, offset)
+    return count
+
+
+def _count(file: BinaryIO, start: int, end: float = math.inf) -> int:
+    """Lines of a stretch of a file."""
+    file.seek(start)
+    count = 0
+    while start < end and (chunk := file.read(int(min(_CHUNK_BYTES, end - start)))):
+        start += len(chunk)
+        count += chunk.count(b"\n")
     return count

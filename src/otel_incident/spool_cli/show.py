@@ -73,13 +73,14 @@ def _waiting(folder: Folder) -> Iterator[tuple[str, bytes]]:
     """Complete lines that at least one exporter has not had, the oldest first, and for whom they wait."""
     cursors = {name: folder.cursor(name) for name in folder.targets}
     for segment in segments_in(folder.segments):
-        done = {name: cursor.of(segment.name) for name, cursor in cursors.items()}
-        offset = min(done.values(), default=0)
+        offset = min((cursor.of(segment.name) for cursor in cursors.values()), default=0)
         with contextlib.suppress(FileNotFoundError):
             while lines := segment.read(offset, _AT_ONCE, _CHUNK_BYTES).lines:
                 for line in lines:
-                    waits = ", ".join(printable(name) for name, end in done.items() if end <= offset)
-                    yield f"waits for {waits or 'an exporter that is not known'}", line
+                    waits = [name for name, cursor in cursors.items() if cursor.waits(segment.name, offset)]
+                    if waits or not cursors:
+                        names = ", ".join(map(printable, waits))
+                        yield f"waits for {names or 'an exporter that is not known'}", line
                     offset += len(line)
 
 
