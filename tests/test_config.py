@@ -55,6 +55,7 @@ def test_defaults() -> None:
             "otlp_proto_http": "http://localhost:4318/v1/logs",
             "otlp_json_http": "http://localhost:4318/v1/logs",
         },
+        insecure=None,
         spooling=Spooling(
             on=True,
             directory=STATE,

@@ -11,6 +11,8 @@ from otel_incident.destinations import DESCRIPTION, describe, destinations, fold
 
 GENERAL: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 OWN: Final = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
+INSECURE: Final = "OTEL_EXPORTER_OTLP_INSECURE"
+OWN_INSECURE: Final = "OTEL_EXPORTER_OTLP_LOGS_INSECURE"
 PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
 FILE: Final = """
 file_format: "1.0"
@@ -58,6 +60,11 @@ def test_a_folder_s_name() -> None:
         ({GENERAL: "http://a:4317"}, {GENERAL: "HTTP://A:4317"}),
         ({GENERAL: "https://a:4317"}, {GENERAL: "a:4317"}),  # which gRPC's exporter takes for TLS
         ({GENERAL: "https://a:4317"}, {GENERAL: "me:secret@A:4317"}),
+        ({GENERAL: "https://a:4317"}, {GENERAL: "a:4317", INSECURE: "false"}),
+        ({GENERAL: "https://a:4317"}, {GENERAL: "https://a:4317", INSECURE: "true"}),  # the scheme decides
+        ({GENERAL: "http://a:4317"}, {GENERAL: "a:4317", INSECURE: "True"}),
+        ({GENERAL: "http://a:4317"}, {GENERAL: "a:4317", OWN_INSECURE: "true"}),
+        ({GENERAL: "http://a:4317"}, {GENERAL: "a:4317", OWN_INSECURE: "true", INSECURE: "false"}),
         (
             {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=1"},
             {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=2"},
@@ -77,6 +84,9 @@ def test_the_same_place(one: dict[str, str], other: dict[str, str]) -> None:
         ({GENERAL: "http://a:4317"}, {GENERAL: "http://b:4317"}),
         ({GENERAL: "http://a:4317"}, {GENERAL: "https://a:4317"}),
         ({GENERAL: "http://a:4317"}, {GENERAL: "http://a:4318"}),
+        ({GENERAL: "http://a:4317"}, {GENERAL: "a:4317"}),
+        ({GENERAL: "http://a:4317"}, {GENERAL: "a:4317", OWN_INSECURE: "false", INSECURE: "true"}),
+        ({GENERAL: "https://a:4317"}, {GENERAL: "a:4317", INSECURE: "true"}),
         ({GENERAL: "http://a:4317?tenant=1"}, {GENERAL: "http://a:4317?tenant=2"}),
         ({}, {PROTOCOL: "http/protobuf"}),
         ({}, {"OTEL_LOGS_EXPORTER": "otlp,acme"}),
@@ -95,6 +105,15 @@ def test_a_file_leads_to_the_same_place(tmp_path: Path) -> None:
     http = described(tmp_path, "{otlp_http: {endpoint: 'http://a:4318/v1/logs'}}")
     by_variables = folder(**{PROTOCOL: "http/protobuf", GENERAL: "http://a:4318"})
     assert folder_of("desk", destinations(http)) == by_variables
+
+
+def test_a_file_s_endpoint_without_a_scheme(tmp_path: Path) -> None:
+    """Beside a file the variable decides about TLS, too, as it does for the SDK's exporter."""
+    file = str(tmp_path / "otel.yaml")
+    described(tmp_path, "{otlp_grpc: {endpoint: 'a:4317'}}")
+    for insecure, scheme in (("true", "http"), ("false", "https")):
+        config = Config.from_env({"OTEL_CONFIG_FILE": file, INSECURE: insecure})
+        assert folder_of("desk", destinations(config)) == folder(**{GENERAL: f"{scheme}://a:4317"})
 
 
 def test_the_exporters_of_a_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from otel_incident.cli import main
-from otel_incident.config import Config, spooling_if_on
+from otel_incident.config import Config, spooling_if_on, variables_of_process
 from otel_incident.spool import quarantine
 from otel_incident.spool import waiting as waiting_module
 from otel_incident.spool.cursors import Cursor
@@ -453,8 +453,8 @@ def test_another_users_folder_is_named(open_to_all: Path) -> None:
     assert name == "desk-0123456789ab"
     if os.geteuid() == 0:
         assert why == (
-            "  cannot be read: desk-0123456789ab belongs to the user root: run `sudo -u root otel-incident "
-            f"spool status {folder}`."
+            "  cannot be read: desk-0123456789ab belongs to the user root: run `sudo -u root "
+            f"--preserve-env=OTEL_INCIDENT_SPOOL_DIR otel-incident spool status {folder}`."
         )
     else:  # there is no other user to be
         assert why == "  cannot be read: Permission denied"
@@ -657,6 +657,30 @@ def test_requeue_for_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert of_folder(capsys)["exporters"][HTTP]["quarantined"] == {"http-400": 1}
 
 
+def test_requeue_for_a_reason_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where something is set aside, but not for that, the reasons there are named; the exit status is 2."""
+    spooled = Spooled()
+    spooled.set_aside("HTTP 413", [line(AT)])
+    spooled.set_aside("HTTP 400", [line(AT)])
+    before = spooled.tree()
+    for folders in ([], [spooled.name]):
+        assert told(capsys, "requeue", *folders, "--reason", "HTTP 400") == (
+            2,
+            "",
+            (
+                "otel-incident: nothing is set aside for the reason HTTP 400: name one of those for which "
+                "something is, http-400, http-413.\n"
+            ),
+        )
+    assert spooled.tree() == before
+    assert told(capsys, "requeue")[0] == 0
+    assert told(capsys, "requeue", "--reason", "http-400") == (
+        0,
+        f"{spooled.name}: 0 records put back into the queue.\n",
+        "",
+    )
+
+
 KILLED: Final = """
     import os, sys
     from pathlib import Path
@@ -737,12 +761,15 @@ def test_only_its_owner_changes_a_folder(
     owner = "nobody" if os.geteuid() == 0 else spooled.path.owner()
     give_away(spooled.path, monkeypatch)
     before = spooled.tree()
+    names = [name for name in variables_of_process() if name.startswith("OTEL_")]
+    assert {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"} <= {*names}
     assert told(capsys, command) == (
         1,
         "",
         (
-            f"otel-incident: {spooled.name} belongs to the user {owner}: run `sudo -u {owner} otel-incident "
-            f"spool {command} {spooled.path}`.\n"
+            f"otel-incident: {spooled.name} belongs to the user {owner}: run `sudo -u {owner} "
+            f"--preserve-env={','.join(sorted(names))} "
+            f"otel-incident spool {command} {spooled.path}`.\n"
         ),
     )
     assert spooled.tree() == before

@@ -20,6 +20,7 @@ from otel_incident.config_exporters import (
     read_batch,
     read_endpoints,
     read_exporters,
+    read_insecure,
 )
 from otel_incident.config_file import (
     REPLACED_BY_FILE,
@@ -80,6 +81,7 @@ class Config:
         span_events: Whether events are also put on the current span.
         exporters: Entry point names of the log exporters, resolved by protocol; empty sends none.
         endpoints: Where each OTLP exporter sends, by that name; a configuration file says its own.
+        insecure: Whether gRPC does without TLS where the endpoint has no `https`; None where nobody says.
         batch: The batch processor's settings; those of a configuration file stand in the file.
         spooling: How events are kept until they are delivered.
         config_file: The parsed `OTEL_CONFIG_FILE` (an `OpenTelemetryConfiguration`), None without one.
@@ -102,6 +104,7 @@ class Config:
     span_events: bool = False
     exporters: tuple[str, ...] = ("otlp_proto_grpc",)
     endpoints: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ENDPOINT))
+    insecure: bool | None = None
     batch: Batch = field(default_factory=Batch)
     spooling: Spooling = field(default_factory=Spooling)
     config_file: Any = None
@@ -110,7 +113,14 @@ class Config:
     @property
     def delivery(self) -> tuple[object, ...]:
         """All that decides where events go, and how."""
-        return self.exporters, self.endpoints, self.batch, self.spooling, self.config_file
+        return (
+            self.exporters,
+            self.endpoints,
+            self.insecure,
+            self.batch,
+            self.spooling,
+            self.config_file,
+        )
 
     @classmethod
     def from_env(
@@ -146,7 +156,10 @@ class Config:
             return _Reader(variables | given, given).config()
         left = {name: value for name, value in variables.items() if not name.startswith(REPLACED_BY_FILE)}
         names = tuple(f"file:{index}" for index in range(len(described_processors(file))))
-        return replace(_Reader(left | given, given).config(), config_file=file, exporters=names)
+        # beside a file, too, the SDK's exporters read these two
+        insecure = read_insecure(Values(variables, given))
+        read = _Reader(left | given, given).config()
+        return replace(read, config_file=file, exporters=names, insecure=insecure)
 
 
 def _says_yes(value: str) -> bool:
@@ -236,6 +249,7 @@ class _Reader:
             span_events=values.boolean(OTEL_INCIDENT_SPAN_EVENTS, default=False, when_bad=False),
             exporters=read_exporters(values),
             endpoints=read_endpoints(values),
+            insecure=read_insecure(values),
             batch=read_batch(values),
             spooling=read_spooling(values, state_dir),
         )

@@ -88,6 +88,14 @@ def read_endpoints(values: Values) -> dict[str, str]:
     return endpoints
 
 
+def read_insecure(values: Values) -> bool | None:
+    """Whether gRPC does without TLS where the endpoint does not ask for it; None where that is not said."""
+    for name in ("OTEL_EXPORTER_OTLP_LOGS_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"):
+        if value := values.text(name):
+            return value.lower() == "true"
+    return None
+
+
 def read_batch(values: Values) -> Batch:
     """`OTEL_BLRP_*`."""
     default = Batch()

@@ -52,6 +52,7 @@ class Destination:
         endpoint: The URL in force; "" where that is the exporter's own affair.
         batch: How records are batched for it.
         build: Makes the exporter; called in the thread that delivers.
+        insecure: Whether gRPC does without TLS where the endpoint has no scheme.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Destination:
     endpoint: str
     batch: Batch
     build: Callable[[], LogRecordExporter]
+    insecure: bool = False
 
     @property
     def is_console(self) -> bool:
@@ -93,7 +95,7 @@ def destinations(config: Config) -> list[Destination]:
         ]
     else:
         found = [_described(each) for each in described_processors(config.config_file)]
-    return named(found)
+    return named(replace(each, insecure=bool(config.insecure)) for each in found)
 
 
 def named(found: Iterable[Destination]) -> list[Destination]:
@@ -141,10 +143,11 @@ def describe(folder: Path, service: str, found: Sequence[Destination]) -> None:
 
 
 def _with_scheme(destination: Destination) -> str:
-    """An endpoint with what gRPC's exporter takes for granted where there is no scheme: TLS."""
+    """An endpoint with what gRPC's exporter takes for granted where there is no scheme: TLS, unless told."""
     endpoint = destination.endpoint
     bare = destination.kind == GRPC and endpoint and "://" not in endpoint
-    return f"https://{endpoint}" if bare else endpoint
+    scheme = "http" if destination.insecure else "https"
+    return f"{scheme}://{endpoint}" if bare else endpoint
 
 
 def _without_user(endpoint: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from otel_incident.spool_cli.matching import destinations_of, refusal
 from otel_incident.spool_cli.requeue import requeue
 from otel_incident.spool_cli.show import default, show
 from otel_incident.spool_cli.status import status, text
-from otel_incident.spool_cli.words import records
+from otel_incident.spool_cli.words import printable, records
 
 if TYPE_CHECKING:
     import argparse
@@ -90,6 +91,8 @@ def _requeue(
     done = True
     if not folders:
         say("Nothing is set aside.")
+    elif chosen.reason:
+        _known(chosen.reason, folders)
     for folder in folders:
         if not folder.is_own or folder.unreadable:
             _complain(_not_readable(folder, "requeue"))
@@ -110,6 +113,25 @@ def _requeue(
         if count and not environment.off and not destinations_of(folder, environment):
             _complain(refusal(folder))  # done as asked, and no use yet
     return done
+
+
+def _known(reason: str, folders: Sequence[Folder]) -> None:
+    """Whether anything is set aside for a reason in folders that can be read, if anything is at all.
+
+    Raises:
+        SpoolCommandError: Nothing is; the line says for which reasons something is.
+    """
+    readable = [folder for folder in folders if folder.is_own and not folder.unreadable]
+    reasons: set[str] = set()
+    for folder in readable:
+        with contextlib.suppress(OSError):  # which is said when it is put back
+            reasons.update(*(folder.quarantine(name).counts() for name in folder.targets))
+    if reasons and reason not in reasons:
+        there = ", ".join(map(printable, sorted(reasons)))
+        raise SpoolCommandError(
+            f"nothing is set aside for the reason {printable(reason)}: name one of those for which something "
+            f"is, {there}."
+        )
 
 
 def _not_readable(folder: Folder, command: str) -> str:

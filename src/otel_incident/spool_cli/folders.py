@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
+from otel_incident.config import variables_of_process
 from otel_incident.destinations import DESCRIPTION, destinations, folder_of
 from otel_incident.errors import SpoolCommandError
 from otel_incident.identity import Identity
@@ -39,6 +40,8 @@ _OF_EXPORTER: Final = (".cursor.0", ".cursor.1", ".lease", ".quarantine")
 _OPEN: Final = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW  # as those who deliver do
 _FOR_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 _NAME: Final = re.compile(r".+-[0-9a-f]{12}", re.ASCII | re.DOTALL)
+
+_VARIABLE: Final = re.compile(r"OTEL_[0-9A-Z_]+", re.ASCII)
 
 
 class Target(NamedTuple):
@@ -126,8 +129,8 @@ class Folder:
             command: The subcommand with its options.
         """
         return (
-            f"{self.shown} belongs to the user {user(self.owner)}: run "
-            f"`sudo -u {_sudo_user(self.owner)} otel-incident spool {command} {shlex.quote(str(self.path))}`."
+            f"{self.shown} belongs to the user {user(self.owner)}: run `sudo -u {_sudo_user(self.owner)}"
+            f"{_preserved()} otel-incident spool {command} {shlex.quote(str(self.path))}`."
         )
 
 
@@ -245,6 +248,12 @@ def user(number: int) -> str:
 def _sudo_user(number: int) -> str:
     name = user(number)
     return f"'#{number}'" if name == str(number) else shlex.quote(name)
+
+
+def _preserved() -> str:
+    """What has sudo pass the variables of OpenTelemetry, of which it keeps none by itself."""
+    names = sorted(filter(_VARIABLE.fullmatch, variables_of_process()))
+    return f" --preserve-env={','.join(names)}" if names else ""
 
 
 def _where(environment: Environment) -> str:

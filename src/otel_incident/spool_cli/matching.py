@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from otel_incident.config_exporters import GRPC
 from otel_incident.destinations import folder_of, named
 from otel_incident.spool_cli.words import printable
 
@@ -54,5 +55,11 @@ def refusal(folder: Folder) -> str:
 
 
 def _as_described(folder: Folder, found: list[Destination]) -> bool:
-    told = {name: target for name, target in folder.targets.items() if target is not None}
-    return not told or told == {each.name: (each.kind, each.shown) for each in found}
+    told = {name: _place(*target) for name, target in folder.targets.items() if target is not None}
+    return not told or told == {each.name: _place(each.kind, each.shown) for each in found}
+
+
+def _place(exporter: str, endpoint: str) -> tuple[str, str]:
+    """An endpoint whichever way it is written; TLS or not, and a path's case, the hash tells apart."""
+    bare = endpoint.rpartition("://")[2] if exporter == GRPC else endpoint
+    return exporter, bare.lower()
