@@ -12,10 +12,18 @@ import pytest
 import requests
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from otel_incident.spool.answers import Answer
-from otel_incident.spool.attempts import Attempts, NotDeliveredError, SessionListener, StubListener
+from otel_incident.spool.attempts import (
+    LONGEST_SECONDS,
+    Attempts,
+    NotDeliveredError,
+    SessionListener,
+    StubListener,
+)
+from otel_incident.spool.lease import SILENCE_SECONDS
 from otel_incident.spool.processor import DurableLogRecordProcessor
 from tests.collector import Collector
 from tests.otlp_receiver import HANG, OK, OtlpReceiver, PartialSuccess, Status
@@ -225,6 +233,56 @@ def test_a_session_of_the_host_s(receiver: OtlpReceiver) -> None:
     attempts.shutdown()
     assert receiver.requests[0].headers["authorization"] == "Bearer x"
     assert type(session.request).__name__ == "method"  # others who use it are not listened to
+
+
+class Patient:
+    """A session of `requests` and a stub of gRPC that remember how long they were to wait."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def request(self, _method: str, _url: str, *, timeout: Any, **_: Any) -> Any:
+        """One request that fails."""
+        self.asked.append(timeout)
+        raise requests.ReadTimeout
+
+    def Export(self, *, timeout: Any, **_: Any) -> Any:  # noqa: N802  the service's name for it
+        """One call."""
+        self.asked.append(timeout)
+        return ExportLogsServiceResponse()
+
+
+@pytest.mark.parametrize("bound", [None, 300.0])
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        (300.0, 50.0),
+        (50.0, 50.0),
+        (10, 10),
+        (None, 50.0),
+        ((5, 300), (5, 50.0)),
+        ((None, None), (50.0, 50.0)),
+    ],
+)
+def test_an_attempt_ends_before_its_lease(asked: Any, waited: Any, bound: float | None) -> None:
+    """However long an exporter may wait, to connect and to read together take less than a silence may."""
+    patient = Patient()
+    listener = SessionListener(patient, timeout=bound)
+    with pytest.raises(NotDeliveredError):
+        listener.request("POST", "http://x", timeout=asked)
+    assert patient.asked == [waited]
+    assert 2 * LONGEST_SECONDS < SILENCE_SECONDS
+
+
+def test_a_call_ends_before_its_lease(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over gRPC, too, `OTEL_EXPORTER_OTLP_TIMEOUT=300` is at most 50 s for an attempt."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
+    exporter = GrpcExporter(endpoint=receiver.grpc_endpoint)
+    patient = exporter._client = Patient()  # type: ignore[assignment]  # noqa: SLF001  where the listener looks
+    attempts = Attempts(exporter, timeout=300.0)
+    assert attempts([numbered(1)]) == Answer("delivered")
+    assert patient.asked == [50.0]
+    attempts.shutdown()
 
 
 def test_the_places_of_the_listeners(receiver: OtlpReceiver) -> None:

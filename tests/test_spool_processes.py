@@ -55,7 +55,12 @@ def test_kills(receiver: OtlpReceiver, tmp_path: Path, capsys: pytest.CaptureFix
 
 
 TWICE: Final = (
-    EMITTER
+    """
+    import os
+    from otel_incident.spool import spool
+    spool.EXIT_SECONDS = float(os.environ["BOUND"])
+"""
+    + EMITTER
     + """
     first = int(os.environ["FIRST"])
     for number in range(first, first + 500):
@@ -66,18 +71,42 @@ TWICE: Final = (
 
 
 def test_two_processes_with_one_directory(receiver: OtlpReceiver, tmp_path: Path) -> None:
-    """One of them delivers for both: each record arrives once, each process's in order."""
-    processes = [
-        start(TWICE, variables(tmp_path / "spool", receiver, FIRST=str(first)))
-        for first in (1000, 2000, 3000)
-    ]
-    for process in processes:
-        _, stderr = process.communicate(timeout=60)
-        assert (process.returncode, stderr) == (0, "")
-    arrived = deliver_all(tmp_path / "spool", receiver)
-    for first in (1000, 2000, 3000):
+    """One of them delivers for all: each record arrives once, each process's in order."""
+    arrived = of_three_processes(
+        receiver, tmp_path / "spool", bound=60.0
+    )  # no attempt is cut short at an exit
+    for first in FIRSTS:
         assert [each for each in arrived if first <= each < first + 1000] == list(range(first, first + 500))
     assert len(arrived) == 1500
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.01])
+def test_two_processes_that_may_not_take_their_time(
+    receiver: OtlpReceiver, tmp_path: Path, bound: float
+) -> None:
+    """An exit that cuts an attempt short costs no record and no order: what it was sending may come twice."""
+    arrived = [*dict.fromkeys(of_three_processes(receiver, tmp_path / "spool", bound=bound))]
+    for first in FIRSTS:
+        assert [each for each in arrived if first <= each < first + 1000] == list(range(first, first + 500))
+    assert len(arrived) == 1500
+
+
+FIRSTS: Final = (1000, 2000, 3000)
+
+
+def of_three_processes(receiver: OtlpReceiver, directory: Path, bound: float) -> list[int]:
+    """What has arrived of three processes at once, in order of arrival.
+
+    Args:
+        receiver: Where it goes.
+        directory: Of their spool.
+        bound: Seconds that the exit of each may take.
+    """
+    known = variables(directory, receiver, BOUND=str(bound))
+    for process in [start(TWICE, {**known, "FIRST": str(first)}) for first in FIRSTS]:
+        _, stderr = process.communicate(timeout=120)
+        assert (process.returncode, stderr) == (0, "")
+    return deliver_all(directory, receiver)
 
 
 PREFORK: Final = (

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
     Attempt = Callable[[Sequence[ReadableLogRecord]], Answer]
 
+LONGEST_SECONDS: Final = 50.0
+"""So long an attempt waits at most for a connection, and again for an answer, whatever its exporter asks.
+
+During an attempt nobody says that the lease's holder lives: both together are less than what another process
+takes for its end, which would then deliver the same records a second time.
+"""
+
 BODY_BYTES: Final = 2**16
 """So much of an answer's body is read: what it has to say takes a hundred."""
 
@@ -180,10 +187,11 @@ class StubListener:
 
 
 def _least(asked: Any, bound: float | None) -> Any:
-    """The shorter of two times; a pair (to connect, to read) of `requests` is left as it is."""
-    if asked is None or bound is None:
-        return bound if asked is None else asked
-    return min(asked, bound) if isinstance(asked, int | float) else asked
+    """The shorter of two times, at most `LONGEST_SECONDS`; of a pair (to connect, to read) each by itself."""
+    most = LONGEST_SECONDS if bound is None else min(bound, LONGEST_SECONDS)
+    if isinstance(asked, tuple):
+        return tuple(LONGEST_SECONDS if part is None else min(part, LONGEST_SECONDS) for part in asked)
+    return min(asked, most) if isinstance(asked, int | float) else most
 
 
 def _total(timeout: Any) -> float:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SILENCE_SECONDS: Final = 120.0
-"""So long a holder may say nothing; an attempt to deliver ends sooner, unless its exporter waits longer."""
+"""So long a holder may say nothing; an attempt to deliver ends sooner, but for an exporter of anybody's."""
 
 _LOOK: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
