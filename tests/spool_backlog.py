@@ -54,13 +54,16 @@ class Course:
         batch_size: int = 512,
         jitter: float = 1.0,
         most: int = 100,
+        may_keep: Callable[[], bool] = lambda: True,
     ) -> None:
         self.segments = directory / "segments"
         self.segments.mkdir(exist_ok=True)
         self.memory = Memory(["x"], most)
         self.quarantine = Quarantine(directory / "x.quarantine", now=lambda: 1_600_000_000.0)
         self.cursor = Cursor(directory / "x.cursor")
-        self.backlog = Backlog("x", self.segments, self.cursor, self.quarantine, self.memory)
+        self.backlog = Backlog(
+            "x", self.segments, self.cursor, self.quarantine, self.memory, may_keep=may_keep
+        )
         self.delivery = Delivery(self.backlog, endpoint, batch_size=batch_size, jitter=lambda: jitter)
         self.writer = SegmentWriter(self.segments)
 

@@ -11,8 +11,10 @@ from typing import Final
 
 import pytest
 
+from otel_incident.spool.answers import Answer
 from otel_incident.spool.lease import SILENCE_SECONDS, Lease
 from tests.processes import start, succeed
+from tests.spool_backlog import DELIVERED, Course, Endpoint
 
 
 def test_one_has_it(tmp_path: Path) -> None:
@@ -221,3 +223,30 @@ def test_a_file_that_is_replaced_while_it_is_locked(tmp_path: Path, monkeypatch:
         assert lease.take() is False
     assert open_in(tmp_path) == []
     assert lease.take() is True
+
+
+def test_an_attempt_that_outlasts_the_lease(tmp_path: Path) -> None:
+    """The one that takes over delivers the same batch again, and only its notes hold from then on."""
+    now = 1000.0
+    first, second = (Lease(tmp_path / "lease", lambda: now) for _ in range(2))
+
+    def slowly(_: list[int]) -> Answer:
+        nonlocal now
+        assert second.take() is False
+        now += SILENCE_SECONDS
+        assert second.take() is True
+        other = Course(tmp_path, quick, may_keep=second.held)
+        other.write(3)
+        other.run()
+        return DELIVERED
+
+    quick, slow = Endpoint(), Endpoint(judge=slowly)
+    holder = Course(tmp_path, slow, may_keep=first.held)
+    holder.write(1, 2)
+    holder.writer.close()
+    assert first.take() is True
+    assert holder.delivery.step() == 0.0
+    assert (slow.taken, quick.taken) == ([1, 2], [1, 2, 3])
+    assert (first.held(), second.held()) == (False, True)
+    Course(tmp_path, quick, may_keep=second.held).run()
+    assert quick.taken == [1, 2, 3]
