@@ -200,6 +200,22 @@ def test_a_condition_that_finds_nothing_is_said(caplog: pytest.LogCaptureFixture
     )
 
 
+@pytest.mark.parametrize("condition", ['"self.author_id" = %d', '"self.incident.team" = { path = "self.author_id" }'])
+def test_a_row_that_holds_nothing_there_is_not_meant(
+    caplog: pytest.LogCaptureFixture, condition: str
+) -> None:
+    """NULL is none of the values and the same as nothing, which is no mistake that is to be said."""
+    sam = user("sam")
+    when = condition % sam.pk if "%" in condition else condition
+    with watching(ENTRIES.replace("\n[hook.row]", f"\nwhen = {{ {when} }}\n\n[hook.row]")) as seen:
+        one = model("Incident").objects.create(created=NOON, team=sam.pk)
+        entry(one, "END", author=None)
+        assert seen == []
+        entry(one, "END", author=sam)
+    assert said(seen) == [("end", one.pk)]
+    assert caplog.messages == []
+
+
 def test_the_first_commander_of_a_new_incident_is_no_change(roles: list[IncidentEvent]) -> None:
     """In the transaction that makes the incident; another person in it is a change, and so is a later row."""
     commander, _ = kinds()

@@ -153,16 +153,30 @@ def test_a_member_of_an_enumeration_means_what_its_value_says(session: Session) 
 
 def test_a_condition_that_finds_nothing_is_said(session: Session, caplog: pytest.LogCaptureFixture) -> None:
     """Which row is not known is not reported, and said once, without a value."""
-    text = ENTRIES.replace("\n[hook.row]", '\nwhen = { "self.author_id" = 3 }\n\n[hook.row]')
+    text = ENTRIES.replace("\n[hook.row]", '\nwhen = { "self.incident.id" = 3 }\n\n[hook.row]')
     with watching(text) as seen:
         for _ in range(2):
             keep(session, Entry(incident_id=1, type="END"))
     assert seen == []
     (said_of_it,) = caplog.messages
     assert said_of_it == (
-        "one.toml, hook 'entry': nothing is found at self.author_id (when) for a row, so it is not "
+        "one.toml, hook 'entry': nothing is found at self.incident.id (when) for a row, so it is not "
         "reported; correct the path, or have the host load it. This is said once."
     )
+
+
+@pytest.mark.parametrize("condition", ['"self.author_id" = 3', '"self.id" = { path = "self.author_id" }'])
+def test_a_row_that_holds_nothing_there_is_not_meant(
+    session: Session, caplog: pytest.LogCaptureFixture, condition: str
+) -> None:
+    """NULL is none of the values and the same as nothing, which is no mistake that is to be said."""
+    text = ENTRIES.replace("\n[hook.row]", f"\nwhen = {{ {condition} }}\n\n[hook.row]")
+    with watching(text) as seen:
+        keep(session, Entry(incident_id=1, type="END", author_id=None))
+        assert seen == []
+        keep(session, Entry(id=3, incident_id=1, type="END", author_id=3))
+    assert said(seen) == [("end", 1)]
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("of", ["incident", "incident_id"])

@@ -54,7 +54,7 @@ class Conditions:
         for changes in self._changes.values():
             if not changes.may_be(roots["self"]):
                 return False
-        return all_hold(self._plain, partial(self._find, roots), self._complaints)
+        return all_hold(self._plain, roots, partial(self._find, roots), self._complaints)
 
     def _find(self, roots: Mapping[str, Any], path: Path) -> object:
         found = path.resolve(roots)

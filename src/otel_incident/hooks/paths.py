@@ -91,6 +91,15 @@ class Path:
         except Exception:  # noqa: BLE001  a host's property may raise anything; then there is no value
             return None
 
+    def is_null(self, roots: Mapping[str, object]) -> bool:
+        """Whether it leads to a loaded column that is known to hold nothing (NULL)."""
+        if not self.segments or self.fold != "value":
+            return False
+        *way, last = self.segments
+        owner = resolved(Path(self.text, self.root, tuple(way), "value").resolve(roots))
+        loaded = _loaded(owner)
+        return last in loaded and loaded[last] is None
+
 
 def present(value: object) -> object:
     """The value, or None for an empty text, by which JSON says that there is none."""

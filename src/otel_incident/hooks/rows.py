@@ -81,6 +81,10 @@ class Condition:
         other = find(self.same_as)
         return None if found is None or other is None else _moment(found) == _moment(other)
 
+    def is_null(self, roots: Mapping[str, object]) -> bool:
+        """Whether a row is known to hold nothing (NULL) there: then the path is right, and the row not meant."""
+        return self.path.is_null(roots) or (self.same_as is not None and self.same_as.is_null(roots))
+
     @property
     def words(self) -> str:
         """It, for people."""
@@ -175,18 +179,22 @@ def meant(
 
 
 def all_hold(
-    conditions: tuple[Condition, ...], find: Callable[[Path], object], complaints: Complaints
+    conditions: tuple[Condition, ...],
+    roots: Mapping[str, object],
+    find: Callable[[Path], object],
+    complaints: Complaints,
 ) -> bool:
     """Whether a row is one of those that a hook is about; one of which that is not known is none.
 
     Args:
         conditions: Of the hook.
+        roots: Where its paths begin.
         find: Resolves a path.
         complaints: What is said of the hook.
     """
     for condition in conditions:
         holds = condition.holds(find)
-        if holds is None:
+        if holds is None and not condition.is_null(roots):
             complaints.say(
                 "nothing is found at %s (when) for a row, so it is not reported; correct the path, or "
                 "have the host load it. This is said once.",

@@ -83,7 +83,8 @@ class RelatedRows:
 
     def hold(self, roots: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Whether a row is one of those that the hook is about."""
-        return all_hold(self._hook.conditions, partial(self._find, roots, after), self._complaints)
+        find = partial(self._find, roots, after)
+        return all_hold(self._hook.conditions, roots, find, self._complaints)
 
     def _find(self, roots: Mapping[str, Any], after: Mapping[str, Any], path: Path) -> object:
         found = path.resolve(roots)
