@@ -40,6 +40,8 @@ async def attempt_async(call, *arguments, **named):
 
 
 """
+OLDEST: Final = "clients_oldest"
+"""The environment with the oldest versions of the clients for which presets are."""
 OWN: Final = ("incident.action", "incident.checklist.item.count", "log.record.uid")
 """Attributes that an event has whatever it is about."""
 
@@ -70,6 +72,11 @@ class Driven:
                 assert left.pop("incident.duration") == since / 1000
             said.append((str(event.attributes["incident.action"]), left))
         return said
+
+
+def are_oldest(clients: HostEnvironment) -> bool:
+    """Whether these are the oldest versions, some of which try nothing again by themselves."""
+    return clients.base.directory.name.startswith(f"{OLDEST}-")
 
 
 def drive(

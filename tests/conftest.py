@@ -12,6 +12,7 @@ from otel_incident.guard import set_reraise
 from otel_incident.instrumentor import IncidentInstrumentor
 from tests.backend import Backend, collector_binary, everything_required, report
 from tests.certificates import Certificates, make_certificates
+from tests.client_hosts import OLDEST
 from tests.collector import Collector
 from tests.django_host import INCIDENTS, empty, project, watching
 from tests.emitting import Emitting
@@ -86,9 +87,18 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="session")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> HostEnvironment:
+def newest_clients(tmp_path_factory: pytest.TempPathFactory) -> HostEnvironment:
     """Where the client libraries of incident products are installed, with this package's wheel."""
     return host_environment("clients", tmp_path_factory.mktemp("clients"))
+
+
+@pytest.fixture(scope="session", params=["newest", "oldest"])
+def clients(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> HostEnvironment:
+    """The same, and once more with the oldest versions for which the presets are."""
+    if request.param == "newest":
+        newest: HostEnvironment = request.getfixturevalue("newest_clients")
+        return newest
+    return host_environment(OLDEST, tmp_path_factory.mktemp("clients"))
 
 
 @pytest.fixture(scope="session")

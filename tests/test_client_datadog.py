@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.client_hosts import drive
+from tests.client_hosts import are_oldest, drive
 from tests.host_environment import HostEnvironment
 from tests.otlp_receiver import OtlpReceiver
 from tests.product_server import ProductServer, Reply
@@ -66,32 +66,35 @@ PROGRAM: Final = f"""
 
     configuration = Configuration(host=URL)
     configuration.api_key = {{"apiKeyAuth": "k", "appKeyAuth": "k"}}
+    RETRIES = hasattr(configuration, "enable_retry")
     configuration.enable_retry = True
     configuration.retry_backoff_factor = 2
     for operation in ("create_incident", "update_incident"):
         configuration.unstable_operations[operation] = True
 
     new = IncidentCreateRequest(IncidentCreateData(
-        type=IncidentType.INCIDENTS,
+        type=IncidentType("incidents"),
         attributes=IncidentCreateAttributes(title="Checkout is down", customer_impacted=False),
     ))
 
     def update(state=None, commander=None, **attributes):
         if state is not None:
-            kind = IncidentFieldAttributesSingleValueType.DROPDOWN
+            kind = IncidentFieldAttributesSingleValueType("dropdown")
             attributes["fields"] = {{"state": IncidentFieldAttributesSingleValue(type=kind, value=state)}}
         more = {{}}
         if commander is not None:
-            data = NullableRelationshipToUserData(id=commander, type=UsersType.USERS)
+            data = NullableRelationshipToUserData(id=commander, type=UsersType("users"))
             user = NullableRelationshipToUser(data)
             more["relationships"] = IncidentUpdateRelationships(commander_user=user)
         return IncidentUpdateRequest(IncidentUpdateData(
-            id="{ONE}", type=IncidentType.INCIDENTS, attributes=IncidentUpdateAttributes(**attributes), **more
+            id="{ONE}",
+            type=IncidentType("incidents"),
+            attributes=IncidentUpdateAttributes(**attributes),
+            **more,
         ))
 
     STEPS = [
-        lambda api: api.create_incident(new),
-        lambda api: api.create_incident(new),
+        *[lambda api: api.create_incident(new)] * (2 if RETRIES else 3),
         lambda api: api.update_incident("{ONE}", update(title="Payments")),
         lambda api: api.update_incident("{ONE}", update(commander="{NEXT}")),
         lambda api: api.update_incident("{ONE}", update(state="stable")),
@@ -112,9 +115,9 @@ THREADED: Final = """
 """
 ASYNC: Final = """
     async def main():
-        async with AsyncApiClient(configuration) as client:
-            for step in STEPS:
-                await attempt_async(step, IncidentsApi(client))
+        client = AsyncApiClient(configuration)  # an old one fails to close what is below it today
+        for step in STEPS:
+            await attempt_async(step, IncidentsApi(client))
 
     asyncio.run(main())
 """
@@ -142,7 +145,7 @@ def test_incidents(way: str, clients: HostEnvironment, receiver: OtlpReceiver, t
     """What was tried again is one, what was refused is nothing, and an update of texts is nothing."""
     with ProductServer(ANSWERS) as server:
         driven = drive(clients, receiver, tmp_path, PROGRAM + way, {"PRODUCT_URL": server.url})
-    assert driven.ended.stdout.splitlines() == ["raised ApiException"]
+    assert driven.ended.stdout.splitlines() == ["raised ApiException"] * (2 if are_oldest(clients) else 1)
     assert driven.said() == EXPECTED
     assert "swallowed" not in driven.ended.stderr
 

@@ -47,7 +47,7 @@ JIRA: Final = """
 ISSUE: Final = Reply(201, {"id": "10007", "key": "INC-7", "self": "https://acme.test/rest/api/2/issue/10007"})
 
 
-def test_jira(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
+def test_jira(newest_clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Of one project and one kind of issue, and one of its transitions."""
     answers: dict[str, Reply | list[Reply]] = {
         "POST /rest/api/2/issue": [
@@ -61,7 +61,7 @@ def test_jira(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) 
     }
     with ProductServer(answers) as server:
         variables = {"PRODUCT_URL": server.url, "OTEL_INCIDENT_HOOKS": example("Jira", tmp_path)}
-        driven = drive(clients, receiver, tmp_path, JIRA, variables)
+        driven = drive(newest_clients, receiver, tmp_path, JIRA, variables)
     assert driven.said() == [
         ("create", {"incident.id": "INC-7", "incident.active": True}),
         ("end", {"incident.id": "INC-7", "incident.active": False}),
@@ -88,7 +88,7 @@ SYS_ID: Final = "0123456789abcdef0123456789abcdef"
 RECORD: Final = {"sys_id": SYS_ID, "short_description": "Checkout is down", "state": "1"}
 
 
-def test_servicenow(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
+def test_servicenow(newest_clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Of one table; a refusal is nothing."""
     here = "/api/now/table/incident"
     answers: dict[str, Reply | list[Reply]] = {
@@ -103,7 +103,7 @@ def test_servicenow(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: 
     }
     with ProductServer(answers) as server:
         variables = {"PRODUCT_URL": server.url, "OTEL_INCIDENT_HOOKS": example("ServiceNow", tmp_path)}
-        driven = drive(clients, receiver, tmp_path, SERVICENOW, variables)
+        driven = drive(newest_clients, receiver, tmp_path, SERVICENOW, variables)
     assert [asked.method for asked in server.asked].count("PUT") == 3
     assert driven.said() == [
         ("create", {"incident.id": SYS_ID, "incident.active": True}),
@@ -132,7 +132,7 @@ ROOTLY: Final = """
 """
 
 
-def test_rootly(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
+def test_rootly(newest_clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
     """One role of the account's is the commander; the preset reports the rest."""
     one = "0b1f9c6e-2f7a-4a55-9d3e-7c1f5f6b8a90"
     attributes = {"title": "Checkout is down", "created_at": "2025-10-07T04:30:42Z", "updated_at": "x"}
@@ -144,7 +144,7 @@ def test_rootly(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path
     }
     with ProductServer(answers) as server:
         variables = {"PRODUCT_URL": server.url, "OTEL_INCIDENT_HOOKS": example("Rootly roles", tmp_path)}
-        driven = drive(clients, receiver, tmp_path, ROOTLY, variables)
+        driven = drive(newest_clients, receiver, tmp_path, ROOTLY, variables)
     assert [f"{asked.method} {asked.path}" for asked in server.asked].count(assigning) == 3
     since = {"incident.id": one, "incident.created_at": "2025-10-07T04:30:42.000Z", "incident.active": True}
     assert driven.said() == [

@@ -200,7 +200,9 @@ def test_a_condition_that_finds_nothing_is_said(caplog: pytest.LogCaptureFixture
     )
 
 
-@pytest.mark.parametrize("condition", ['"self.author_id" = %d', '"self.incident.team" = { path = "self.author_id" }'])
+@pytest.mark.parametrize(
+    "condition", ['"self.author_id" = %d', '"self.incident.team" = { path = "self.author_id" }']
+)
 def test_a_row_that_holds_nothing_there_is_not_meant(
     caplog: pytest.LogCaptureFixture, condition: str
 ) -> None:

@@ -14,7 +14,11 @@ from otel_incident.gate.rules import Standard
 from otel_incident.hooks.activation import Activation
 from otel_incident.hooks.shipped import PRESETS, Preset, enabled, unknown
 from otel_incident.hooks.spec import ID_ATTRIBUTES
+from otel_incident.hooks_cli.check import check, of_file
 from otel_incident.instrumentor import IncidentInstrumentor
+from tests.client_hosts import OLDEST
+from tests.collector import ROOT
+from tests.host_packages import requirements_of
 from tests.zero_code import distribution
 
 NAMES: Final = sorted(preset.name for preset in PRESETS)
@@ -151,3 +155,73 @@ def test_a_preset_is_read_with_its_host(off: object, tmp_path: Path, monkeypatch
         del sys.modules["mattermostautodriver"]
     assert read == ([] if off else ["mattermostautodriver"])
     assert ("run.name" in forbidden) is not off
+
+
+def test_the_oldest_clients_are_those_that_are_tried() -> None:
+    """The tests of the presets drive what a preset names as its oldest version; of an app one was tried."""
+    pinned = dict(line.split(" == ") for line in requirements_of(OLDEST) if " == " in line)
+    clients = {preset.name: preset.oldest for preset in PRESETS if preset.client}
+    tried = {name.partition("[")[0]: version for name, version in pinned.items()}
+    assert {name: tried[name] for name in clients} == clients
+    assert {preset.oldest for preset in PRESETS if not preset.client} == {""}
+    newest = dict(line.split(" == ") for line in requirements_of("clients") if " == " in line)
+    for client, oldest in clients.items():
+        latest = next(newest[name] for name in newest if name.partition("[")[0] == client)
+        assert f"| `{client}` | {oldest} to {latest} |" in (ROOT / "README.md").read_text()
+
+
+TOO_OLD: Final = (
+    "pagerduty, pagerduty {} is installed, and the preset is for 2.0.0 and later, so it may report nothing; "
+    "install a later one."
+)
+TARGET: Final = "pagerduty, hook 'client': pagerduty.api_client:ApiClient.request"
+NOT_THIS: Final = "so it reports nothing; this version is none that the preset is for."
+NO_MODULE: Final = f"{TARGET} is in a module that cannot be found, {NOT_THIS}"
+NO_FUNCTION: Final = f"{TARGET} does not exist, {NOT_THIS}"
+WHOLE: Final = "class ApiClient:\n    def request(self, method, url, **kwargs): ..."
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "expected"),
+    [
+        ("1.0.0", None, [TOO_OLD.format("1.0.0"), NO_MODULE]),
+        ("1.10rc1", WHOLE, [TOO_OLD.format("1.10")]),
+        ("2.0.0", WHOLE, []),
+        ("10.0", WHOLE, []),
+        ("of-1999", WHOLE, []),
+        ("99.0", None, [NO_MODULE]),
+        ("99.0", "class ApiClient: ...", [NO_FUNCTION]),
+    ],
+)
+def test_a_client_that_a_preset_is_not_for_is_said(
+    version: str,
+    code: str | None,
+    expected: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One that is too old, and one that has no choke point where the preset watches it: as it is imported."""
+    installed = distribution(tmp_path / "installed", "pagerduty", version=version)
+    package = installed / "pagerduty"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    if code is not None:
+        (package / "api_client.py").write_text(code)
+    monkeypatch.syspath_prepend(str(installed))
+    activation = Activation([], lambda _: None, presets=PRESETS)
+    activation.install()
+    try:
+        importlib.import_module("pagerduty")
+        if code is not None:
+            importlib.import_module("pagerduty.api_client")
+        assert caplog.messages == expected
+        findings = check([preset.read() for preset in PRESETS if preset.name == "pagerduty"], importing=True)
+        (file,) = {each.subject.file.source: each.subject.file for each in findings}.values()
+        old = [line.removeprefix("pagerduty, ").removesuffix(".") for line in expected if "later" in line]
+        assert of_file(file) == old
+        assert [each.verdict for each in findings] == ["found" if code == WHOLE else "missing"]
+    finally:
+        activation.uninstall()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pagerduty"]:
+            del sys.modules[name]

@@ -44,19 +44,24 @@ class Day:
 
 
 def distribution(
-    directory: Path, name: str, entry_points: str = "", modules: Mapping[str, str] | None = None
+    directory: Path,
+    name: str,
+    entry_points: str = "",
+    modules: Mapping[str, str] | None = None,
+    version: str = "5.4.0",
 ) -> Path:
-    """An installed distribution, version 5.4.0, in a directory that is to be put on the path.
+    """An installed distribution, in a directory that is to be put on the path.
 
     Args:
         directory: Made if it does not exist.
         name: Of the distribution.
         entry_points: The text of its `entry_points.txt`.
         modules: Their code by name.
+        version: Of the distribution.
     """
-    metadata = directory / f"{name.replace('-', '_')}-5.4.0.dist-info"
+    metadata = directory / f"{name.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 5.4.0\n")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (metadata / "entry_points.txt").write_text(textwrap.dedent(entry_points))
     for module, code in (modules or {}).items():
         (directory / f"{module}.py").write_text(textwrap.dedent(code))

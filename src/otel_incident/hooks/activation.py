@@ -16,7 +16,7 @@ from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import fail_open, say
 from otel_incident.hooks.celery_tasks import CeleryTasks
 from otel_incident.hooks.django_requests import DjangoRequests
-from otel_incident.hooks.file_complaints import about_distribution, about_hooks
+from otel_incident.hooks.file_complaints import about_distribution, about_hooks, about_version
 from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once, refuse_double, without_doubles
 from otel_incident.hooks.starlette_requests import StarletteRequests
@@ -147,6 +147,7 @@ class Activation:
             self._forbid(file.content)
         if not file.content:  # one that names content alone does so for the gate
             _tell(file, about_hooks(file))
+        _tell(file, about_version(file))
         self._hooks.extend(file.hooks)
         with no_fork_while_importing():
             watches: list[_Watch] = [self._watch(file, hook) for hook in file.hooks if hook.kind != "http"]

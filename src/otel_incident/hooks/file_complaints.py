@@ -1,12 +1,15 @@
 """What is wrong with a hook file as a whole, though it can be read: for the log of the host and for commands.
 
-Of a preset nothing is said: whoever runs it can correct nothing.
+Of a preset only that its client is too old is said: whoever runs it can correct nothing else.
 """
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 from typing import TYPE_CHECKING
+
+from otel_incident.hooks.shipped import PRESETS
 
 if TYPE_CHECKING:
     from otel_incident.hooks.definitions import HookFile
@@ -35,6 +38,34 @@ def about_hooks(file: HookFile) -> str:
     if file.preset or file.hooks:
         return ""
     return f"key 'hook': is missing, so nothing of {file.host} is reported; add a [[hook]]"
+
+
+def about_version(file: HookFile) -> str:
+    """What is to be said of a client that is older than its preset is for; "" of any other.
+
+    Args:
+        file: The file.
+    """
+    preset = next((each for each in PRESETS if file.preset and each.name == file.source), None)
+    if preset is None or not preset.oldest:
+        return ""
+    try:
+        installed = metadata.version(preset.distribution)
+    except Exception:  # noqa: BLE001  not installed, or damaged: then nothing is known of its version
+        return ""
+    if not _numbers(installed) or _numbers(installed) >= _numbers(preset.oldest):
+        return ""
+    shown = ".".join(map(str, _numbers(installed)))
+    return (
+        f"{preset.distribution} {shown} is installed, and the preset is for {preset.oldest} and later, so it "
+        "may report nothing; install a later one"
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers that a version begins with; none where it does not."""
+    found = re.match(r"[0-9]{1,9}(?:\.[0-9]{1,9})*", version)
+    return tuple(int(number) for number in found[0].split(".")) if found else ()
 
 
 def _is_installed(distribution: str) -> bool:

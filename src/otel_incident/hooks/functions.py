@@ -206,7 +206,10 @@ class FunctionWatch(ABC):
                 layer = layer.__wrapped__
 
     def _warn(self, why: str) -> None:
-        sentence = f"%s {why}, so it reports nothing; correct `target` or remove the hook."
+        to_do = "correct `target` or remove the hook."
+        if self._file.preset:
+            to_do = "this version is none that the preset is for."
+        sentence = f"%s {why}, so it reports nothing; {to_do}"
         self._complaints.say(sentence, self._target)
 
     def _call(

@@ -16,6 +16,7 @@ from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.documents import document
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.functions import Call, FunctionWatch
+from otel_incident.hooks.modules import can_be_found
 from otel_incident.hooks.nesting import Nesting
 from otel_incident.hooks.parameters import astray_among
 
@@ -117,6 +118,12 @@ class HttpWatch(FunctionWatch):
         self._client = client
         self._meanings = meanings
         self._methods = {meaning.request.route.method for meaning in meanings}
+
+    def install(self) -> None:
+        """Wrap the choke point; of a client that has just been imported, say it if it has no such module."""
+        super().install()
+        if self._file.preset and not can_be_found(self._target.partition(":")[0]):
+            self._warn("is in a module that cannot be found")
 
     def _found(self, function: object) -> None:
         """Say which paths cannot find anything; of a preset's nobody could correct them."""

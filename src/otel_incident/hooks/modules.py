@@ -26,7 +26,7 @@ def why_absent(module: str) -> str:
         return "is in the program itself, which is never imported"
     if _is_imported(module):
         return ""
-    if not _can_be_found(module):
+    if not can_be_found(module):
         return "is in a module that cannot be found"
     if _is_imported(module.partition(".")[0]):
         return "is in a module that was not imported in this process"
@@ -59,8 +59,8 @@ def _runs_again(script: str, module: str) -> bool:
     return True
 
 
-def _can_be_found(module: str) -> bool:
-    """Whether it is there to be imported, as far as that can be known without importing its packages."""
+def can_be_found(module: str) -> bool:
+    """Whether a module is there to be imported, as far as that is known without importing its packages."""
     parts = module.split(".")
     for end in range(1, len(parts) + 1):
         name = ".".join(parts[:end])

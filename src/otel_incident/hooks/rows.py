@@ -82,7 +82,7 @@ class Condition:
         return None if found is None or other is None else _moment(found) == _moment(other)
 
     def is_null(self, roots: Mapping[str, object]) -> bool:
-        """Whether a row is known to hold nothing (NULL) there: then the path is right, and the row not meant."""
+        """Whether a row is known to hold NULL there: then the path is right, and the row not meant."""
         return self.path.is_null(roots) or (self.same_as is not None and self.same_as.is_null(roots))
 
     @property

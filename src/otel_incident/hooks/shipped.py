@@ -28,12 +28,14 @@ class Preset:
         module: The module whose import switches it on.
         distribution: The distribution that the module must be of.
         client: Whether it is about a client library, which is not the host.
+        oldest: The oldest version with which it reports what it says; "" where only one was tried.
     """
 
     name: str
     module: str
     distribution: str
     client: bool = False
+    oldest: str = ""
 
     def read(self) -> HookFile:
         """The file."""
@@ -44,19 +46,22 @@ class Preset:
         return parse(file.read_text("utf-8"), self.name, preset=True)
 
 
+def _client(name: str, module: str, oldest: str) -> Preset:
+    """A preset of a client library, which is called as its distribution."""
+    return Preset(name, module, name, client=True, oldest=oldest)
+
+
 PRESETS: Final = (
     Preset("argus-server", "argus", "argus-server"),
-    Preset(
-        "datadog-api-client", "datadog_api_client.v2.api.incidents_api", "datadog-api-client", client=True
-    ),
+    _client("datadog-api-client", "datadog_api_client.v2.api.incidents_api", "2.0.0"),
     Preset("django-helpdesk", "helpdesk", "django-helpdesk"),
     Preset("firefighter-incident", "firefighter", "firefighter-incident"),
-    Preset("incident-io", "incident_io.api.incidents_v2", "incident-io", client=True),
-    Preset("mattermostautodriver", "mattermostautodriver", "mattermostautodriver", client=True),
-    Preset("opsgenie-sdk", "opsgenie_sdk", "opsgenie-sdk", client=True),
-    Preset("pagerduty", "pagerduty", "pagerduty", client=True),
-    Preset("rootly", "rootly_sdk.api.incidents", "rootly", client=True),
-    Preset("thehive4py", "thehive4py", "thehive4py", client=True),
+    _client("incident-io", "incident_io.api.incidents_v2", "1.0.0"),
+    _client("mattermostautodriver", "mattermostautodriver", "10.11.2"),
+    _client("opsgenie-sdk", "opsgenie_sdk", "2.1.3"),
+    _client("pagerduty", "pagerduty", "2.0.0"),
+    _client("rootly", "rootly_sdk.api.incidents", "1.0.0"),
+    _client("thehive4py", "thehive4py", "2.0.0"),
 )
 
 

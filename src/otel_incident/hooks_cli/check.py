@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otel_incident.hooks.file_complaints import about_distribution, about_hooks
+from otel_incident.hooks.file_complaints import about_distribution, about_hooks, about_version
 from otel_incident.hooks_cli.findings import subjects_of
 from otel_incident.hooks_cli.words import wrapped
 
@@ -46,7 +46,7 @@ def of_file(file: HookFile) -> list[str]:
     Args:
         file: The file.
     """
-    return [said for said in (about_hooks(file), about_distribution(file)) if said]
+    return [said for said in (about_hooks(file), about_distribution(file), about_version(file)) if said]
 
 
 def as_data(
