@@ -4,6 +4,9 @@ A transaction and each of its savepoints have rows of their own. The rows of a s
 become those of what is around it; those of one that ends in any other way are forgotten, whether it was
 rolled back or its session was closed. What the outermost transaction has committed is reported, each row
 by what it was before and what it is then, in the order in which the changes were made.
+
+A session that its host drops without closing it has to go, with its connection and its transaction: what it
+has done is kept in the session itself, so that nothing that outlives it leads to it.
 """
 
 from __future__ import annotations
@@ -38,6 +41,9 @@ class Watch(Protocol):
 
 Key = tuple[Watch, "Hashable"]
 """Who watches, and the row's primary key."""
+
+_WORKS: Final = "_otel_incident_works"
+"""Where a session keeps what it has done, by who follows it."""
 
 
 @final
@@ -83,7 +89,7 @@ class SqlAlchemySessions:
         self._undo: list[Callable[[], None]] = []
         self._joined = JoinedTransactions()
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
-        self._works: weakref.WeakKeyDictionary[Any, _Work] = weakref.WeakKeyDictionary()
+        self._at_work: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def install(self) -> None:
         """Listen to sessions as soon as SQLAlchemy's are imported; once, however often called."""
@@ -96,7 +102,8 @@ class SqlAlchemySessions:
         self._active = False
         while self._undo:
             self._undo.pop()()
-        self._works.clear()
+        for session in list(self._at_work):
+            self._done(session)
         self._joined.uninstall()
 
     def _listen(self, orm: Any) -> None:
@@ -114,7 +121,7 @@ class SqlAlchemySessions:
     @property
     def at_work(self) -> bool:
         """Whether any session has written something that waits."""
-        return bool(self._works)
+        return bool(self._at_work)
 
     def after_flush(self, session: Any, connection: Any, call: Callable[[], None]) -> None:
         """Have something called at the end of the flush at hand on a connection, if it succeeds."""
@@ -145,7 +152,7 @@ class SqlAlchemySessions:
 
     def row(self, session: Any, key: Key) -> Row | None:
         """What waits of a row."""
-        work = self._works.get(session)
+        work = self._work_of(session)
         transaction = _current(session) if work is not None else None
         while work is not None and transaction is not None:
             row = work.rows.get(transaction, {}).get(key)
@@ -163,28 +170,41 @@ class SqlAlchemySessions:
         rows[key] = row
 
     def _work(self, session: Any) -> _Work:
-        work = self._works.get(session)
+        work = self._work_of(session)
         if work is None:
-            work = self._works[session] = _Work()
+            # A dictionary of ours with weak keys would not do: a transaction leads to its session.
+            work = vars(session).setdefault(_WORKS, {})[self] = _Work()
+            self._at_work.add(session)
         return work
+
+    def _work_of(self, session: Any) -> _Work | None:
+        works: Mapping[SqlAlchemySessions, _Work] = vars(session).get(_WORKS, {})
+        return works.get(self)
+
+    def _done(self, session: Any) -> None:
+        self._at_work.discard(session)
+        works = vars(session).get(_WORKS, {})
+        works.pop(self, None)
+        if not works:
+            vars(session).pop(_WORKS, None)
 
     # -- what SQLAlchemy tells
 
     def _flushed(self, session: Any, _context: Any) -> None:
-        work = self._works.get(session)
+        work = self._work_of(session)
         if work is not None:
             touched, work.touched = work.touched, []
             for call in touched:
                 fail_open("hook")(call)()
 
     def _committed(self, session: Any) -> None:
-        work = self._works.get(session)
+        work = self._work_of(session)
         if work is None:
             return
         savepoint = session.get_nested_transaction()
         if savepoint is None:
             self._ended_well(work, work.rows.pop(session.get_transaction(), {}))
-            del self._works[session]
+            self._done(session)
             return
         around = work.rows.setdefault(_owner(savepoint.parent), {})
         for key, row in work.rows.pop(savepoint, {}).items():
@@ -204,13 +224,13 @@ class SqlAlchemySessions:
             self._joined.wait(around, partial(_report, rows), partial(_forget, rows))
 
     def _ended(self, session: Any, transaction: Any) -> None:
-        work = self._works.get(session)
+        work = self._work_of(session)
         if work is None:
             return
         work.touched.clear()  # of a flush that failed
         _forget(work.rows.pop(transaction, {}))
         if transaction.parent is None:
-            del self._works[session]
+            self._done(session)
 
 
 def _current(session: Any) -> Any:
