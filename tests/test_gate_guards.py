@@ -23,7 +23,7 @@ from opentelemetry.trace import (
 )
 
 from otel_incident.gate import GateRules
-from otel_incident.gate.checks import Checks
+from otel_incident.gate.checks import Checks, Operator
 from otel_incident.gate.live import shown_context
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.parts import Resources, Scopes
@@ -258,13 +258,13 @@ def test_what_a_service_may_be_called(key: str, name: Any, leaves: Any) -> None:
     """A service's name is 128 ASCII letters, digits and `_.:/ -` at most; any other one is left out."""
     resource = Resource({})
     resource._attributes = {key: name}  # type: ignore[assignment]  # noqa: SLF001  it would refuse some of these
-    left = dict(Resources(Checks({}, None)).of(resource, []).attributes)
+    left = dict(Resources(Strict()).of(resource, []).attributes)
     assert left == ({key: name} if leaves else {})
 
 
 def test_a_resource_is_filtered_once_and_only_the_last_is_remembered() -> None:
     """The same resource again is the same filtered object; another one in between takes its place."""
-    resources = Resources(Checks({}, None))
+    resources = Resources(Strict())
     desk, bank = Resource({"service.name": "desk"}), Resource({"service.name": "bank"})
     first = resources.of(desk, [])
     assert resources.of(desk, []) is first
@@ -292,7 +292,8 @@ def test_the_memory_of_keys_and_scopes_is_bounded(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("otel_incident.gate.rules.REMEMBERED", 3)
     monkeypatch.setattr("otel_incident.gate.parts._REMEMBERED", 3)
     made_up = [f"desk.{number}" for number in range(9)]
-    checks, standard, strict = Checks({}, None), Standard(["desk.8"]), Strict()
+    nobody = Operator((), lambda _: False)
+    checks, standard, strict = Checks({}, nobody), Standard(["desk.8"]), Strict()
     scopes = Scopes(strict)
     named = [InstrumentationScope(name) for name in made_up]
     assert checks.keep(dict.fromkeys(made_up, CONTENT), []) == {}

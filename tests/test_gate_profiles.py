@@ -9,7 +9,8 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -18,7 +19,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from otel_incident.drops import Drops
 from otel_incident.gate import GateRules, Mode, fields
 from otel_incident.gate.metrics import MetricFilter
-from otel_incident.gate.parts import Scopes
+from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.spans import SpanFilter
 from otel_incident.policy import Drop
 from otel_incident.profiles import PROFILES
@@ -222,6 +223,90 @@ def test_what_the_operator_forbids_goes_although_a_profile_knows_it(scope: str) 
     came = ended(scope, {"http.method": "GET", "http.route": "/{pk}", "http.target": ASKED})
     passed = SpanFilter(GateRules(forbidden=["http.route"]))(came)
     assert (passed.name, passed.attributes) == ("GET", {"http.method": "GET"})
+
+
+FLASK: Final = "opentelemetry.instrumentation.flask"
+KNOWN: Final[Mapping[str, Any]] = {
+    "http.route": "/secret/<int:id>",
+    "http.request.method": "GET",
+    "error.type": "ValueError",
+    "server.port": 80,
+    "user.id": "17",
+    "incident.id": "42",
+}
+
+
+@pytest.mark.parametrize("allowed", [(), ("http.route",), ("http.*", "desk.*")])
+def test_strict_takes_out_what_standard_does_of_a_host_s_content(allowed: tuple[str, ...]) -> None:
+    """Though a profile, the registry or the operator knows the key, and the span's name loses it, too."""
+    came = ended(FLASK, KNOWN)
+    left = {}
+    for mode in ("standard", "strict"):
+        rules = GateRules(mode, allowed=allowed)
+        gate = SpanFilter(rules)
+        assert gate(came).attributes == KNOWN
+        rules.standard.forbid(["route", "title", "type"])
+        rules.standard.forbid(["name", "method", "user.id"])
+        passed = gate(came)
+        left[mode] = dict(passed.attributes or {})
+        assert dict(passed.events[0].attributes or {}).get("exception.type") is None
+        assert passed.name == (CONTENT if mode == "standard" else "server")
+        assert rules.dropped.counts()["spans", "forbidden", "none"] == 5
+    assert left["standard"] == left["strict"] == {"server.port": 80, "incident.id": "42"}
+
+
+@pytest.mark.parametrize("mode", ["standard", "strict"])
+def test_no_name_of_content_takes_a_key_of_ours(mode: Mode) -> None:
+    """What the registry holds under our namespaces stays, in a host's span and in an event of ours on it."""
+    rules = GateRules(mode)
+    rules.standard.forbid(["id", "action", "name", "incident.active"])
+    ours = {"incident.id": "42", "incident.action": "create", "incident.active": True}
+    passed = SpanFilter(rules)(ended(FLASK, {**ours, "session.id": "7", "incident.name": CONTENT}))
+    assert passed.attributes == ours
+
+
+@pytest.mark.parametrize("scope", [FLASK, OWN, "desk"])
+@pytest.mark.parametrize("mode", ["standard", "strict"])
+def test_what_the_operator_forbids_goes_although_the_registry_knows_it(mode: Mode, scope: str) -> None:
+    """Whatever the scope, also under our namespaces and in an event of ours on a span."""
+    came = ended(scope, {"incident.id": "42", "user.id": "17"})
+    came._events = [Event("incident.create", {"incident.id": "42", "user.id": "17"}, 1)]  # noqa: SLF001  of another SDK
+    passed = SpanFilter(GateRules(mode, forbidden=["user.*", "incident.id"]))(came)
+    assert passed.attributes == {}
+    assert passed.events[0].attributes == {}
+
+
+def test_what_the_operator_forbids_goes_from_a_resource_in_strict() -> None:
+    """A service's name and our identity, too, are counted as forbidden; a host's content is none."""
+    rules = GateRules(allowed=["desk.title"], forbidden=["service.n*", "incident.diagnostic.*", "host.name"])
+    came = Resource(
+        {
+            "service.name": "desk",
+            "service.instance.id": "a1",
+            "service.version": "1.0",
+            "incident.diagnostic.id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "incident.server.version": "2.0",
+            "host.name": CONTENT,
+        }
+    )
+    rules.standard.forbid(["version", "service.instance.id"])
+    drops: list[Drop] = []
+    left = Resources(rules.strict).of(came, drops)
+    assert left.attributes == {
+        "service.instance.id": "a1",
+        "service.version": "1.0",
+        "incident.server.version": "2.0",
+    }
+    assert drops == [Drop("", "forbidden", "none")] * 3
+
+
+def test_a_resource_is_looked_at_again_when_more_is_forbidden() -> None:
+    """What the operator allows on it goes as soon as a host calls it content."""
+    rules = GateRules(allowed=["desk.title"])
+    resources, came = Resources(rules.strict), Resource({"desk.title": CONTENT, "service.name": "desk"})
+    assert resources.of(came, []).attributes == {"desk.title": CONTENT, "service.name": "desk"}
+    rules.standard.forbid(["title"])
+    assert resources.of(came, []).attributes == {"service.name": "desk"}
 
 
 def test_metrics_of_asgi_have_no_route() -> None:

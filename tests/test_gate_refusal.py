@@ -55,7 +55,8 @@ REACHED: Final = [
 LINE: Final = (
     "The gate (strict) could not be put in place{}, so the host's own spans, logs and metrics do not leave, "
     "nor does what waits in a queue. What refuses, of every provider: {}. Not reached, and sending as it is: "
-    "{}what sends without the SDK's classes. OTEL_INCIDENT_GATE=off starts the host without the gate."
+    "{}what sends without the SDK's classes. To start the host without the gate, set it to off where strict "
+    "is asked for: OTEL_INCIDENT_GATE, or gate in OTEL_CONFIG_FILE or in the call of instrument()."
 )
 
 

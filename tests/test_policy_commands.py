@@ -235,7 +235,7 @@ def test_a_person_can_read_the_answer(
         "line 1: resourceLogs[0].scopeLogs[0].logRecords[0]\n"
         '    attributes: "incident.\\u001b[2J", incident.secret\n'
         "\n"
-        "standard input, mode standard: 1 record; 2 things would be removed, the rest leaves.\n"
+        "standard input, mode standard: 1 record; 2 things would be removed, the rest would leave.\n"
     )
 
 
@@ -292,14 +292,17 @@ def test_audit_of_what_both_modes_remove(tmp_path: Path, capsys: pytest.CaptureF
     lines = f"{place}    attributes: incident.secret\n"
     assert capsys.readouterr().out == (
         f"{lines}\nWhat strict would remove:\n{lines}\n"
-        f"{file}, mode audit: 1 record; 1 thing would be removed, the rest leaves; "
+        f"{file}, mode audit: 1 record; 1 thing would be removed, the rest would leave; "
         "in strict 1 thing would be removed.\n"
     )
 
 
 @pytest.mark.parametrize(
     ("mode", "end"),
-    [("audit", "nothing would be removed, in strict neither."), ("off", "nothing would be removed.")],
+    [
+        ("audit", "nothing would be removed; in strict nothing would be removed."),
+        ("off", "nothing would be removed."),
+    ],
 )
 def test_nothing_goes(mode: str, end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A record without content is clean in audit; anything is where the gate is off."""
@@ -540,6 +543,31 @@ def test_check_knows_what_the_operator_names(
     request = {"resourceSpans": [{"scopeSpans": [scoped]}]}
     _, removed = checked(tmp_path, capsys, request, "--mode", "strict")
     assert [key for _, _, field, key in removed if field == "attributes"] == taken
+
+
+@pytest.mark.parametrize(("mode", "allowed"), [("standard", ""), ("strict", ""), ("strict", "http.route")])
+def test_check_knows_what_a_hook_file_calls_content(
+    mode: str,
+    allowed: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In either mode it goes from keys that a profile knows, too, and audit says so of both."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text('[host]\nname = "desk"\ncontent = ["route"]\n')
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    monkeypatch.setenv("OTEL_INCIDENT_ALLOWED_ATTRIBUTES", allowed)
+    attributes = [{"key": "http.route", "value": {"stringValue": "/desk/{id}"}}]
+    span = {"traceId": "1" * 32, "spanId": "2" * 16, "name": "server", "kind": 2, "attributes": attributes}
+    scoped = {"scope": {"name": "opentelemetry.instrumentation.flask"}, "spans": [span]}
+    request = {"resourceSpans": [{"scopeSpans": [scoped]}]}
+    _, removed = checked(tmp_path, capsys, request, "--mode", mode)
+    assert [key for *_, key in removed] == ["http.route"]
+    assert main(["policy", "check", str(tmp_path / "payload.json"), "--mode", "audit"]) == 1
+    said = capsys.readouterr().out
+    end = "1 record; 1 thing would be removed, the rest would leave; in strict 1 thing would be removed.\n"
+    assert said.endswith(end)
 
 
 def test_explain_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:

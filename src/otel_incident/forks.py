@@ -197,7 +197,11 @@ class _Pools:
             lock.release()
 
     def in_parent(self) -> None:
-        """Take it again: the module is about to give it back."""
+        """Take it again: the module is about to give it back.
+
+        Others hold it for moments alone, to start a thread of a pool. Had one of them held it for longer than
+        we wait, the module would give back what is theirs; to wait on could hang the host's fork for ever.
+        """
         if self._forking.lock is not None:
             self._forking.lock.acquire(timeout=FORK_SECONDS)
 

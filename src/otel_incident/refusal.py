@@ -220,7 +220,8 @@ def refuse(why: str = "") -> Refusal:
     say(
         "The gate (strict) could not be put in place%s, so the host's own spans, logs and metrics do not "
         "leave, nor does what waits in a queue. What refuses, of every provider: %s. Not reached, and "
-        "sending as it is: %s. OTEL_INCIDENT_GATE=off starts the host without the gate.",
+        "sending as it is: %s. To start the host without the gate, set it to off where strict is asked for: "
+        "OTEL_INCIDENT_GATE, or gate in OTEL_CONFIG_FILE or in the call of instrument().",
         why,
         ", ".join(refusal.reached) or "nothing",
         ", ".join([*refusal.unreached, "what sends without the SDK's classes"]),

@@ -62,7 +62,7 @@ class Operator:
 
     def overrules(self, key: str) -> bool:
         """Whether a key that the registry or a profile knows is the operator's to decide about."""
-        return not is_ours(key) and (key in self._named or self.forbids(key))
+        return self.forbids(key) or (not is_ours(key) and key in self._named)
 
     def allows(self, key: str) -> bool:
         """Whether a key that nobody else knows may stand, unless it is forbidden."""
@@ -98,7 +98,7 @@ def _asked_without_braces(others: list[_Other]) -> bool:
     return bool(paths) and all(type(path) is str and ASKED_PATH.fullmatch(path) for path in paths)
 
 
-def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop], operator: Operator | None) -> None:
+def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop], operator: Operator) -> None:
     """Take out what may not stand of those whose values are not known to be good."""
     for key, value, good, shape in others:
         if shape is None:
@@ -114,7 +114,7 @@ def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop], operato
                 good.add(value)
         elif kind is tuple and type(value) is list and keeps(value):
             kept[key] = tuple(value)
-        elif operator is not None and kind is object and operator.forbids(key):
+        elif kind is object and operator.forbids(key):
             drops.append(FORBIDDEN)
             del kept[key]
         else:
@@ -131,27 +131,41 @@ class Checks:
 
     Args:
         known: By key, as far as the registry or a profile names it.
-        operator: What the operator says of any key; None where that does not count.
+        operator: What the operator says of any key.
         by_path: Those of the known that may stand only beside a path without braces.
     """
 
-    __slots__ = ("_checks", "_operator")
+    __slots__ = ("_by_path", "_checks", "_known", "_operator", "edition")
 
     def __init__(
         self,
         known: Mapping[str, Shape],
-        operator: Operator | None,
+        operator: Operator,
         by_path: Container[str] = (),
     ) -> None:
-        self._checks = {
-            key: _check_of(operator.rule_of(key))
-            if operator is not None and operator.overrules(key)
-            else (None, _BY_PATH, shape)
-            if key in by_path
-            else _check_of(shape)
-            for key, shape in known.items()
-        }
+        self.edition = 0
+        """How often the operator has been asked anew; what was kept by an earlier one may not stand."""
+
+        self._known = known
         self._operator = operator
+        self._by_path = by_path
+        self._checks = self._decided()
+
+    def decide_anew(self) -> None:
+        """Ask the operator about each key again, who may forbid more by now."""
+        self._checks = self._decided()
+        self.edition += 1
+
+    def _decided(self) -> dict[str, _Check]:
+        operator = self._operator
+        return {
+            key: _check_of(operator.rule_of(key))
+            if operator.overrules(key)
+            else (None, _BY_PATH, shape)
+            if key in self._by_path
+            else _check_of(shape)
+            for key, shape in self._known.items()
+        }
 
     def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
         """What of these attributes may stand; what may not is noted in `drops`."""
@@ -180,9 +194,9 @@ class Checks:
 
     def _decide(self, key: str) -> _Check:
         """About a key that nobody names."""
-        operator, check = self._operator, _MAY_NOT_STAND
-        if operator is not None and operator.allows(key):
-            check = _check_of(operator.rule_of(key))
+        check = _MAY_NOT_STAND
+        if self._operator.allows(key):
+            check = _check_of(self._operator.rule_of(key))
         if len(self._checks) < REMEMBERED:
             self._checks[key] = check
         return check

@@ -43,7 +43,7 @@ class LogFilter:
 
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules
-        self._resources = Resources(rules.strict.resource)
+        self._resources = Resources(rules.strict)
         self._scopes = Scopes(rules.strict)
 
     def __call__(

@@ -105,7 +105,7 @@ class _Strict:
 
     def __init__(self, rules: GateRules) -> None:
         self._scopes = Scopes(rules.strict)
-        self._resources = Resources(rules.strict.resource)
+        self._resources = Resources(rules.strict)
         self._merge = Merge()
 
     def __call__(self, data: MetricsData, drops: list[Drop]) -> MetricsData | None:

@@ -9,7 +9,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceState
 
-from otel_incident.gate.checks import UNKNOWN
+from otel_incident.gate.checks import FORBIDDEN, UNKNOWN
 from otel_incident.gate.fields import is_stateless, mapping
 from otel_incident.gate.rules import FIELD
 from otel_incident.policy import Drop, keep_registered, refusal
@@ -19,7 +19,6 @@ from otel_incident.vocabulary import RESOURCE, SCHEMA_URL, SCOPE_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_incident.gate.checks import Checks
     from otel_incident.gate.rules import ScopeRules, Strict
 
     _Scope = tuple[InstrumentationScope | None, ScopeRules, InstrumentationScope | None]
@@ -54,12 +53,13 @@ class Resources:
     """What strict leaves of a resource; the last one is remembered, since it rarely changes.
 
     Args:
-        allowed: The checks of what the operator allows beyond that.
+        strict: Knows what the operator allows beyond that, and what he forbids.
     """
 
-    def __init__(self, allowed: Checks) -> None:
-        self._allowed = allowed
-        self._last: tuple[Resource | None, Resource] = (None, Resource.get_empty())
+    def __init__(self, strict: Strict) -> None:
+        self._allowed = strict.resource
+        self._forbids = strict.forbids_on_resource
+        self._last: tuple[Resource | None, Resource, int] = (None, Resource.get_empty(), 0)
 
     def of(self, resource: Resource | None, drops: list[Drop]) -> Resource:
         """The resource without what may not leave, and without its schema URL.
@@ -70,8 +70,9 @@ class Resources:
         """
         if resource is None:
             return Resource.get_empty()
-        known, filtered = self._last
-        if resource is known:
+        edition = self._allowed.edition
+        known, filtered, made_by = self._last
+        if resource is known and made_by == edition:
             return filtered
         attributes = mapping(resource.attributes)
         identity = keep_registered(attributes, RESOURCE).attributes
@@ -80,23 +81,30 @@ class Resources:
             for name, grammar in RESOURCE_GRAMMARS.items()
             if type(value := attributes.get(name)) is str and grammar.fullmatch(value)
         }
-        kept = {**self._allowed.keep(attributes, []), **described, **identity}
-        drops.extend(_lost(key, value) for key, value in attributes.items() if not _stands(key, kept))
+        known_keys = {**described, **identity}
+        kept = {
+            **self._allowed.keep(attributes, []),
+            **{key: value for key, value in known_keys.items() if not self._forbids(key)},
+        }
+        drops.extend(self._lost(key, value) for key, value in attributes.items() if not _stands(key, kept))
         if _says(resource.schema_url):
             drops.append(FIELD)
         filtered = Resource(kept)
-        self._last = (resource, filtered)
+        self._last = (resource, filtered, edition)
         return filtered
+
+    def _lost(self, key: object, value: object) -> Drop:
+        if type(key) is not str:
+            return UNKNOWN
+        if self._forbids(key):
+            return FORBIDDEN
+        if key in RESOURCE:
+            return refusal(key, value)
+        return _BAD_VALUE if key in RESOURCE_GRAMMARS else UNKNOWN
 
 
 def _stands(key: object, kept: Mapping[str, object]) -> bool:
     return type(key) is str and key in kept
-
-
-def _lost(key: object, value: object) -> Drop:
-    if type(key) is str and key in RESOURCE:
-        return refusal(key, value)
-    return _BAD_VALUE if type(key) is str and key in RESOURCE_GRAMMARS else UNKNOWN
 
 
 def _says(text: object) -> bool:

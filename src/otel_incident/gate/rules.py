@@ -19,7 +19,7 @@ from otel_incident.profiles import PROFILES, Profile
 from otel_incident.vocabulary import EVENTS, METRIC_OTEL_INCIDENT_POLICY_AUDITED, SCOPE_NAME, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -63,14 +63,23 @@ class Strict:
     Args:
         allowed: Globs of attribute keys that the operator allows beyond the profiles; a key that is named
             without a wildcard passes whatever a profile asks of it.
-        forbids: Whether a key goes all the same.
+        forbids: Whether a key goes all the same, as the operator's or a host's content.
+        forbids_on_resource: The same of a key of a resource.
     """
 
-    def __init__(self, allowed: Iterable[str] = (), forbids: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        allowed: Iterable[str] = (),
+        forbids: Callable[[str], bool] = lambda _: False,
+        forbids_on_resource: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._operator = Operator(allowed, forbids)
-        self.resource = Checks({}, self._operator)
+        self._forbidding = Operator((), forbids)
+        self._all: list[Checks] = []
+        self.forbids_on_resource = forbids_on_resource
+        self.resource = self._checks({}, self._operator)
         self._own_events = {
-            event.name: Checks({name: SHAPES[name] for name in event.attributes}, None)
+            event.name: self._checks({name: SHAPES[name] for name in event.attributes}, self._forbidding)
             for event in EVENTS.values()
         }
         self._by_profile = {
@@ -92,6 +101,11 @@ class Strict:
                 self._by_scope[name] = rules
         return rules
 
+    def decide_anew(self) -> None:
+        """Take out from now on what has been forbidden since the rules were made."""
+        for checks in self._all:
+            checks.decide_anew()
+
     def of_event(self, name: object) -> Checks | None:
         """The checks of one of our own events; None for any other name."""
         return self._own_events.get(name) if type(name) is str else None
@@ -107,8 +121,8 @@ class Strict:
 
     def _scope_rules(self, name: str, profile: Profile | None) -> ScopeRules:
         if profile is None:
-            operator = None if name == SCOPE_NAME else self._operator
-            return ScopeRules(name, Checks(_OWN_SHAPES, operator), {}, (), frozenset(), {})
+            operator = self._forbidding if name == SCOPE_NAME else self._operator
+            return ScopeRules(name, self._checks(_OWN_SHAPES, operator), {}, (), frozenset(), {})
         return ScopeRules(
             name=name,
             attributes=self._profile_checks(profile.attributes, _OWN_SHAPES),
@@ -123,7 +137,12 @@ class Strict:
     def _profile_checks(self, rules: Mapping[str, ProfileAttribute], own: Mapping[str, Shape]) -> Checks:
         shapes = {key: shape_of(rule) for key, rule in rules.items()}
         by_path = [key for key, rule in rules.items() if rule.rule == "route_template"]
-        return Checks({**own, **shapes}, self._operator, by_path)
+        return self._checks({**own, **shapes}, self._operator, by_path)
+
+    def _checks(self, known: Mapping[str, Shape], operator: Operator, by_path: Container[str] = ()) -> Checks:
+        checks = Checks(known, operator, by_path)
+        self._all.append(checks)
+        return checks
 
 
 @final
@@ -138,11 +157,17 @@ class Standard:
         self._forbidden = matcher(forbidden)
         self._content: frozenset[str] = frozenset()
         self._passes: set[str] = set()  # keys that may stand whatever their value
+        self.when_told: Callable[[], None] = lambda: None
+        """Called when more is forbidden than before."""
 
     def forbid(self, names: Iterable[str]) -> None:
-        """Forbid what a host calls its content: these keys, and those whose last part is one of them."""
+        """Forbid what a host calls its content: these keys, and those whose last part is one of them.
+
+        No key of ours that is registered: its rule has no room for content, whatever its last part is called.
+        """
         self._content |= frozenset(names)
         self._passes = set()
+        self.when_told()
 
     def filter(self, attributes: Mapping[str, Any]) -> Filtered | None:
         """What stays and what goes; None where nothing has to go."""
@@ -186,8 +211,15 @@ class Standard:
 
     def is_forbidden(self, key: str) -> bool:
         """Whether it is the operator's to forbid this key, or a host's content."""
+        return self._is_content(key) or self.is_forbidden_by_operator(key)
+
+    def is_forbidden_by_operator(self, key: str) -> bool:
+        """Whether the operator forbids this key; of a resource nothing else counts, where no host writes."""
+        return self._forbidden is not None and self._forbidden(key) is not None
+
+    def _is_content(self, key: str) -> bool:
         named = key in self._content or key.rpartition(".")[2] in self._content
-        return named or (self._forbidden is not None and self._forbidden(key) is not None)
+        return named and not (is_ours(key) and key in KEEPS_RULE)
 
 
 @final
@@ -211,7 +243,10 @@ class GateRules:
             raise ValueError(f"mode must be one of {', '.join(MODES)}")
         self.mode = mode
         self.standard = Standard(globs_in(forbidden, "forbidden"))
-        self.strict = Strict(globs_in(allowed, "allowed"), self.standard.is_forbidden)
+        self.strict = Strict(
+            globs_in(allowed, "allowed"), self.standard.is_forbidden, self.standard.is_forbidden_by_operator
+        )
+        self.standard.when_told = self.strict.decide_anew
         self.dropped = Drops(announce=False)
         self.audited = Drops(metric=METRIC_OTEL_INCIDENT_POLICY_AUDITED, announce=False)
 

@@ -45,7 +45,7 @@ class SpanFilter:
 
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules
-        self._resources = Resources(rules.strict.resource)
+        self._resources = Resources(rules.strict)
         self._scopes = Scopes(rules.strict)
 
     def __call__(self, span: ReadableSpan) -> ReadableSpan:

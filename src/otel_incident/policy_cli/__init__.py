@@ -118,12 +118,14 @@ def _as_text(mode: str, source: str, checked: Checked, audited: list[Taken] | No
     records = f"{checked.records} record{'' if checked.records == 1 else 's'}"
     lines = _listed(checked.taken)
     end = f"{source}, mode {mode}: {records}"
-    end += f"; {_removed(len(checked.taken))}, the rest leaves" if lines else ", nothing would be removed"
+    end += (
+        f"; {_removed(len(checked.taken))}, the rest would leave" if lines else ", nothing would be removed"
+    )
     if audited:
         lines += [*([""] if lines else []), "What strict would remove:", *_listed(audited)]
         end += f"; in strict {_removed(len(audited))}"
     elif audited is not None:
-        end += ", in strict neither"
+        end += "; in strict nothing would be removed"
     return "\n".join([*lines, "", f"{end}."] if lines else [f"{end}."])
 
 
