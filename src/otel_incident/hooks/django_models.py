@@ -22,26 +22,19 @@ from opentelemetry.context import get_current
 from otel_incident.guard import fail_open
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.complaints import Complaints
+from otel_incident.hooks.django_belonging import NewRows
 from otel_incident.hooks.django_bulk import BulkWrites
-from otel_incident.hooks.django_commits import (
-    Change,
-    FirstCommander,
-    at_work,
-    pending,
-    wait,
-    was_made_within,
-    watches,
-)
-from otel_incident.hooks.django_meta import astray, columns, descendants
+from otel_incident.hooks.django_commits import Change, at_work, pending, wait, watches
+from otel_incident.hooks.django_meta import astray, columns
 from otel_incident.hooks.django_related import Conditions
 from otel_incident.hooks.django_rows import Memory, held, plain, stored
+from otel_incident.hooks.django_signals import Signals
 from otel_incident.hooks.django_values import unheld
 from otel_incident.hooks.ended_spans import on_recording_span
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.modules import why_absent
 from otel_incident.hooks.patching import wrap
-from otel_incident.hooks.rows import meant
-from otel_incident.hooks.transitions import Fields, created_actions, transitions
+from otel_incident.hooks.transitions import Fields, transitions
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -50,7 +43,6 @@ if TYPE_CHECKING:
 
     from otel_incident.events import IncidentEvent
     from otel_incident.hooks.definitions import Hook, HookFile
-    from otel_incident.vocabulary import Action
 
 _MODELS: Final = "django.db.models"
 _REGISTRY: Final = "django.apps.registry"
@@ -86,11 +78,10 @@ class ModelWatch:
         self._model: Any = None
         self._watched: dict[str, Any] = {}
         self._fields = Fields("", (), "", "")
-        self._of: Any = None
-        self._row_field = ""
+        self._new: NewRows | None = None
         self._conditions: Conditions | None = None
         self._bulk: BulkWrites | None = None
-        self._receivers = fail_open("hook")(self._loaded), fail_open("hook")(self._saved)
+        self._signals = Signals(self._loaded, self._saved, self._refreshed)
         self._undo: list[Callable[[], None]] = []
 
     def install(self) -> None:
@@ -178,17 +169,13 @@ class ModelWatch:
                 return
         self._watched = {known[name].attname: known[name] for name in wanted}
         self._fields = Fields.of(hook, {name: known[name].attname for name in wanted})
-        self._row_field = known[row].attname if row else ""
-        self._of = known[hook.row.of] if hook.row else None
+        self._new = NewRows(hook, known, self._fields)
         self._model = model
         watches.add(self)
         self._conditions = Conditions(model, hook.conditions, self._complaints)
         self._undo.append(self._conditions.uninstall)
-        self._connect(model)
-        for descendant in descendants(model):
-            self._connect(descendant)
-        self._await_descendants()
-        self._watch_refresh(model)
+        self._undo.append(self._signals.disconnect)
+        self._signals.connect(model)
         names = frozenset(name for name in known if known[name].attname in self._watched)
         self._bulk = BulkWrites(model, names, hook.target, self._complaints, self._written)
         self._undo.append(self._bulk.uninstall)
@@ -196,39 +183,6 @@ class ModelWatch:
 
     def _warn(self, message: str, *more: str) -> None:
         self._complaints.say(message, self._hook.target, *more)
-
-    # -- connecting
-
-    def _connect(self, sender: Any) -> None:
-        from django.db.models import signals  # noqa: PLC0415  the host's library, which is at work
-
-        for signal, receiver in zip((signals.post_init, signals.post_save), self._receivers, strict=True):
-            signal.connect(receiver, sender=sender, weak=False)
-            self._undo.append(partial(signal.disconnect, receiver, sender=sender))
-        _put_first(signals.post_save, self._receivers[1])
-
-    def _await_descendants(self) -> None:
-        """Django's signals are those of one class; a proxy's or a child's rows are incidents, too."""
-        from django.db.models.signals import class_prepared  # noqa: PLC0415  the host's library, which is at work
-
-        def prepared(sender: Any, **_: Any) -> None:
-            if issubclass(sender, self._model):
-                self._connect(sender)
-
-        receiver = fail_open("hook")(prepared)
-        class_prepared.connect(receiver, weak=False)
-        self._undo.append(partial(class_prepared.disconnect, receiver))
-
-    def _watch_refresh(self, model: Any) -> None:
-        """`refresh_from_db` replaces what an instance holds: what it was before is then what it holds now."""
-
-        def refreshed(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-            result = wrapped(*args, **kwargs)
-            fields = kwargs.get("fields", args[1] if len(args) > 1 else None)
-            fail_open("hook")(self._refreshed)(instance, fields)
-            return result
-
-        self._undo.append(wrap(model, "refresh_from_db", refreshed))
 
     # -- watching
 
@@ -245,7 +199,7 @@ class ModelWatch:
     def _saved(
         self, instance: Any, *, created: bool, raw: bool, using: str, update_fields: Any, **_: Any
     ) -> None:
-        if not self._active:
+        if not self._active or self._new is None:
             return
         if not (created or raw or at_work) and self._is_known(instance):
             return  # the most frequent save: of a row whose watched fields are what they were
@@ -263,7 +217,7 @@ class ModelWatch:
         waiting = pending(connection, row)
         if created:
             after, fresh = stored(values, self._watched), True
-            actions = self._created(connection, using, instance, after)
+            actions = self._new.actions(connection, using, instance, after)
         else:
             fresh = waiting is not None and waiting.fresh
             before = stored(waiting.after if waiting else self._memory.of(instance), self._watched)
@@ -278,7 +232,9 @@ class ModelWatch:
             actions = ()
         events = self._events(instance, actions, after) if actions else ()
         committed = partial(self._committed, weakref.ref(instance))
-        first = self._first_commander(connection, using, instance, after) if created else None
+        first = self._new.first_commander(connection, using, instance, after) if created else None
+        if first is not None and not self._is_meant(instance):
+            first = None
         wait(
             connection,
             Change(row=row, after=after, fresh=fresh, events=events, commit=committed, first=first),
@@ -287,41 +243,6 @@ class ModelWatch:
     def _written(self, instance: Any, created: bool, using: str, update_fields: Any) -> None:  # noqa: FBT001  as above
         """A row was written with many others: as if it had been saved."""
         self._saved(instance, created=created, raw=False, using=using, update_fields=update_fields)
-
-    def _created(
-        self, connection: Any, using: str, instance: Any, after: Mapping[str, Any]
-    ) -> tuple[Action, ...]:
-        """What a new row means: a new incident, or something that is done with one."""
-        row = self._hook.row
-        if row is None:
-            return created_actions(self._fields, after)
-        return meant(
-            row,
-            self._fields.commander,
-            after,
-            self._row_field,
-            fresh=self._is_of_new(connection, using, instance),
-        )
-
-    def _is_of_new(self, connection: Any, using: str, instance: Any) -> bool:
-        """Whether the incident that a row belongs to was made in the same transaction."""
-        of = self._of
-        if not of.is_relation:
-            return bool(of.primary_key)  # it is the incident itself
-        return was_made_within(connection, using, of.related_model, instance.__dict__.get(of.attname))
-
-    def _first_commander(
-        self, connection: Any, using: str, instance: Any, after: Mapping[str, Any]
-    ) -> FirstCommander | None:
-        """Whom a new row makes the first commander of a new incident."""
-        of_another = self._hook.row is not None and self._of.is_relation
-        if not of_another or after.get(self._fields.commander) is None:
-            return None
-        if not self._is_of_new(connection, using, instance) or not self._is_meant(instance):
-            return None
-        commander = incident_of(self._hook, {"self": instance, "user": request_user()}).commander_id
-        key = instance.__dict__.get(self._of.attname)
-        return FirstCommander(self._of.related_model, using, key, commander)
 
     def _is_meant(self, instance: Any) -> bool:
         return self._conditions is None or self._conditions.hold({"self": instance, "user": request_user()})
@@ -371,18 +292,6 @@ class ModelWatch:
             "%s was saved without autocommit and outside `atomic()`; Django tells nobody of such a "
             "commit, so changes like this are not reported. This is said once."
         )
-
-
-def _put_first(signal: Any, receiver: object) -> None:
-    """Have Django call a receiver of ours before the host's.
-
-    It calls them in the order in which they were connected: one of the host's that came earlier may
-    save the row again, which would then be said before its creation, or raise, and ours is skipped.
-    """
-    with signal.lock:
-        ours = [each for each in signal.receivers if each[1] is receiver]
-        signal.receivers = ours + [each for each in signal.receivers if each[1] is not receiver]
-        signal.sender_receivers_cache.clear()
 
 
 def _in_time_zone(value: datetime) -> datetime:
