@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from otel_incident.events import Actor, IncidentEvent
-from tests.hosts.mapped import Base, Entry, Incident, Phase, Role, RoleKind
+from tests.hosts.mapped import Base, Entry, Incident, Phase, Role, RoleKind, User
 from tests.mapped_host import INCIDENTS, said, statements, transactional, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
 
@@ -197,6 +197,41 @@ def test_the_first_commander_of_a_new_incident_is_no_change(session: Session, of
         keep(session, Role(incident_id=1, person_id=9, kind=commander))
     assert said(roles[1:]) == [("change_commander", 5), ("change_commander", 1)]
     assert [event.incident.commander_id for event in roles[1:]] == [8, 9]
+
+
+def test_a_creation_says_who_its_first_commander_is(roles: list[IncidentEvent], session: Session) -> None:
+    """Whose row is made in the same transaction and stays, unless the incident itself has one."""
+    commander, scribe = (session.get_one(RoleKind, kind) for kind in (COMMANDER, SCRIBE))
+    session.add(Incident(id=5))
+    session.flush()
+    held = Role(incident_id=5, person_id=6, kind=commander)
+    session.add_all([Role(incident_id=5, person_id=9, kind=scribe), held])
+    session.flush()
+    held.person_id = 7
+    session.commit()
+    session.add(Incident(id=6))
+    session.flush()
+    savepoint = session.begin_nested()
+    session.add(Role(incident_id=6, person_id=8, kind=commander))
+    session.flush()
+    savepoint.rollback()
+    session.commit()
+    keep(
+        session, User(id=9), Incident(id=8, commander_id=9), Role(incident_id=8, person_id=7, kind=commander)
+    )
+    keep(session, Incident(id=9), Incident(id=10), Role(incident_id=10, person_id=7, kind=commander))
+    session.add(Incident(id=11))
+    session.commit()
+    keep(session, Role(incident_id=11, person_id=7, kind=commander))
+    assert [(event.action, event.incident.id, event.incident.commander_id) for event in roles] == [
+        ("create", 5, 7),
+        ("create", 6, None),
+        ("create", 8, 9),
+        ("create", 9, None),
+        ("create", 10, 7),
+        ("create", 11, None),
+        ("change_commander", 11, 7),
+    ]
 
 
 def hand_over(session: Session, person: int) -> None:

@@ -9,11 +9,12 @@ And a savepoint that is rolled back by hand takes no callback with it: so ours a
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, final
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.patching import wrap
+from otel_incident.hooks.rows import with_first_commander
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -54,12 +55,6 @@ class FirstCommander(NamedTuple):
         """Whether a watched row is the incident."""
         watch, alias, key = row
         return alias == self.using and key == self.key and watch.watches(self.model)
-
-    def said(self, event: IncidentEvent) -> IncidentEvent:
-        """An event of the incident: a creation that does not know it itself says it."""
-        if event.action != "create" or event.incident.commander_id is not None:
-            return event
-        return replace(event, incident=replace(event.incident, commander_id=self.commander))
 
 
 @final
@@ -225,7 +220,7 @@ def _complete_creations(changes: list[Change]) -> None:
     for first in firsts:
         change = created.get((first.using, first.key))
         if change is not None and first.of(change.row):
-            change.events = tuple(first.said(event) for event in change.events)
+            change.events = tuple(with_first_commander(event, first.commander) for event in change.events)
 
 
 @fail_open("hook")

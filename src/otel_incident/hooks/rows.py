@@ -8,7 +8,7 @@ Both only look values up.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Final, final
@@ -19,6 +19,7 @@ from otel_incident.vocabulary import ACTIONS, Action
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from otel_incident.events import Id, IncidentEvent
     from otel_incident.hooks.complaints import Complaints
     from otel_incident.hooks.tables import Plain, Table
 
@@ -176,6 +177,18 @@ def meant(
     if commander and not fresh and after.get(commander) is not None:
         actions.append("change_commander")
     return tuple(actions)
+
+
+def with_first_commander(event: IncidentEvent, commander: Id | None) -> IncidentEvent:
+    """An event of an incident that somebody commands from its creation on, which says so.
+
+    Args:
+        event: Of the incident; what is no creation, or knows the commander itself, stays as it is.
+        commander: Who.
+    """
+    if event.action != "create" or event.incident.commander_id is not None:
+        return event
+    return replace(event, incident=replace(event.incident, commander_id=commander))
 
 
 def all_hold(

@@ -240,8 +240,12 @@ class MappedRows:
             actions = transitions(self._fields, before, after, fresh=False)
         earlier = waiting.events if waiting is not None else ()
         events = self._events(state, actions, after, changed, earlier) if actions else ()
+        first = None
+        if fresh and self._related is not None:
+            roots = {"self": self._instance(state, after), "user": request_user()}
+            first = self._related.first_commander(session, self._fields, roots, after)
         settle = partial(self._settle, weakref.ref(state))
-        row = Row(before, base, after, fresh, events, self._sink, settle)
+        row = Row(before, base, after, fresh, events, self._sink, settle, first)
         self._sessions.put(session, key, row)
 
     def _events(

@@ -10,9 +10,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
+from otel_incident.hooks.extraction import incident_of
 from otel_incident.hooks.rows import Kinds, all_hold, meant
 from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_meta import attribute, identity_keys, member, required_attribute
+from otel_incident.hooks.sqlalchemy_sessions import FirstCommander
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,9 +79,30 @@ class RelatedRows:
         row = self._hook.row
         if row is None:
             return ()
-        of = after.get(self._of)
-        fresh = self._is_itself or (of is not None and self._sessions.made(session, self._tables, (of,)))
+        fresh = self._is_itself or self._is_of_new(session, after)
         return meant(row, fields.commander, after, self._field, fresh=fresh)
+
+    def first_commander(
+        self, session: Any, fields: Fields, roots: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> FirstCommander | None:
+        """Whom a new row makes the first commander of a new incident; None for nobody.
+
+        Args:
+            session: In which it was made.
+            fields: Which are watched.
+            roots: Where the hook's paths begin.
+            after: What the row's watched fields are.
+        """
+        if self._hook.row is None or self._is_itself or after.get(fields.commander) is None:
+            return None
+        if not self._is_of_new(session, after) or not self.hold(roots, after):
+            return None
+        return FirstCommander(self._tables, (after[self._of],), incident_of(self._hook, roots).commander_id)
+
+    def _is_of_new(self, session: Any, after: Mapping[str, Any]) -> bool:
+        """Whether the incident that a row belongs to was made in the same transaction."""
+        of = after.get(self._of)
+        return of is not None and self._sessions.made(session, self._tables, (of,))
 
     def hold(self, roots: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Whether a row is one of those that the hook is about."""

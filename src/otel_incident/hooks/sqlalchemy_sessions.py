@@ -15,10 +15,11 @@ import weakref
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, final
 
 from otel_incident.guard import fail_open
 from otel_incident.hooks.ended_spans import on_recording_span
+from otel_incident.hooks.rows import with_first_commander
 from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_joined import JoinedTransactions
 from otel_incident.imports import when_imported
@@ -26,7 +27,7 @@ from otel_incident.imports import when_imported
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Mapping
 
-    from otel_incident.events import IncidentEvent
+    from otel_incident.events import Id, IncidentEvent
 
 MODULE: Final = "sqlalchemy.orm"
 
@@ -46,6 +47,14 @@ _WORKS: Final = "_otel_incident_works"
 """Where a session keeps what it has done, by who follows it."""
 
 
+class FirstCommander(NamedTuple):
+    """Who commands an incident from its creation on, which hosts say when its row is there already."""
+
+    tables: frozenset[Any]
+    identity: Hashable
+    commander: Id | None
+
+
 @final
 @dataclass(eq=False, slots=True)
 class Row:
@@ -59,6 +68,7 @@ class Row:
         events: What to report once it is committed.
         sink: Takes these.
         settle: Told what the row is in the database once that is known: `after`, or `base` again.
+        first: Who becomes the first commander of an incident of the same transaction; None for nobody.
     """
 
     before: Mapping[str, Any]
@@ -68,6 +78,7 @@ class Row:
     events: tuple[IncidentEvent, ...]
     sink: Callable[[IncidentEvent], None]
     settle: Callable[[Mapping[str, Any]], None]
+    first: FirstCommander | None = None
 
 
 @final
@@ -245,7 +256,21 @@ def _owner(transaction: Any) -> Any:
     return transaction
 
 
+@fail_open("hook")
+def _complete_creations(rows: Mapping[Key, Row]) -> None:
+    """Only now is it known which of the transaction's rows stay."""
+    firsts: dict[Hashable, list[FirstCommander]] = {}
+    for row in rows.values():
+        if row.first is not None:
+            firsts.setdefault(row.first.identity, []).append(row.first)
+    for (watch, identity), row in rows.items() if firsts else ():
+        for first in firsts.get(identity, ()):
+            if not first.tables.isdisjoint(watch.tables):
+                row.events = tuple(with_first_commander(event, first.commander) for event in row.events)
+
+
 def _report(rows: Mapping[Key, Row]) -> None:
+    _complete_creations(rows)
     events = [(event.timestamp or 0, event, row.sink) for row in rows.values() for event in row.events]
     for _, event, sink in sorted(events, key=itemgetter(0)):
         fail_open("hook")(sink)(on_recording_span(event))
