@@ -17,7 +17,7 @@ from otel_incident.hooks.definitions import Hook, HookFile, Kind, Stage
 from otel_incident.hooks.http_spec import AFTER, BEFORE
 from otel_incident.hooks.paths import Path as HookPath
 from otel_incident.hooks.paths import compile_path
-from otel_incident.hooks.requests import Client, Request, Route
+from otel_incident.hooks.requests import Among, Client, Request, Route
 from otel_incident.policy import KEEPS_RULE
 from otel_incident.vocabulary import EVENTS
 
@@ -136,7 +136,7 @@ def test_http_keys() -> None:
             status=compile_path("arg.response.status", AFTER),
         ),
     )
-    moved, moved_too, declared = file.hooks
+    moved, moved_too, declared, handed, heard, told = file.hooks
     assert moved == Hook(
         name="move on",
         kind="http",
@@ -172,6 +172,16 @@ def test_http_keys() -> None:
         route=Route("POST", ("v1", "incidents")), each=path_of("reply.incidents", "http")
     )
     assert declared.public == path_of("each.public", "http")
+    assert handed.request == Request(
+        route=Route("PUT", ("v1", "incidents", "{incident_id}")),
+        each=path_of("reply.roles", "http"),
+        when=((path_of("each.kind", "http"), ("commander",)),),
+        among=((path_of("each.id", "http"), Among(path_of("body.roles", "http"), "role_id")),),
+    )
+    assert [each.request and each.request.route.method for each in (heard, told)] == ["GET", "POST"]
+    assert [each.request and each.request.once for each in (heard, told)] == [
+        path_of("path.request_id", "http")
+    ] * 2
 
 
 @pytest.mark.parametrize(
