@@ -1,5 +1,6 @@
 """The gate that `IncidentInstrumentor` puts in place: its mode, what it forbids, and what it says."""
 
+import functools
 import importlib
 import logging
 import os
@@ -15,7 +16,13 @@ import wrapt
 from opentelemetry import trace
 from opentelemetry.distro import OpenTelemetryDistro
 from opentelemetry.instrumentation.distro import DefaultDistro  # type: ignore[attr-defined]  # hidden upstream
-from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk._logs._internal import SynchronousMultiLogRecordProcessor
+from opentelemetry.sdk._shared_internal import BatchProcessor
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    SynchronousMultiSpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_incident import launching, post_instrument, pre_instrument
@@ -484,6 +491,56 @@ def test_what_the_self_check_finds(monkeypatch: pytest.MonkeyPatch) -> None:
             SimpleSpanProcessor.span_exporter = own
         assert "what somebody has put in the gate's place in the SDK's classes" not in check.uncovered()
         check.stop()
+
+
+def passing(before: Any) -> Any:
+    """Somebody's own over a method of the SDK's, which says what it wraps."""
+
+    @functools.wraps(before)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return before(*args, **kwargs)
+
+    return method
+
+
+def replacing(_: Any) -> Any:
+    """Somebody's own in the place of a method of the SDK's."""
+    return lambda *_, **__: None
+
+
+def in_wrapt(before: Any) -> Any:
+    """Somebody's own over a method of the SDK's, which passes for it in all but its type."""
+    return wrapt.FunctionWrapper(before, lambda wrapped, _, args, kwargs: wrapped(*args, **kwargs))
+
+
+CHANGED: Final[list[tuple[type, str]]] = [
+    (SynchronousMultiSpanProcessor, "on_end"),
+    (ConcurrentMultiSpanProcessor, "on_start"),
+    (SynchronousMultiLogRecordProcessor, "on_emit"),
+    (BatchProcessor, "emit"),
+    (BatchProcessor, "_export"),
+]
+
+
+@pytest.mark.parametrize("put", [passing, replacing, in_wrapt])
+@pytest.mark.parametrize(("owner", "name"), CHANGED)
+@pytest.mark.parametrize("below", [True, False])
+def test_the_self_check_names_what_others_have_changed(
+    owner: type, name: str, put: Any, *, below: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method of the SDK's that sees what is not filtered yet is named, be it changed before us or after."""
+    if below:
+        monkeypatch.setattr(owner, name, put(vars(owner)[name]))
+    with gated("strict") as wrapping:
+        check = SelfCheck(wrapping)
+        with monkeypatch.context() as after:
+            if not below:
+                after.setattr(owner, name, put(vars(owner)[name]))
+            gaps = check.uncovered()
+        check.stop()
+    named = f"what somebody has put into the SDK's {owner.__name__}.{name}"
+    displaced = put is replacing and not below and owner is not BatchProcessor
+    assert gaps == ["what somebody has put in the gate's place in the SDK's classes" if displaced else named]
 
 
 def test_a_subclass_of_the_sdk_s_provider(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,9 @@ OF_LOGGER: Final = (_internal.Logger, "_multi_log_record_processor")
 BATCH: Final = (BatchProcessor, "_exporter")
 """The exporter of both batch processors, which are shells around this class."""
 
+BEFORE_QUEUE: Final = tuple((BatchProcessor, name) for name in ("emit", "_export"))
+"""Methods of the SDK's that see what waits for its exporter, where the gate does not stand."""
+
 SIMPLE_SPAN: Final = (span_export.SimpleSpanProcessor, "span_exporter")
 SIMPLE_LOG: Final = (log_export.SimpleLogRecordProcessor, "_exporter")
 METRICS_MODULE: Final = "opentelemetry.sdk.metrics"
@@ -101,6 +104,19 @@ def as_shipped(method: object) -> bool:
     if type(method) is not FunctionType:
         return False
     return str(method.__globals__.get("__name__")).startswith(("opentelemetry.sdk.", "otel_incident."))
+
+
+def changed(owner: type, name: str) -> bool:
+    """Whether somebody's own stands in the place of a method of the SDK's, or before or behind ours there.
+
+    It sees what the gate has yet to filter. What it covers up is known as far as each says what it wraps.
+    """
+    found = vars(owner).get(name)
+    while found is not None:
+        if not as_shipped(found):
+            return True
+        found = getattr(found, "__wrapped__", None)
+    return False
 
 
 @final
@@ -184,6 +200,10 @@ class Method:
 
         self._method = method
         setattr(owner, name, method)
+
+    def changed(self) -> str:
+        """What it is called where somebody has put his own over it or below; "" where nobody has."""
+        return f"{self._owner.__name__}.{self._name}" if changed(self._owner, self._name) else ""
 
     def in_force(self) -> bool:
         """Whether it is called, be it by somebody who has put his own over it."""

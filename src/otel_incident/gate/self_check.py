@@ -87,6 +87,9 @@ class SelfCheck:
         gaps = list(self._wrapping.missing)
         if self._wrapping.displaced():
             gaps.append("what somebody has put in the gate's place in the SDK's classes")
+        changed = self._wrapping.changed()
+        if changed:
+            gaps.append(f"what somebody has put into the SDK's {', '.join(changed)}")
         for provider in (get_tracer_provider(), get_logger_provider(), get_meter_provider()):
             package = type(provider).__module__.partition(".")[0]
             if package != _SDK and not any(

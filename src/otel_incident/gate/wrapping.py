@@ -121,6 +121,16 @@ class Wrapping:
         """Whether somebody has put something else where the gate stood."""
         return not all(place.in_force() for place in self._places)
 
+    def changed(self) -> list[str]:
+        """Methods of the SDK's that somebody has changed, and that see what the gate has yet to filter."""
+        found = [place.changed() for place in self._places if isinstance(place, Method) and place.in_force()]
+        found += [
+            f"{owner.__name__}.{name}"
+            for owner, name in pipelines.BEFORE_QUEUE
+            if pipelines.changed(owner, name)
+        ]
+        return [name for name in found if name]
+
     def _on_exporters(self) -> None:
         """Gate the exporters in the SDK's own processors; one whose exporter is not found is unknown."""
         for (owner, name), signal, stock in (
