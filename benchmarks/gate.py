@@ -168,12 +168,18 @@ def candidates() -> dict[str, Call]:
         "sentry-sdk, EventScrubber": sentry(),
         _ADOT: adot(),
     }
-    for name, call in peers.items():
-        if call is None:
-            say(f"skipped: {name} is not installed")
-        else:
-            found[name] = call
+    found |= {name: call for name, call in peers.items() if call is not None}
+    complain([name for name, call in peers.items() if call is None])
     return found
+
+
+def complain(missing: list[str]) -> None:
+    """Say on standard error which peers are missing from the tables, and how to have them."""
+    if missing:
+        sys.stderr.write(
+            f"NOT MEASURED: {'; '.join(missing)}. Not installed, or not with what it imports: "
+            "pip install --no-deps -r benchmarks/requirements-gate.txt\n"
+        )
 
 
 def measure(calls: Mapping[str, Call], attributes: Mapping[str, Any], count: int) -> dict[str, float]:

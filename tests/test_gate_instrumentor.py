@@ -697,11 +697,123 @@ def test_the_distro_that_the_command_names(
     monkeypatch.setenv("OTEL_INCIDENT_GATE", gate)
     monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", disabled)
     monkeypatch.setenv("OTEL_PYTHON_DISTRO", named or "")
+    monkeypatch.setattr(sys, "argv", ["opentelemetry-instrument", sys.executable])
     if named is None:
         monkeypatch.delenv("OTEL_PYTHON_DISTRO")
     launching.name_distro()
     # TID251: about the test's own environment, not the package's configuration.
     assert os.environ.get("OTEL_PYTHON_DISTRO") == distro  # noqa: TID251
+
+
+def environment_of(directory: Path, settings: str = "include-system-site-packages = false\n") -> Path:
+    """A Python of a virtual environment that is not ours."""
+    python = directory / "bin" / "python3"
+    python.parent.mkdir(parents=True)
+    python.write_bytes(b"\x7fELF")
+    python.chmod(0o755)
+    (directory / "pyvenv.cfg").write_text(settings)
+    return python
+
+
+def script(directory: Path, name: str, first_line: str) -> str:
+    """A program that begins with this line."""
+    file = directory / name
+    file.write_text(f"{first_line}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+OTHERS: Final = {
+    "python3 app.py": False,
+    "--traces_exporter otlp --logs_exporter=none python3": False,
+    "-- python3": False,
+    "{directory}/starlet": False,
+    "{directory}/by-env": False,
+    "{directory}/launcher.sh": True,
+    "{directory}/shims/python": True,
+    "{directory}/by-shim": True,
+    "{directory}/sharing/bin/python3": True,
+    "{directory}/nothing": True,
+    "{directory}/empty": True,
+    "--traces_exporter": True,
+    "{ours} -c pass": True,
+    "{directory}/ours": True,
+}
+"""What the command is told to start, another environment's `python3` on the path; whether it may be ours."""
+
+
+@pytest.mark.parametrize("started", OTHERS)
+def test_no_distro_is_named_for_another_python(
+    started: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of another environment may not have our distro, and would take none; what is not known is named."""
+    other = environment_of(tmp_path / "other")
+    environment_of(tmp_path / "sharing", "include-system-site-packages = TRUE\n")
+    (tmp_path / "shims").mkdir()
+    script(tmp_path / "shims", "python", "#!/bin/bash")
+    script(tmp_path, "by-shim", f"#!{tmp_path}/shims/python")
+    script(tmp_path, "starlet", f"#!{other} -I")
+    script(tmp_path, "by-env", "#!/usr/bin/env python3")
+    script(tmp_path, "launcher.sh", "#!/bin/sh")
+    script(tmp_path, "empty", "")
+    script(tmp_path, "ours", f"#!{sys.executable}")
+    monkeypatch.setenv("PATH", str(other.parent), prepend=os.pathsep)
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.delenv("OTEL_PYTHON_DISTRO", raising=False)
+    words = started.format(directory=tmp_path, ours=sys.executable).split()
+    monkeypatch.setattr(sys, "argv", ["opentelemetry-instrument", *words])
+    launching.name_distro()
+    # TID251: about the test's own environment, not the package's configuration.
+    assert (os.environ.get("OTEL_PYTHON_DISTRO") == "incident") is OTHERS[started]  # noqa: TID251
+
+
+def test_one_python_by_two_names_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a virtual environment an interpreter is known by its file, whatever link leads there."""
+    python = environment_of(tmp_path)
+    (tmp_path / "pyvenv.cfg").unlink()
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "python"
+    link.symlink_to(python)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(sys, "argv", ["opentelemetry-instrument", str(link)])
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.delenv("OTEL_PYTHON_DISTRO", raising=False)
+    launching.name_distro()
+    assert os.environ["OTEL_PYTHON_DISTRO"] == "incident"  # noqa: TID251  as above
+
+
+FIRST: Final = (
+    "OTEL_PYTHON_DISTRO names another distro than incident, so what these packages have run comes before the "
+    "gate (strict): {}. If one of them raises, there is no gate, and the host's own spans, logs and metrics "
+    "leave as they are. Name incident, which gives way to the distro that is installed."
+)
+
+
+@pytest.mark.parametrize(
+    ("gate", "named", "packages", "said"),
+    [
+        ("strict", "aws_distro", ["acme", "vendor", "incident", "later"], [FIRST.format("acme, vendor")]),
+        ("strict", "aws_distro", ["incident", "later"], []),
+        ("strict", "aws_distro", ["acme"], []),
+        ("strict", "incident", ["acme", "incident"], []),
+        ("standard", "aws_distro", ["acme", "incident"], []),
+    ],
+)
+def test_who_comes_before_the_gate_is_said(
+    gate: str,
+    named: str,
+    packages: list[str],
+    said: list[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where strict is asked for and another distro is named, whoever could keep the gate away is named."""
+    entry_points = {"opentelemetry_pre_instrument": [SimpleNamespace(name=name) for name in packages]}
+    monkeypatch.setattr(launching, "entry_points", lambda group: entry_points[group])
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", gate)
+    monkeypatch.setenv("OTEL_PYTHON_DISTRO", named)
+    launching.name_distro()
+    assert caplog.messages == said
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,8 @@ def test_a_gate_that_cannot_be_loaded(what: str, host: Host, app: App) -> None:
     ended = host.run(f"{GLOBAL}{OWN}\nuse(own())\nprint('end')", variables, before=[first])
     assert host.receiver.requests == ()
     assert ended.stdout == "end\n"
-    line, error = (each for each in ended.stderr.splitlines() if each != "Kanarie is down")
+    first_said, line, error = (each for each in ended.stderr.splitlines() if each != "Kanarie is down")
+    assert first_said.startswith("OTEL_PYTHON_DISTRO names another distro than incident, ")
     assert line.startswith("The gate (strict) could not be put in place, so the host's own spans, logs and ")
     assert error.startswith("An internal error (ModuleNotFoundError at ")
 
@@ -348,6 +349,31 @@ def test_another_package_s_start_that_raises(
     assert [span.attributes["incident.id"] for span in spans] == ["42"] * 2
     assert {"incident.title" in span.attributes for span in spans} == {not gated}
     assert (host.leaks() == 0) == (mode == "strict")
+
+
+def test_a_server_s_worker_that_is_started_anew(host: Host, app: App) -> None:
+    """A child of the same Python, as a reloader or a server of many workers starts it, is gated as well."""
+    entry_point = "[opentelemetry_pre_instrument]\nacme = acme_first:start\n"
+    first = distribution(app.directory / "first", "acme-first", entry_point, {"acme_first": FIRST_RAISES})
+    worker = textwrap.dedent(f"{PLANT}{GLOBAL}")
+    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {worker!r}], check=True)\n"
+    host.run(code, {"OTEL_INCIDENT_GATE": "strict", **ON_STDERR}, before=[first])
+    (span,) = host.receiver.wait_for_spans(1)
+    assert span.attributes == {"incident.id": "42"}
+    assert host.leaks() == 0
+
+
+def test_who_comes_before_the_gate_is_said_by_the_command(host: Host, app: App) -> None:
+    """With a distro of the operator's choice, one line names who may raise, before anything has leaked."""
+    entry_point = "[opentelemetry_pre_instrument]\nacme = acme_first:start\n"
+    first = distribution(app.directory / "first", "acme-first", entry_point, {"acme_first": FIRST_RAISES})
+    ended = host.run(GLOBAL, {"OTEL_INCIDENT_GATE": "strict", **LATE_GATE}, before=[first])
+    line = (
+        "OTEL_PYTHON_DISTRO names another distro than incident, so what these packages have run comes before "
+    )
+    assert ended.stderr.startswith(
+        f"{line}the gate (strict): acme. If one of them raises, there is no gate, "
+    )
 
 
 @pytest.mark.parametrize("named", ["incident", "distro"])
