@@ -75,10 +75,10 @@ def watching(*files: str) -> Iterator[list[IncidentEvent]]:
     """Events of hook files, as long as the block lasts.
 
     Args:
-        files: The files' texts; `one.toml`, `two.toml` in messages.
+        files: The files' texts; `one.toml`, `two.toml`, `three.toml` in messages.
     """
     seen: list[IncidentEvent] = []
-    names = ("one.toml", "two.toml")
+    names = ("one.toml", "two.toml", "three.toml")
     activation = Activation(
         [parse(text, name) for text, name in zip(files, names, strict=False)], seen.append
     )

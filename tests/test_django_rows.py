@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from django.apps import apps
 from django.core.signals import request_started
 from django.db import transaction
 
 from otel_incident.events import Actor, IncidentEvent
-from tests.django_host import INCIDENTS, model, said, user, watching
+from tests.django_host import INCIDENTS, JOBS, model, said, user, watching
 
 pytestmark = pytest.mark.usefixtures("ops")
 
@@ -186,6 +187,22 @@ def test_an_entry_that_changes_nothing_is_none() -> None:
         assert len(seen) == 4
 
 
+def test_what_is_written_of_other_rows_changes_nothing() -> None:
+    """A write of many rows of another model, whose field is called the same."""
+    text = ROLES.replace('"self.kind.name" = "commander"', '"self.kind.name" = { changed = true }')
+    with watching(text) as seen:
+        one, (commander, _), sam = incident(), kinds(), user("sam")
+        read = model("State").objects.get(pk=commander.pk)
+        group = apps.get_model("auth", "Group")
+        assert group.objects.create(name="on call").pk
+        assert group.objects.update(name="off") == 1
+        model("Role").objects.create(incident=one, person=sam, kind=read)
+        assert seen == []
+        assert model("State").objects.filter(pk=commander.pk).update(name="lead") == 1
+        model("Role").objects.create(incident=one, person=sam, kind=read)
+    assert said(seen) == [("change_commander", one.pk)]
+
+
 def test_a_condition_that_finds_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
     """Which row is not known is not reported, and said once, without a value."""
     text = ENTRIES.replace("\n[hook.row]", '\nwhen = { "self.author.username" = "sam" }\n\n[hook.row]')
@@ -242,8 +259,8 @@ def test_a_creation_says_who_its_first_commander_is(roles: list[IncidentEvent]) 
     role = model("Role").objects.create
     with transaction.atomic():
         one = incident()
-        role(incident=one, person=sam, kind=commander)
         role(incident=one, person=kim, kind=scribe)
+        role(incident=one, person=sam, kind=commander)
     with transaction.atomic():
         two = incident()
         two.save()
@@ -253,8 +270,35 @@ def test_a_creation_says_who_its_first_commander_is(roles: list[IncidentEvent]) 
     with transaction.atomic():
         three = model("Incident").objects.create(created=NOON, commander=own)
         role(incident=three, person=kim, kind=commander)
-    assert said(roles) == [("create", one.pk), ("create", two.pk), ("create", three.pk)]
-    assert [event.incident.commander_id for event in roles] == [sam.pk, None, own.pk]
+    with transaction.atomic():
+        four = incident()
+        savepoint = transaction.savepoint()
+        role(incident=four, person=kim, kind=commander)
+        transaction.savepoint_rollback(savepoint)
+    with transaction.atomic():
+        five = model("Incident").objects.create(created=NOON, status=4)
+        role(incident=five, person=kim, kind=commander)
+    assert said(roles) == [*[("create", each.pk) for each in (one, two, three, four, five)], ("end", five.pk)]
+    assert [event.incident.commander_id for event in roles] == [sam.pk, None, own.pk, None, kim.pk, None]
+
+
+@pytest.mark.parametrize("job_first", [True, False])
+def test_a_row_of_another_model_has_another_commander(job_first: bool) -> None:  # noqa: FBT001  a parameter of a test
+    """Rows of two models that are made in one transaction may have one key."""
+    with watching(INCIDENTS, ROLES, JOBS) as seen:
+        (commander, _), sam = kinds(), user("sam")
+        make = {
+            "job": lambda: model("Job").objects.create(pk=77, state=commander),
+            "incident": lambda: model("Incident").objects.create(pk=77, created=NOON),
+        }
+        with transaction.atomic():
+            for name in sorted(make, reverse=job_first):
+                make[name]()
+            model("Role").objects.create(incident_id=77, person=sam, kind=commander)
+    expected = [("create", 77, None), ("create", 77, sam.pk)]
+    assert [(event.action, event.incident.id, event.incident.commander_id) for event in seen] == (
+        expected if job_first else expected[::-1]
+    )
 
 
 def test_a_kind_that_the_host_has_read_before(roles: list[IncidentEvent]) -> None:

@@ -593,6 +593,14 @@ def test_what_the_reply_says_of_what_was_sent(roles: Any, expected: list[str], d
     assert [event.incident.commander_id for event in events] == expected
 
 
+@pytest.mark.parametrize("nothing", [None, [1], {"a": 1}])
+def test_what_is_neither_text_nor_a_number_is_not_sent_back(nothing: Any, desk_client: Any) -> None:
+    """An item without an id is not the one that was sent without one."""
+    reply = {"roles": [{"kind": "lead", "id": nothing, "person": "9"}]}
+    sent = ("PUT", "/incidents/7", {"roles": [{"role": nothing}]})
+    assert events_of(file_of(HAND_OVER), desk_client, sent, answer=accepted(reply)) == []
+
+
 HEAR: Final = """
 [[hook]]
 name = "hear"
@@ -613,6 +621,23 @@ def test_what_is_asked_again_is_one_event(desk_client: Any) -> None:
         for request in ("a", "a", "a", "b"):
             client.send("GET", f"/requests/{request}")
         assert [event.incident.id for event in watched.events] == [7, 8]
+
+
+def test_what_cannot_be_told_apart_is_not_reported(desk_client: Any) -> None:
+    """It may have been: nothing is where `once` looks, or what is there is neither text nor a number."""
+    hook = HEAR.replace('"path.request_id"', '"reply.key"')
+    for key in (None, [1], {"a": 1}, 1.5, True):
+        answer = accepted({"done": True, "incident": 7, "key": key})
+        assert events_of(file_of(hook), desk_client, ("GET", "/requests/a"), answer=answer) == []
+    assert swallowed() == {}
+
+
+def test_a_clients_module_may_come_later(desk_client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Of an operator's file nothing is said at the start, when nothing of the host is there yet."""
+    del desk_client
+    head = HEAD.replace('["desk_client:Client.send", ', '["desk_client_of_tomorrow:Client.send", ')
+    with watching(file_of(RESOLVE, head=head)):
+        assert caplog.messages == []
 
 
 def test_what_is_told_apart_is_bounded(desk_client: Any) -> None:

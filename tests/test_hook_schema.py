@@ -41,6 +41,7 @@ BEYOND_A_SCHEMA: Final = {
     "client-target-twice": "the same",
     "http-route-and-action-twice": "the same",
     "http-path-of-no-capture": "that a value stands within another cannot be said in JSON Schema",
+    "http-when-among-of-no-capture": "the same",
     "http-when-of-no-capture": "the same",
     "http-given-of-no-capture": "the same",
     "http-each-without-list": "the same, without a second definition of each path",

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from otel_incident.events import Actor, IncidentEvent
-from tests.hosts.mapped import Base, Entry, Incident, Phase, Role, RoleKind, User
-from tests.mapped_host import INCIDENTS, said, statements, transactional, watching
+from tests.hosts.mapped import Base, Case, Entry, Incident, Phase, Role, RoleKind, User
+from tests.mapped_host import CASES, INCIDENTS, said, statements, transactional, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
 
 ENTRIES: Final = """
@@ -223,6 +223,7 @@ def test_a_creation_says_who_its_first_commander_is(roles: list[IncidentEvent], 
     session.add(Incident(id=11))
     session.commit()
     keep(session, Role(incident_id=11, person_id=7, kind=commander))
+    keep(session, Incident(id=12, status="closed"), Role(incident_id=12, person_id=7, kind=commander))
     assert [(event.action, event.incident.id, event.incident.commander_id) for event in roles] == [
         ("create", 5, 7),
         ("create", 6, None),
@@ -231,6 +232,19 @@ def test_a_creation_says_who_its_first_commander_is(roles: list[IncidentEvent], 
         ("create", 10, 7),
         ("create", 11, None),
         ("change_commander", 11, 7),
+        ("create", 12, 7),
+        ("end", 12, None),
+    ]
+
+
+def test_a_row_of_another_table_has_another_commander(session: Session) -> None:
+    """Rows of two tables that are made in one transaction may have one key."""
+    with watching(INCIDENTS, ROLES, CASES) as seen:
+        commander = session.get_one(RoleKind, COMMANDER)
+        keep(session, Incident(id=77), Case(id=77), Role(incident_id=77, person_id=7, kind=commander))
+    assert sorted((event.action, str(event.incident.commander_id)) for event in seen) == [
+        ("create", "7"),
+        ("create", "None"),
     ]
 
 

@@ -214,13 +214,14 @@ def _complete_creations(changes: list[Change]) -> None:
     firsts = [change.first for change in changes if change.first is not None]
     if not firsts:
         return
-    created = {
-        change.row[1:]: change for change in changes if any(e.action == "create" for e in change.events)
-    }
+    created: dict[tuple[str, Any], list[Change]] = {}  # rows of several models may have one key
+    for change in changes:
+        if any(event.action == "create" for event in change.events):
+            created.setdefault(change.row[1:], []).append(change)
     for first in firsts:
-        change = created.get((first.using, first.key))
-        if change is not None and first.of(change.row):
-            change.events = tuple(with_first_commander(event, first.commander) for event in change.events)
+        for change in created.get((first.using, first.key), ()):
+            if first.of(change.row):
+                change.events = tuple(with_first_commander(event, first.commander) for event in change.events)
 
 
 @fail_open("hook")

@@ -93,7 +93,7 @@ class RelatedRows:
             roots: Where the hook's paths begin.
             after: What the row's watched fields are.
         """
-        if self._hook.row is None or self._is_itself or after.get(fields.commander) is None:
+        if self._hook.row is None or after.get(fields.commander) is None:
             return None
         if not self._is_of_new(session, after) or not self.hold(roots, after):
             return None
