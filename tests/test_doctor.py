@@ -381,6 +381,45 @@ def test_the_gate(
     assert about("gate", lines) == [line]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("DO_NOT_TRACK", "1", "DO_NOT_TRACK is set"),
+        ("OTEL_INCIDENT_ENABLED", "false", "OTEL_INCIDENT_ENABLED is not true"),
+        (
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+            "incident",
+            (
+                "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names incident: opentelemetry-instrument does not "
+                "load this package"
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("mode", "level", "to_do"),
+    [("standard", "warning", ""), ("strict", "failure", "; see the switch named there")],
+)
+def test_a_gate_of_a_package_that_is_off(
+    variable: str,
+    value: str,
+    why: str,
+    mode: str,
+    level: str,
+    to_do: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What turns events off keeps the gate out, too, and an operator who asked for one is told."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", mode)
+    monkeypatch.setenv(variable, value)
+    _, lines = diagnosis(capsys, "--offline")
+    line = (
+        f"{level}: {mode} is not in place ({why}): the host's own spans, logs and metrics leave as they are"
+    )
+    assert about("gate", lines) == [line + to_do]
+
+
 def test_a_state_directory_that_cannot_be(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

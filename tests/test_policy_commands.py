@@ -497,6 +497,20 @@ def test_explain_says_what_is_set_here(
     }
 
 
+def test_explain_says_that_no_mode_is_in_force(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where telemetry is off there is no gate, whatever mode is set."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    assert main(["policy", "explain"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "  Mode: strict.",
+        "  Incident telemetry is off: DO_NOT_TRACK is set.",
+        "  So no mode is in force: the host's own spans, logs and metrics leave as they are.",
+    ]
+
+
 @pytest.mark.parametrize("allowed", ["", "http.route"])
 def test_explain_says_what_a_wider_list_widens(
     allowed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

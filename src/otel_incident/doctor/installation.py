@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from otel_incident.hooks.definitions import HookFile
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
+_AS_THEY_ARE: Final = "the host's own spans, logs and metrics leave as they are"
 _GATES: Final = {
     "standard": "takes what hosts call their content out of the host's own signals, and nothing else",
     "strict": "takes whatever is not known to be free of content out of the host's own signals",
@@ -69,10 +70,20 @@ def distribution(config: Config) -> str:
     return next((file.distribution for file in hosts if file.distribution), "")
 
 
-def gate(config: Config) -> list[Finding]:
-    """What of the host's own signals is taken out, and whether that can be done with this SDK."""
+def gate(config: Config, off: str = "") -> list[Finding]:
+    """What of the host's own signals is taken out, and whether that can be done with this SDK.
+
+    Args:
+        config: The settings.
+        off: What keeps the gate out of the host; "" where nothing does.
+    """
     if config.gate == "off":
-        return [warning("gate", "off: the host's own spans, logs and metrics leave as they are")]
+        return [warning("gate", f"off: {_AS_THEY_ARE}")]
+    if off:
+        text = f"{config.gate} is not in place ({off}): {_AS_THEY_ARE}"
+        if config.gate == "strict":
+            return [failure("gate", text, "see the switch named there")]
+        return [warning("gate", text)]
     try:
         rules = GateRules(
             config.gate, allowed=config.allowed_attributes, forbidden=config.forbidden_attributes

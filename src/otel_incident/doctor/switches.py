@@ -58,6 +58,12 @@ def look(variables: Mapping[str, str]) -> tuple[list[Finding], Config | None]:
     return found, replace(config, off="")
 
 
+def why_nothing_is_loaded(variables: Mapping[str, str]) -> str:
+    """What keeps events and the gate out of a host with this environment; "" where nothing does."""
+    with_names = _instrumentations(variables)
+    return Config.from_env(variables, {}).off or (with_names[0].text if with_names else "")
+
+
 def _switched_off(variable: str, why: str, *, with_file: bool) -> Finding:
     if variable == "OTEL_INCIDENT_ENABLED":
         if with_file:

@@ -156,6 +156,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"  Mode: {here['mode']}{'' if here['mode_is_set'] else ' (the default)'}."
     if here["telemetry_off"]:
         yield f"  Incident telemetry is off: {here['telemetry_off']}."
+        yield "  So no mode is in force: the host's own spans, logs and metrics leave as they are."
     yield f"  Allowed beyond the profiles: {', '.join(here['allowed_attributes']) or 'nothing'}."
     if here["allowed_attributes"]:
         yield (
