@@ -165,3 +165,28 @@ def test_an_answer_that_the_client_cannot_read(
         driven = drive(clients, receiver, tmp_path, PROGRAM + UNREADABLE, {"PRODUCT_URL": server.url})
     assert driven.ended.stdout.splitlines() == ["raised ApiTypeError"]
     assert driven.said() == [("create", {**SINCE, "incident.active": True})]
+
+
+FAILING: Final = """
+    configuration.enable_retry = False
+    with ApiClient(configuration) as client:
+        for _ in range(2):
+            attempt(IncidentsApi(client).create_incident, new)
+
+    async def main():
+        client = AsyncApiClient(configuration)
+        for _ in range(2):
+            await attempt_async(IncidentsApi(client).create_incident, new)
+
+    asyncio.run(main())
+"""
+
+
+def test_what_fails_at_the_server(clients: HostEnvironment, receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """An error of its own is nothing, sync and async; the call that the host makes again is what counts."""
+    failed, made = Reply(500, {"errors": ["gateway"]}), Reply(201, SHOWN.body)
+    with ProductServer({"POST /api/v2/incidents": [failed, made, failed, made]}) as server:
+        driven = drive(clients, receiver, tmp_path, PROGRAM + FAILING, {"PRODUCT_URL": server.url})
+    assert len(server.asked) == 4
+    assert driven.ended.stdout.splitlines() == ["raised ServiceException"] * 2
+    assert driven.said() == [said("create", {"incident.active": True})] * 2
