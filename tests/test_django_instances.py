@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from otel_incident.events import IncidentEvent
 from tests.collector import ROOT
-from tests.django_host import INCIDENTS, SETTINGS, actions, model, said, user, watching
+from tests.django_host import CASES, INCIDENTS, SETTINGS, actions, model, said, user, watching
 
 pytestmark = pytest.mark.usefixtures("ops")
 
@@ -277,6 +278,26 @@ def _descendants() -> None:
         incident.save()
 
 
+def _deleted() -> None:
+    for name, key in (("Incident", 1), ("Case", uuid.UUID(int=1))):
+        rows = model(name).objects
+        with transaction.atomic():
+            rows.create(pk=key).delete()
+            rows.filter(pk=rows.create(pk=key).pk).delete()
+            rows.create(pk=key)
+            rows.all().delete()
+
+
+def _read_back() -> None:
+    with transaction.atomic():
+        incident = model("Incident").objects.create()
+        incident.refresh_from_db()
+        incident = get(incident.pk, only=("title",))
+        incident.status = 4
+        incident.save()
+        get(incident.pk)
+
+
 SCENARIOS: Final = (
     _lifecycle,
     _loaded,
@@ -286,6 +307,8 @@ SCENARIOS: Final = (
     _transactions,
     _in_bulk,
     _descendants,
+    _deleted,
+    _read_back,
 )
 
 
@@ -310,7 +333,7 @@ def test_the_hooks_make_no_query(ops: None, scenario: Callable[[], None]) -> Non
         "self.team", "self.outage.pk"
     )
     bare = queries(scenario)
-    with watching(INCIDENTS, related):
+    with watching(INCIDENTS, related, CASES):
         watched = queries(scenario)
     assert watched == bare
     assert bare

@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from otel_incident.events import IncidentEvent
-from tests.django_host import actions, model, said
+from tests.django_host import CASES, actions, model, said, watching
 
 pytestmark = pytest.mark.usefixtures("ops")
 
@@ -127,17 +127,40 @@ def test_nested_atomic_blocks_wait_for_the_outermost(reported: list[IncidentEven
     assert said(reported) == [("end", incident.pk)]
 
 
-def test_every_change_of_one_transaction_is_reported(reported: list[IncidentEvent], incident: Any) -> None:
-    """End, restart, end: three events in order, each with the state it led to and the time it was made."""
+def test_one_event_for_each_transition_of_a_transaction(reported: list[IncidentEvent], incident: Any) -> None:
+    """From what it was when the transaction began to what it is at its end, however often it was saved."""
     with transaction.atomic():
-        for status in (4, 2, 4):
+        for status in (4, 2, 3, 4):
             incident.status = status
             incident.save()
-    assert actions(reported) == ["end", "restart", "end"]
-    assert [event.incident.active for event in reported] == [False, True, False]
-    times = [event.timestamp for event in reported]
-    assert None not in times
-    assert times == sorted(times, key=lambda time: time or 0)
+    assert said(reported) == [("end", incident.pk)]
+    assert reported[0].incident.active is False
+    reported.clear()
+    with transaction.atomic():
+        for status in (1, 4):
+            incident.status = status
+            incident.save()
+    assert reported == []
+
+
+def test_events_come_in_the_order_of_their_changes(reported: list[IncidentEvent], incident: Any) -> None:
+    """Of several rows, too: each at the time and by whom it was made, whatever is saved later."""
+    with transaction.atomic():
+        other = model("Incident").objects.create()
+        incident.status = 4
+        incident.save()
+        other.status = 4
+        other.save()
+        incident.priority = 2
+        incident.save()
+    assert said(reported) == [
+        ("create", other.pk),
+        ("end", incident.pk),
+        ("end", other.pk),
+        ("change_stage", incident.pk),
+    ]
+    times = [event.timestamp or 0 for event in reported]
+    assert times == sorted(set(times))
 
 
 def test_one_transition_by_two_instances_of_a_transaction_is_one(
@@ -155,15 +178,191 @@ def test_one_transition_by_two_instances_of_a_transaction_is_one(
 def test_a_second_instance_takes_back_what_the_first_did(
     reported: list[IncidentEvent], incident: Any
 ) -> None:
-    """In one transaction a stale instance overwrites the status: what it undid is said, too."""
+    """In one transaction a stale instance overwrites the status: the row is committed as it was."""
     with transaction.atomic():
         first, second = (model("Incident").objects.get(pk=incident.pk) for _ in range(2))
         first.status = 4
         first.save()
         second.title = "Another"
         second.save()
-    assert actions(reported) == ["end", "restart"]
+    assert reported == []
     assert model("Incident").objects.get(pk=incident.pk).status == 1
+
+
+# -- what is read in a transaction
+
+
+def refreshed(incident: Any) -> Any:
+    """The same instance, read again."""
+    incident.refresh_from_db()
+    return incident
+
+
+def refreshed_in_part(incident: Any) -> Any:
+    """The same, one field alone."""
+    incident.refresh_from_db(fields=["status"])
+    return incident
+
+
+def got(incident: Any) -> Any:
+    """Another instance of the row."""
+    return model("Incident").objects.get(pk=incident.pk)
+
+
+READ = pytest.mark.parametrize("read", [refreshed, refreshed_in_part, got])
+
+
+@READ
+def test_a_retry_of_what_was_read_back_and_rolled_back(
+    reported: list[IncidentEvent], incident: Any, read: Any
+) -> None:
+    """What an instance has read of a transaction that is rolled back has never been: the retry ends it."""
+    with rolled_back():
+        incident.status = 4
+        incident.save()
+        again = read(incident)
+        assert again.status == 4
+    assert reported == []
+    again.status = 4
+    again.save()
+    assert said(reported) == [("end", incident.pk)]
+
+
+@READ
+@pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "atomic"])
+def test_a_retry_after_a_savepoint_in_which_it_was_read_back(
+    reported: list[IncidentEvent], incident: Any, read: Any, by_hand: object
+) -> None:
+    """The same of a savepoint, in the transaction around it and after it."""
+    with rolled_back():
+        if by_hand:
+            savepoint = transaction.savepoint()
+            incident.status = 4
+            incident.save()
+            again = read(incident)
+            transaction.savepoint_rollback(savepoint)
+        else:
+            with rolled_back():
+                incident.status = 4
+                incident.save()
+                again = read(incident)
+        with transaction.atomic():
+            again.status = 4
+            again.save()
+    assert reported == []
+    again.status = 4
+    again.save()
+    assert said(reported) == [("end", incident.pk)]
+
+
+@READ
+def test_what_was_read_of_a_transaction_is_known_once_it_is_committed(
+    reported: list[IncidentEvent], incident: Any, read: Any
+) -> None:
+    """By the instance that has read it: it says nothing of an end that was said, and can restart it."""
+    with transaction.atomic():
+        with transaction.atomic():
+            incident.status = 4
+            incident.save()
+            again = read(incident)
+        with rolled_back():
+            incident.status = 1
+            incident.save()
+            late = read(incident)
+    for each in (again, late):
+        each.status, each.title = 4, "Another"
+        each.save()
+    assert said(reported) == [("end", incident.pk)]
+    late.status = 1
+    late.save()
+    assert said(reported[1:]) == [("restart", incident.pk)]
+
+
+def test_a_field_that_is_first_read_in_a_transaction(reported: list[IncidentEvent], incident: Any) -> None:
+    """What the transaction has not written is what was before it."""
+    with transaction.atomic():
+        partly = model("Incident").objects.only("priority").get(pk=incident.pk)
+        partly.priority = 2
+        partly.save()
+        again = got(incident)
+        again.status = 4
+        again.save()
+    assert said(reported) == [("change_stage", incident.pk), ("end", incident.pk)]
+
+
+# -- rows that are deleted
+
+
+def test_a_row_that_is_deleted_where_it_was_made_has_never_been(reported: list[IncidentEvent]) -> None:
+    """Neither made nor ended, however it is deleted; what else the transaction makes is reported."""
+    rows = model("Incident").objects
+    with transaction.atomic():
+        made = rows.create()
+        made.status = 4
+        made.save()
+        made.delete()
+        rows.create(pk=800)
+        rows.filter(pk=800).delete()
+        rows.create(title="Twice")
+        rows.filter(title="Twice").delete()
+        model("Outage").objects.create().delete()
+        kept = rows.create()
+    assert said(reported) == [("create", kept.pk)]
+
+
+def test_a_row_that_is_made_again_where_it_was_deleted(reported: list[IncidentEvent]) -> None:
+    """The last one counts."""
+    with transaction.atomic():
+        made = model("Incident").objects.create(pk=801)
+        made.delete()
+        made.pk = 801
+        made.save(force_insert=True)
+    assert said(reported) == [("create", 801)]
+
+
+def test_a_deletion_that_is_rolled_back(reported: list[IncidentEvent]) -> None:
+    """The row is there all the same."""
+    with transaction.atomic():
+        made = model("Incident").objects.create()
+        pk = made.pk
+        with rolled_back():
+            made.delete()
+    assert said(reported) == [("create", pk)]
+
+
+def test_a_row_that_was_there_before_its_transaction_deleted_it(
+    reported: list[IncidentEvent], incident: Any
+) -> None:
+    """It was ended before: that has been."""
+    pk = incident.pk
+    with transaction.atomic():
+        incident.status = 4
+        incident.save()
+        incident.delete()
+    assert said(reported) == [("end", pk)]
+
+
+def test_rows_that_are_deleted_without_a_look_at_them(ops: None) -> None:
+    """Django deletes rows to which nothing leads by a statement: by keys, all, or by what nobody tells."""
+    del ops
+    with watching(CASES) as reported:
+        rows = model("Case").objects
+        with transaction.atomic():
+            one, two, three = (rows.create() for _ in range(3))
+            rows.filter(pk=one.pk).delete()
+            rows.filter(pk__in=[two.pk]).delete()
+            rows.exclude(pk=three.pk).delete()
+            rows.filter(pk__gt=three.pk).delete()
+        assert said(reported) == [("create", three.pk)]
+        reported.clear()
+        with transaction.atomic():
+            rows.create()
+            rows.all().delete()
+        assert reported == []
+        with transaction.atomic():
+            made = rows.create()
+            rows.filter(owner=None).delete()
+        assert said(reported) == [("create", made.pk)]
 
 
 def test_the_memory_of_an_instance_follows_the_commit(reported: list[IncidentEvent], incident: Any) -> None:

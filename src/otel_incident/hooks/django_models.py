@@ -12,9 +12,8 @@ fields that were deferred when the row was loaded, since then nobody knows what 
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Collection
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from opentelemetry.context import get_current
@@ -24,7 +23,16 @@ from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.django_belonging import NewRows
 from otel_incident.hooks.django_bulk import BulkWrites
-from otel_incident.hooks.django_commits import Change, at_work, pending, wait, watches
+from otel_incident.hooks.django_commits import (
+    Change,
+    pending,
+    pending_here,
+    this_thread,
+    wait,
+    waiting_of,
+    watches,
+)
+from otel_incident.hooks.django_deletions import Deletions
 from otel_incident.hooks.django_meta import astray, columns
 from otel_incident.hooks.django_related import Conditions
 from otel_incident.hooks.django_rows import Memory, held, plain, stored
@@ -34,7 +42,7 @@ from otel_incident.hooks.ended_spans import on_recording_span
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.modules import why_absent
 from otel_incident.hooks.patching import wrap
-from otel_incident.hooks.transitions import Fields, transitions
+from otel_incident.hooks.transitions import Fields, as_done, differing, transitions
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -179,6 +187,7 @@ class ModelWatch:
         names = frozenset(name for name in known if known[name].attname in self._watched)
         self._bulk = BulkWrites(model, names, hook.target, self._complaints, self._written)
         self._undo.append(self._bulk.uninstall)
+        self._undo.append(Deletions(model, self._gone).uninstall)
         self._matched(self._file)
 
     def _warn(self, message: str, *more: str) -> None:
@@ -187,21 +196,31 @@ class ModelWatch:
     # -- watching
 
     def _loaded(self, instance: Any, **_: Any) -> None:
-        self._memory.keep(instance, plain(held(instance, self._watched), self._watched))
+        values = plain(held(instance, self._watched), self._watched)
+        self._memory.keep(instance, self._committed(instance, values) if this_thread.at_work else values)
+
+    def _committed(self, instance: Any, values: dict[str, Any]) -> dict[str, Any]:
+        """What a row was before the transaction at hand, whose own writes may yet be rolled back."""
+        waiting = pending_here(self, instance)
+        if waiting is None:
+            return values
+        waiting.read_by(instance)
+        before = waiting.before(values)
+        return {name: before[name] for name in values if name in before}
 
     def _refreshed(self, instance: Any, fields: object) -> None:
         values = plain(held(instance, self._watched), self._watched)
         if fields is not None:  # some fields only, or a deferred one that the host has just looked at
-            read = self._among(values, fields if isinstance(fields, Collection) else ())
-            values = {**self._memory.of(instance), **read}
-        self._memory.keep(instance, values)
+            values = self._among(values, fields if isinstance(fields, Collection) else ())
+        values = self._committed(instance, values)
+        self._memory.keep(instance, values if fields is None else {**self._memory.of(instance), **values})
 
     def _saved(
         self, instance: Any, *, created: bool, raw: bool, using: str, update_fields: Any, **_: Any
     ) -> None:
         if not self._active or self._new is None:
             return
-        if not (created or raw or at_work) and self._is_known(instance):
+        if not (created or raw or this_thread.at_work) and self._is_known(instance):
             return  # the most frequent save: of a row whose watched fields are what they were
         values = held(instance, self._watched)
         if raw:  # a fixture is loaded: data, not an action
@@ -213,32 +232,65 @@ class ModelWatch:
         if not connection.in_atomic_block and not connection.get_autocommit():
             self._say_unseen()
             return
+        if update_fields is not None:
+            values = self._among(values, update_fields)
+        change = self._change(self._new, connection, using, instance, values, created=created)
+        if change is not None:
+            wait(connection, change)
+
+    def _change(
+        self,
+        new: NewRows,
+        connection: Any,
+        using: str,
+        instance: Any,
+        written: Mapping[str, Any],
+        *,
+        created: bool,
+    ) -> Change | None:
+        """What a save has made of a row, with all that its transaction did before; None for nothing."""
         row = (self, using, instance.pk)
-        waiting = pending(connection, row)
-        if created:
-            after, fresh = stored(values, self._watched), True
-            actions = self._new.actions(connection, using, instance, after)
+        waiting = None if created else pending(connection, row)
+        known = {} if created else stored(self._memory.of(instance), self._watched)
+        base, now = (known, known) if waiting is None else (waiting.before(known), waiting.after)
+        fresh = created or (waiting is not None and waiting.fresh)
+        after = {name: now[name] for name in now if name not in written} | stored(written, self._watched)
+        changed = differing(now, after) | (now.keys() - after.keys())
+        if waiting is not None:
+            waiting.read_by(instance)
+        if not (changed or created):
+            if waiting is None:
+                self._memory.keep(instance, after)
+            return None
+        first = None
+        if fresh:
+            actions = new.actions(connection, using, instance, after)
+            first = new.first_commander(connection, using, instance, after)
+            if first is not None and not self._is_meant(instance):
+                first = None
         else:
-            fresh = waiting is not None and waiting.fresh
-            before = stored(waiting.after if waiting else self._memory.of(instance), self._watched)
-            written = values if update_fields is None else self._among(values, update_fields)
-            kept = {name: value for name, value in before.items() if name not in written}
-            after = kept | stored(written, self._watched)
-            actions = transitions(self._fields, before, after, fresh=fresh)
-        if not (actions or created) and waiting is None:
-            self._memory.keep(instance, after)
-            return
+            actions = transitions(self._fields, base, after, fresh=False)
         if actions and self._hook.conditions and not self._is_meant(instance):
             actions = ()
-        events = self._events(instance, actions, after) if actions else ()
-        committed = partial(self._committed, weakref.ref(instance))
-        first = self._new.first_commander(connection, using, instance, after) if created else None
-        if first is not None and not self._is_meant(instance):
-            first = None
-        wait(
-            connection,
-            Change(row=row, after=after, fresh=fresh, events=events, commit=committed, first=first),
-        )
+        earlier = waiting.events if waiting is not None else ()
+        events = as_done(self._fields, self._events(instance, actions, after), earlier, changed)
+        change = Change(row, base, after, fresh, events, self._report, self._memory.keep, first)
+        if waiting is not None:
+            change.readers = waiting.readers
+        change.read_by(instance)
+        return change
+
+    def _gone(self, using: str, keys: Collection[Any] | None) -> None:
+        """Rows were deleted, None for all: those of them that their transaction has made have never been.
+
+        To everybody else, that is; one that was there before has still been changed before.
+        """
+        from django.db import transaction  # noqa: PLC0415  the host's library, which is at work
+
+        connection = transaction.get_connection(using)
+        for waiting in waiting_of(connection, self):
+            if waiting.fresh and (keys is None or waiting.row[-1] in keys):
+                wait(connection, replace(waiting, base=waiting.after, events=(), first=None))
 
     def _written(self, instance: Any, created: bool, using: str, update_fields: Any) -> None:  # noqa: FBT001  as above
         """A row was written with many others: as if it had been saved."""
@@ -266,6 +318,8 @@ class ModelWatch:
     def _events(
         self, instance: Any, actions: tuple[Any, ...], after: Mapping[str, Any]
     ) -> tuple[IncidentEvent, ...]:
+        if not actions:
+            return ()
         hook, now, context = self._hook, time.time_ns(), get_current()
         roots = {"self": instance, "user": request_user()}
         closed = self._fields.is_closed(after)
@@ -279,13 +333,9 @@ class ModelWatch:
             for action in actions
         )
 
-    def _committed(self, instance: Callable[[], Any], change: Change) -> None:
-        saved = instance()
-        if saved is not None:
-            self._memory.keep(saved, change.after)
+    def _report(self, event: IncidentEvent) -> None:
         if self._active:
-            for event in change.events:
-                self._sink(on_recording_span(event))
+            self._sink(on_recording_span(event))
 
     def _say_unseen(self) -> None:
         self._warn(

@@ -28,7 +28,7 @@ from otel_incident.hooks.sqlalchemy_meta import identity_keys, required_attribut
 from otel_incident.hooks.sqlalchemy_related import RelatedRows
 from otel_incident.hooks.sqlalchemy_sessions import Row
 from otel_incident.hooks.sqlalchemy_statements import Statements
-from otel_incident.hooks.transitions import Fields, created_actions, transitions
+from otel_incident.hooks.transitions import Fields, as_done, created_actions, differing, transitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Mapping
@@ -195,7 +195,7 @@ class MappedRows:
         key = (self, self._identity(state))
         waiting = self._sessions.row(session, key)
         if waiting is not None and waiting.fresh:  # to everybody else it has never been there
-            self._sessions.put(session, key, replace(waiting, base=waiting.after, events=()))
+            self._sessions.put(session, key, replace(waiting, base=waiting.after, events=(), first=None))
 
     def _changed(
         self,
@@ -225,7 +225,7 @@ class MappedRows:
             known = self._memory.get(state, _NOTHING) if waiting is None else waiting.after
             base = {**known, **was}
         after = {name: value for name, value in base.items() if name not in lost} | dict(now)
-        changed = _differing(base, after)
+        changed = differing(base, after)
         if waiting is None:
             if not changed and not fresh:
                 return
@@ -266,27 +266,17 @@ class MappedRows:
         if incident.id is None:
             self._complaints.no_id(hook.incident["id"].text)
         stage = after.get(self._fields.stage)
-        done = {event.action: event for event in earlier if self._field(event.action) not in changed}
-        events = []
-        for action in actions:
-            event = event_of(hook, action, incident, roots, stage=stage, timestamp=now, context=context)
-            if action in done:
-                then = done[action]
-                event = replace(event, timestamp=then.timestamp, context=then.context, actor=then.actor)
-            events.append(event)
-        return tuple(events)
+        events = [
+            event_of(hook, action, incident, roots, stage=stage, timestamp=now, context=context)
+            for action in actions
+        ]
+        return as_done(self._fields, events, earlier, changed)
 
     def _instance(self, state: Any, after: Mapping[str, Any]) -> Any:
         """An instance for paths, with what is known of its incident and its kind where that has expired."""
         held = state.dict
         kept = {key: after[key] for key in self._steady if key in after and key not in held}
         return SimpleNamespace(**{**held, **kept}) if kept else state.obj()
-
-    def _field(self, action: Action) -> str:
-        """The attribute whose change an action is; "" for the creation, which is a row's first."""
-        fields = self._fields
-        known = {"create": "", "change_commander": fields.commander, "change_stage": fields.stage}
-        return known.get(action, fields.lifecycle)
 
     def _settle(self, state: Callable[[], Any], values: Mapping[str, Any]) -> None:
         alive = state()
@@ -304,15 +294,3 @@ class MappedRows:
             for key, each in self._attributes.items()
             if key in values and not issubclass(type(values[key]), self._expressions)
         }
-
-
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
-    """The names under which two rows differ, or cannot be compared."""
-    return {name for name in other if name not in one or not _equal(one[name], other[name])}
-
-
-def _equal(one: Any, other: Any) -> bool:
-    try:
-        return bool(one == other)
-    except Exception:  # noqa: BLE001  a host's value may raise anything
-        return False

@@ -7,12 +7,13 @@ Values may be objects of the host's: where they cannot be compared, nothing is s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from otel_incident.events import IncidentEvent
     from otel_incident.hooks.definitions import Hook
     from otel_incident.vocabulary import Action
 
@@ -46,6 +47,11 @@ class Fields:
             return None
         same = [_same(values[self.lifecycle], value) for value in self.closed]
         return True if True in same else None if None in same else False
+
+    def behind(self, action: Action) -> str:
+        """The field whose change an action is; "" for the creation, which is a row's first."""
+        known = {"create": "", "change_commander": self.commander, "change_stage": self.stage}
+        return known.get(action, self.lifecycle)
 
 
 def created_actions(fields: Fields, after: Mapping[str, Any]) -> tuple[Action, ...]:
@@ -97,3 +103,31 @@ def _same(one: Any, other: Any) -> bool | None:
         return bool(one == other)
     except Exception:  # noqa: BLE001  a host's value may raise anything; then it is not known
         return None
+
+
+def as_done(
+    fields: Fields,
+    events: Iterable[IncidentEvent],
+    earlier: Iterable[IncidentEvent],
+    changed: Collection[str],
+) -> tuple[IncidentEvent, ...]:
+    """The events of a row as it is now; what an earlier write of its transaction has done, was done then.
+
+    Args:
+        fields: Which are watched.
+        events: Of all that the transaction has made of the row.
+        earlier: The same before the last write.
+        changed: The fields that this has changed.
+    """
+    done = {event.action: event for event in earlier if fields.behind(event.action) not in changed}
+    return tuple(
+        replace(event, timestamp=then.timestamp, context=then.context, actor=then.actor)
+        if (then := done.get(event.action)) is not None
+        else event
+        for event in events
+    )
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
+    """The names under which two rows differ, or cannot be compared."""
+    return {name for name in other if name not in one or _same(one[name], other[name]) is not True}
