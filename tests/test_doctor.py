@@ -29,6 +29,7 @@ target = "desk.services:declare"
 action = "create"
 incident.id = "result.id"
 """
+TO_CHECK: Final = "`otel-incident hooks check` says whether the host has what is named"
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def test_a_path_that_is_whole(
             f"opentelemetry-sdk {versions['opentelemetry-sdk']}, "
             f"opentelemetry-distro {versions['opentelemetry-distro']}"
         ),
-        f"ok       hooks     {tmp_path}/hooks.toml: 1 hook for desk",
+        f"ok       hooks     {tmp_path}/hooks.toml: 1 hook read for desk; {TO_CHECK}",
         (
             "ok       gate      standard: takes what hosts call their content out of the host's own signals, "
             "and nothing else"
@@ -331,7 +332,7 @@ def test_hook_files(
             "correct "
             "it"
         ),
-        f"ok: {good}: 1 hook for desk",
+        f"ok: {good}: 1 hook read for desk; {TO_CHECK}",
         f"warning: {bare} has no hook: nothing of bare is reported; add one",
     ]
     assert status == 1
@@ -358,7 +359,9 @@ def test_a_preset_whose_host_is_installed(
     (tmp_path / "helpdesk" / "__init__.py").write_text("raise RuntimeError('imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
     _, lines = diagnosis(capsys, "--offline")
-    assert about("hooks", lines) == ["ok: preset django-helpdesk: 1 hook for django-helpdesk"]
+    assert about("hooks", lines) == [
+        f"ok: preset django-helpdesk: 1 hook read for django-helpdesk; {TO_CHECK}"
+    ]
 
 
 @pytest.mark.parametrize(

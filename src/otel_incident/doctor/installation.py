@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _AS_THEY_ARE: Final = "the host's own spans, logs and metrics leave as they are"
+_TO_CHECK: Final = "`otel-incident hooks check` says whether the host has what is named"
 _GATES: Final = {
     "standard": "takes what hosts call their content out of the host's own signals, and nothing else",
     "strict": "takes whatever is not known to be free of content out of the host's own signals",
@@ -39,7 +40,7 @@ def hooks(config: Config) -> list[Finding]:
     found = [warning("hooks", line, "correct or remove it") for line in unknown(config.disabled_hooks)]
     found += [failure("hooks", f"{error}; the file is not in force", "correct it") for error in refused]
     found += [
-        ok("hooks", f"{_called(file)}: {_count(len(file.hooks), 'hook')} for {file.host}")
+        ok("hooks", f"{_called(file)}: {_count(len(file.hooks), 'hook')} read for {file.host}; {_TO_CHECK}")
         for file in live
         if file.hooks
     ]
