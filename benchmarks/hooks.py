@@ -2,13 +2,16 @@
 
 Two classes of the same columns in one process, one of them watched; saves of the one and the other in turn,
 the order changing each time. What is said is the median of the differences between neighbours: a machine's
-noise lasts longer than two saves. The databases are SQLite's, in memory: a save is as cheap as it can be.
+noise lasts longer than two saves. What a hook costs the class that it does not watch is seen beside another
+process, without any hook. The databases are SQLite's, in memory: a save is as cheap as it can be.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
 import sys
 import time
 from types import ModuleType
@@ -82,7 +85,7 @@ class Plain(Base):
     stage: Mapped[int] = mapped_column(default=0)
 
 
-def sqlalchemy_pairs() -> dict[str, Pair]:
+def sqlalchemy_pairs(*, hooked: bool) -> dict[str, Pair]:
     """A flush, a commit and a read."""
     engine = create_engine("sqlite://", poolclass=StaticPool)
     Base.metadata.create_all(engine)
@@ -92,7 +95,8 @@ def sqlalchemy_pairs() -> dict[str, Pair]:
     # a module of its own, since the program itself is never imported
     sys.modules["bench_models"] = module = ModuleType("bench_models")
     vars(module)["Watched"] = Watched
-    watch("bench_models:Watched")
+    if hooked:
+        watch("bench_models:Watched")
     session = Session(engine, expire_on_commit=False)
     rows = session.get_one(Watched, 1), session.get_one(Plain, 1)
 
@@ -123,7 +127,7 @@ def sqlalchemy_pairs() -> dict[str, Pair]:
     }
 
 
-def django_pairs() -> dict[str, Pair]:
+def django_pairs(*, hooked: bool) -> dict[str, Pair]:
     """A save, a save within a transaction, and a read."""
     settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
     django.setup()
@@ -146,7 +150,8 @@ def django_pairs() -> dict[str, Pair]:
     kinds = made("Watched"), made("Plain")
     for kind in kinds:
         kind.objects.create()
-    watch("bench.Watched")
+    if hooked:
+        watch("bench.Watched")
     rows = [kind.objects.get() for kind in kinds]
 
     def saved(row: Any) -> Callable[[int], object]:
@@ -189,16 +194,32 @@ def measure(pair: Pair, count: int) -> tuple[float, float]:
     return statistics.median(plain) / _NS_IN_US, statistics.median(more) / _NS_IN_US
 
 
+def bare(count: int) -> dict[str, float]:
+    """What each takes in a process without any hook, in µs."""
+    words = [sys.executable, "-m", "benchmarks.hooks", "--bare", "-n", str(count)]
+    done = subprocess.run(words, capture_output=True, check=True)  # noqa: S603  this program
+    return dict(json.loads(done.stdout))
+
+
 def main() -> None:
     """Run all and say whether the target is met."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=5000, help="calls of each")
-    count = parser.parse_args().n
-    lines = ["| what | unwatched µs | watched, more µs | target µs | |", "|---|---:|---:|---:|---|"]
-    for name, pair in {**sqlalchemy_pairs(), **django_pairs()}.items():
-        plain, more = measure(pair, count)
+    parser.add_argument("--bare", action="store_true", help="without any hook: what each takes, as JSON")
+    given = parser.parse_args()
+    without = None if given.bare else bare(given.n)
+    pairs = {**sqlalchemy_pairs(hooked=not given.bare), **django_pairs(hooked=not given.bare)}
+    measured = {name: measure(pair, given.n) for name, pair in pairs.items()}
+    if without is None:
+        sys.stdout.write(json.dumps({name: plain for name, (plain, _) in measured.items()}))
+        return
+    lines = [
+        "| what | no hook µs | unwatched µs | watched, more µs | target µs | |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    for name, (plain, more) in measured.items():
         verdict = " | " if "read" in name else f"{_TARGET:.0f} | {'met' if more <= _TARGET else 'MISSED'}"
-        lines.append(f"| {name} | {plain:.1f} | {more:.1f} | {verdict} |")
+        lines.append(f"| {name} | {without[name]:.1f} | {plain:.1f} | {more:.1f} | {verdict} |")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
