@@ -282,6 +282,22 @@ def test_a_creation_says_who_its_first_commander_is(roles: list[IncidentEvent]) 
     assert [event.incident.commander_id for event in roles] == [sam.pk, None, own.pk, None, kim.pk, None]
 
 
+def test_a_creation_does_not_name_who_commands_it_no_longer(roles: list[IncidentEvent]) -> None:
+    """A role that is given to another, or taken away, in the transaction that makes the incident."""
+    (commander, _), sam, kim = kinds(), user("sam"), user("kim")
+    role = model("Role").objects.create
+    with transaction.atomic():
+        one, two = incident(), incident()
+        given = role(incident=one, person=sam, kind=commander)
+        given.person = kim
+        given.save()
+        role(incident=two, person=sam, kind=commander).delete()
+    assert [(event.action, event.incident.id, event.incident.commander_id) for event in roles] == [
+        ("create", one.pk, kim.pk),
+        ("create", two.pk, None),
+    ]
+
+
 @pytest.mark.parametrize("job_first", [True, False])
 def test_a_row_of_another_model_has_another_commander(job_first: bool) -> None:  # noqa: FBT001  a parameter of a test
     """Rows of two models that are made in one transaction may have one key."""

@@ -248,6 +248,22 @@ def test_a_row_of_another_table_has_another_commander(session: Session) -> None:
     ]
 
 
+def test_a_creation_does_not_name_who_commands_it_no_longer(
+    roles: list[IncidentEvent], session: Session
+) -> None:
+    """A role that is taken away in the transaction that makes the incident."""
+    session.add(Incident(id=5))
+    session.flush()
+    held = Role(incident_id=5, person_id=7, kind=session.get_one(RoleKind, COMMANDER))
+    session.add(held)
+    session.flush()
+    session.delete(held)
+    session.commit()
+    assert [(event.action, event.incident.id, event.incident.commander_id) for event in roles] == [
+        ("create", 5, None)
+    ]
+
+
 def hand_over(session: Session, person: int) -> None:
     """Roles are made, read again, expire, and are somebody else's then."""
     kinds = session.query(RoleKind).all()
