@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from otel_incident.forks import forget_in_children, no_fork
+from otel_incident.spool.descriptors import File, file_of, is_still, open_to_keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,13 +88,14 @@ class Lease:
         now: The clock, in seconds; only differences count.
     """
 
-    __slots__ = ("__weakref__", "_descriptor", "_now", "_seen", "_since", "path")
+    __slots__ = ("__weakref__", "_descriptor", "_file", "_now", "_seen", "_since", "path")
 
     def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
         self.path = path
         """The lock's file."""
         self._now = now
         self._descriptor = -1
+        self._file: File | None = None
         self._seen: _Sign | None = None
         self._since = 0.0
         forget_in_children(self)
@@ -103,9 +105,11 @@ class Lease:
         if self._descriptor < 0:
             return False
         try:
-            current = self.path.stat().st_ino == os.fstat(self._descriptor).st_ino
+            status = self.path.stat()
+            file = File(status.st_dev, status.st_ino)
         except OSError:
-            current = False
+            file = None
+        current = file is not None and file == self._file and is_still(self._descriptor, file)
         if not current:
             self.forget()
         return current
@@ -120,7 +124,7 @@ class Lease:
 
     def give_back(self) -> None:
         """Let another process have it."""
-        if self._descriptor >= 0:
+        if is_still(self._descriptor, self._file):
             with contextlib.suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self.forget()
@@ -128,22 +132,23 @@ class Lease:
     def forget(self) -> None:
         """Close what a fork left: closing alone does not give back what the parent holds."""
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
+        if is_still(descriptor, self._file):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
     def _lock(self, path: Path, flags: int = _FLAGS) -> bool:
         with no_fork():
-            descriptor = os.open(path, flags, 0o600)
+            descriptor = open_to_keep(path, flags)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file = file_of(descriptor)
             except BlockingIOError:
                 os.close(descriptor)
                 return False
             except OSError:
                 os.close(descriptor)
                 raise
-            self._descriptor = descriptor
+            self._descriptor, self._file = descriptor, file
         return path != self.path or self.held()  # it may have been replaced between opening and locking
 
     def _is_silent(self) -> bool:

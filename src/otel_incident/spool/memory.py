@@ -291,4 +291,6 @@ class Store:
         """In a forked child: what the parent has in memory, the parent delivers."""
         if self._pid != os.getpid():
             self._begin()
+            self._again = 0.0  # the disk may work here
             self.memory.clear()
+            self.memory.in_use = False

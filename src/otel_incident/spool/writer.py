@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from otel_incident.forks import forget_in_children, no_fork
 from otel_incident.guard import LOCK_SECONDS
+from otel_incident.spool.descriptors import File, file_of, is_still, open_to_keep
 from otel_incident.spool.segments import FULL, SUFFIX
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class SegmentWriter:
         "_descriptor",
         "_directory",
         "_durable",
+        "_file",
         "_flush_failed",
         "_last",
         "_lock",
@@ -73,6 +75,7 @@ class SegmentWriter:
         self._unsynced = 0  # up to here a flush has failed
         self._flush_failed = False  # of the segment that is open
         self._descriptor = -1
+        self._file: File | None = None
         self._size = 0
         self._busy = False
         # As `HostLock`, which is dearer: the thread that holds it may come back, a child finds it free.
@@ -152,13 +155,17 @@ class SegmentWriter:
         self._descriptor, self._size, self._busy = -1, 0, False
         self._lock, self._sync_lock = threading.RLock(), threading.RLock()
         self._flush_failed = False
-        if descriptor >= 0:
+        if is_still(descriptor, self._file):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
     def _append(self, line: bytes) -> None:
         try:
-            if self._size >= SEGMENT_BYTES or self._flush_failed:
+            if (
+                self._size >= SEGMENT_BYTES
+                or self._flush_failed
+                or not is_still(self._descriptor, self._file)
+            ):
                 self._close()
             if self._descriptor < 0:
                 self._open()
@@ -181,7 +188,7 @@ class SegmentWriter:
         One that is not is let go, since it can be deleted only then: what was delivered of it may be all that
         fills the disk.
         """
-        if self._descriptor < 0:
+        if not is_still(self._descriptor, self._file):
             return False
         try:
             os.ftruncate(self._descriptor, self._size)
@@ -221,7 +228,7 @@ class SegmentWriter:
         if descriptor < 0:
             return
         try:
-            if self._flush_failed:
+            if self._flush_failed or not is_still(descriptor, self._file):
                 _raise(errno.EIO)
             os.fdatasync(descriptor)
         except OSError:
@@ -235,10 +242,11 @@ class SegmentWriter:
         name = f"{self._last:020d}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         draft = self._directory / f".{name}"
         with no_fork():
-            descriptor = os.open(draft, _CREATE, 0o600)
+            descriptor = open_to_keep(draft, _CREATE)
             try:
                 # without a lock, or seen before it is locked, it would be taken for complete and deleted
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file = file_of(descriptor)
                 draft.rename(self._directory / name)
                 if self._durable:
                     _flush_directory(self._directory)
@@ -246,7 +254,7 @@ class SegmentWriter:
                 os.close(descriptor)
                 draft.unlink(missing_ok=True)
                 raise
-            self._descriptor, self._size = descriptor, 0
+            self._descriptor, self._file, self._size = descriptor, file, 0
 
     def _close(self, seconds: float = LOCK_SECONDS) -> None:
         if self._descriptor < 0:
@@ -259,9 +267,9 @@ class SegmentWriter:
                 pass  # whoever waits for it is told
             descriptor, self._descriptor, self._size = self._descriptor, -1, 0
             self._flush_failed = False
-        with contextlib.suppress(
-            OSError
-        ):  # said, since closing alone would leave it to a child that has a copy
+        if not is_still(descriptor, self._file):
+            return
+        with contextlib.suppress(OSError):  # said: closing alone would leave it to a child that has a copy
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         with contextlib.suppress(OSError):
             os.close(descriptor)
