@@ -246,6 +246,32 @@ def test_a_fork_while_lines_are_in_memory(tmp_path: Path) -> None:
     assert ended.stdout == "(b'child',) 1\n[(1, b'parent')]\n"
 
 
+RECOVERED: Final = """
+    import os
+    from pathlib import Path
+    from otel_incident.spool.memory import Store
+
+    directory = Path(os.environ["DIRECTORY"])
+    store = Store(directory, ["x"])
+    store.keep(b"parent")
+    child = os.fork()
+    if child == 0:
+        directory.parent.unlink()
+        directory.mkdir(parents=True)
+        store.keep(b"child")
+        print(len(store.memory), [each.read_bytes() for each in directory.rglob("*.jsonl")], flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_child_does_not_inherit_that_the_disk_failed(tmp_path: Path) -> None:
+    """Its first line goes to disk at once where that works again."""
+    (tmp_path / "file").touch()
+    ended = succeed(RECOVERED, {"DIRECTORY": str(tmp_path / "file" / "spool")})
+    assert ended.stdout == "0 [b'child']\n"
+
+
 class HangingFlush:
     """`fdatasync` of a disk that takes its time: counted, and waited for where it is told to hang."""
 
