@@ -423,6 +423,18 @@ def test_a_gate_of_a_package_that_is_off(
     assert about("gate", lines) == [line + to_do]
 
 
+def test_a_gate_that_holds_although_telemetry_is_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A switch that cannot be read turns events off, and not the gate that was asked for."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setenv("OTEL_INCIDENT_ENABLED", "flase")
+    _, lines = diagnosis(capsys, "--offline")
+    assert about("gate", lines) == [
+        "ok: strict: takes whatever is not known to be free of content out of the host's own signals"
+    ]
+
+
 def test_a_state_directory_that_cannot_be(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

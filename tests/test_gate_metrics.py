@@ -196,6 +196,18 @@ def test_our_own_metrics_pass_strict_as_they_are(name: str) -> None:
     assert drops == {}
 
 
+def test_what_is_forbidden_goes_from_our_own_metrics() -> None:
+    """A key that the operator forbids leaves in strict on no metric of ours either; the points become one."""
+    own = METRICS["incident.events"]
+    points = [number(1, {"incident.action": action}) for action in ("create", "end")]
+    came = metric(counter(points), name=own.name, unit=own.unit, description=own.brief)
+    scope = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
+    data, drops = passed(collected(came, scope=scope), forbidden=["incident.action"])
+    ((left,),) = [of.metrics for of in data.resource_metrics[0].scope_metrics]
+    assert left == metric(counter([number(2)]), name=own.name, unit=own.unit, description=own.brief)
+    assert drops == counts(forbidden=2)
+
+
 def test_our_scope_says_nothing_but_our_metrics() -> None:
     """A name that is not ours, and on ours an attribute that is not its own, do not pass by our scope."""
     scope = InstrumentationScope(SCOPE_NAME)

@@ -1,6 +1,7 @@
 """What known instrumentations may say in strict, what standard removes, and what audit counts."""
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from otel_incident.drops import Drops
 from otel_incident.gate import GateRules, Mode, fields
 from otel_incident.gate.metrics import MetricFilter
 from otel_incident.gate.parts import Resources, Scopes
+from otel_incident.gate.rules import Standard
 from otel_incident.gate.spans import SpanFilter
 from otel_incident.policy import Drop
 from otel_incident.profiles import PROFILES
@@ -627,3 +629,31 @@ def test_a_scope_has_one_profile(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(GOOD.replace("shop\n", "other\n", 1), encoding="utf-8")
     with pytest.raises(profiles.ProfileError, match="acme stands in the profiles shop and other"):
         profiles.load(tmp_path)
+
+
+def test_two_hosts_that_are_imported_at_once() -> None:
+    """What the one forbids is in force before the other's is taken in, so that neither undoes the other's."""
+    standard = Standard()
+    telling, told, second = threading.Event(), threading.Event(), threading.Event()
+
+    def tell() -> None:
+        telling.set()
+        assert told.wait(30)
+
+    def forbid_second() -> None:
+        standard.forbid(["summary"])
+        second.set()
+
+    standard.when_told = tell
+    threads = [threading.Thread(target=standard.forbid, args=(["title"],))]
+    threads[0].start()
+    assert telling.wait(30)
+    standard.when_told = lambda: None
+    threads.append(threading.Thread(target=forbid_second))
+    threads[1].start()
+    assert not second.wait(0.05)
+    told.set()
+    for thread in threads:
+        thread.join(30)
+    assert second.is_set()
+    assert standard.filter({"desk.title": 1, "desk.summary": 1}) is not None

@@ -491,10 +491,25 @@ def test_explain_says_what_is_set_here(
         "mode": "audit",
         "mode_is_set": True,
         "telemetry_off": "",
+        "gate_alone": False,
         "allowed_attributes": ["desk.queue", "desk.size"],
         "forbidden_attributes": ["*.title"],
         "id_modes": {"all": "hmac", "user.id": "drop"},
     }
+
+
+def test_explain_says_that_a_gate_holds_although_telemetry_is_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A switch that cannot be read turns events off, and not the gate that was asked for."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setenv("OTEL_INCIDENT_ENABLED", "flase")
+    assert main(["policy", "explain"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "  Mode: strict.",
+        "  Incident telemetry is off: OTEL_INCIDENT_ENABLED is not true.",
+        "  The gate holds all the same: nobody has said in words that can be read that it may go.",
+    ]
 
 
 def test_explain_says_that_no_mode_is_in_force(

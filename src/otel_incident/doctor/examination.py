@@ -29,14 +29,14 @@ def examine(variables: Mapping[str, str], *, offline: bool = False) -> list[Find
     """
     with _overhearing():
         found, config = switches.look(variables)
-        off = switches.why_nothing_is_loaded(variables)
+        no_gate = switches.why_there_is_no_gate(variables)
     found += packages.general()
     if config is None:  # what holds is in a file that cannot be read, or that says no more
         return found
     found += installation.settings(config)
     found += sdk_variables.look(variables, config)
     found += installation.hooks(config)
-    found += installation.gate(config, off)
+    found += installation.gate(config, no_gate)
     found += _speaker(config)
     for destination in destinations(config):
         found += delivery.look(destination, config, variables, offline=offline)

@@ -58,10 +58,12 @@ def look(variables: Mapping[str, str]) -> tuple[list[Finding], Config | None]:
     return found, replace(config, off="")
 
 
-def why_nothing_is_loaded(variables: Mapping[str, str]) -> str:
-    """What keeps events and the gate out of a host with this environment; "" where nothing does."""
-    with_names = _instrumentations(variables)
-    return Config.from_env(variables, {}).off or (with_names[0].text if with_names else "")
+def why_there_is_no_gate(variables: Mapping[str, str]) -> str:
+    """What keeps the gate out of a host with this environment; "" where nothing does."""
+    config = Config.from_env(variables, {})
+    named = [each.text for each in _instrumentations(variables)]
+    off = "" if config.gate_alone else config.off
+    return off or next(iter(named), "")
 
 
 def _switched_off(variable: str, why: str, *, with_file: bool) -> Finding:

@@ -156,6 +156,13 @@ class Checks:
         self._checks = self._decided()
         self.edition += 1
 
+    def without_forbidden(self, attributes: dict[str, Any], drops: list[Drop]) -> dict[str, Any]:
+        """Attributes that other rules have let pass, without those that the operator forbids."""
+        forbids = self._operator.forbids
+        kept = {key: value for key, value in attributes.items() if not forbids(key)}
+        drops.extend([FORBIDDEN] * (len(attributes) - len(kept)))
+        return kept
+
     def _decided(self) -> dict[str, _Check]:
         operator = self._operator
         return {

@@ -45,20 +45,21 @@ _BAD_NUMBER: Final = Drop("", "wrong_type", "none")
 
 
 class _Named(NamedTuple):
-    """What a metric may be called, and what its points may say; `checks` is None for one of ours."""
+    """What a metric may be called, and what its points may say; one of ours has attributes of its own."""
 
     name: str
     unit: str
     description: str
-    checks: Checks | None
+    checks: Checks
+    is_ours: bool
 
     def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
         """What of a point's attributes may stand; what may not is noted in `drops`."""
-        if self.checks is not None:
+        if not self.is_ours:
             return self.checks.keep(attributes, drops)
         kept = keep_registered(attributes, METRICS[self.name].attributes)
         drops.extend(kept.drops)
-        return kept.attributes
+        return self.checks.without_forbidden(kept.attributes, drops)
 
 
 class _Stream(NamedTuple):
@@ -316,8 +317,12 @@ def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
         return None
     if rules.name == SCOPE_NAME:
         own = METRICS.get(name)
-        return _Named(name, unit, own.brief, None) if own is not None and unit == own.unit else None
-    return _Named(name, unit, "", rules.attributes) if unit in rules.metrics.get(name, ()) else None
+        if own is None or unit != own.unit:
+            return None
+        return _Named(name, unit, own.brief, rules.attributes, is_ours=True)
+    if unit not in rules.metrics.get(name, ()):
+        return None
+    return _Named(name, unit, "", rules.attributes, is_ours=False)
 
 
 def _scope_source(scope: InstrumentationScope | None) -> Hashable:

@@ -13,7 +13,7 @@ from otel_incident.drops import Drops
 from otel_incident.gate.arguments import globs_in
 from otel_incident.gate.checks import FORBIDDEN, REMEMBERED, UNKNOWN, Checks, Operator, matcher
 from otel_incident.gate.grammars import shape_of
-from otel_incident.guard import fail_open
+from otel_incident.guard import HostLock, fail_open
 from otel_incident.policy import KEEPS_RULE, SHAPES, Drop, Filtered, is_ours, refusal
 from otel_incident.profiles import PROFILES, Profile
 from otel_incident.vocabulary import EVENTS, METRIC_OTEL_INCIDENT_POLICY_AUDITED, SCOPE_NAME, Signal
@@ -156,6 +156,7 @@ class Standard:
     def __init__(self, forbidden: Iterable[str] = ()) -> None:
         self._forbidden = matcher(forbidden)
         self._content: frozenset[str] = frozenset()
+        self._telling = HostLock()  # of two threads that import two hosts at once neither forgets the other's
         self._passes: set[str] = set()  # keys that may stand whatever their value
         self.when_told: Callable[[], None] = lambda: None
         """Called when more is forbidden than before."""
@@ -165,9 +166,10 @@ class Standard:
 
         No key of ours that is registered: its rule has no room for content, whatever its last part is called.
         """
-        self._content |= frozenset(names)
-        self._passes = set()
-        self.when_told()
+        with self._telling:
+            self._content |= frozenset(names)
+            self._passes = set()
+            self.when_told()
 
     def filter(self, attributes: Mapping[str, Any]) -> Filtered | None:
         """What stays and what goes; None where nothing has to go."""

@@ -92,6 +92,7 @@ def explanation(config: Config) -> dict[str, Any]:
             "mode": config.gate,
             "mode_is_set": config.gate_is_set,
             "telemetry_off": config.off,
+            "gate_alone": config.gate_alone,
             "allowed_attributes": list(config.allowed_attributes),
             "forbidden_attributes": list(config.forbidden_attributes),
             "content": {source: list(names) for source, names in content_names(config).items()},
@@ -156,7 +157,10 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"  Mode: {here['mode']}{'' if here['mode_is_set'] else ' (the default)'}."
     if here["telemetry_off"]:
         yield f"  Incident telemetry is off: {here['telemetry_off']}."
-        yield "  So no mode is in force: the host's own spans, logs and metrics leave as they are."
+        if here["gate_alone"]:
+            yield "  The gate holds all the same: nobody has said in words that can be read that it may go."
+        else:
+            yield "  So no mode is in force: the host's own spans, logs and metrics leave as they are."
     yield f"  Allowed beyond the profiles: {', '.join(here['allowed_attributes']) or 'nothing'}."
     if here["allowed_attributes"]:
         yield (

@@ -115,9 +115,10 @@ def recording() -> Iterator[Recorder]:
     """Record every lifecycle event of this process, as it would leave with this process's settings.
 
     `OTEL_INCIDENT_ID_MODE` and `OTEL_INCIDENT_SPAN_EVENTS` hold (and the options of a configuration file or
-    of the instrumentor in their place), the switches that turn telemetry off do not. Nothing is sent, and the
-    state directory is neither read nor made: keyed hashes are made with a key that is the same in every
-    recording, and not the installation's.
+    of the instrumentor in their place), the switches that turn telemetry off do not; but where one was off
+    when the instrumentor was called, there are no hooks. Nothing is sent, and the state directory is neither
+    read nor made: keyed hashes are made with a key that is the same in every recording, and not the
+    installation's.
     """
     keeper = _Keeper()
     ticks = _Ticks()
