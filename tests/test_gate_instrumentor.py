@@ -702,7 +702,7 @@ def test_the_distro_that_the_command_names(
         monkeypatch.delenv("OTEL_PYTHON_DISTRO")
     launching.name_distro()
     # TID251: about the test's own environment, not the package's configuration.
-    assert os.environ.get("OTEL_PYTHON_DISTRO") == distro  # noqa: TID251
+    assert os.environ.get("OTEL_PYTHON_DISTRO") == distro  # noqa: TID251  what was left in the environment is what is tested
 
 
 def environment_of(directory: Path, settings: str = "include-system-site-packages = false\n") -> Path:
@@ -764,7 +764,7 @@ def test_no_distro_is_named_for_another_python(
     monkeypatch.setattr(sys, "argv", ["opentelemetry-instrument", *words])
     launching.name_distro()
     # TID251: about the test's own environment, not the package's configuration.
-    assert (os.environ.get("OTEL_PYTHON_DISTRO") == "incident") is OTHERS[started]  # noqa: TID251
+    assert (os.environ.get("OTEL_PYTHON_DISTRO") == "incident") is OTHERS[started]  # noqa: TID251  what was left in the environment is what is tested
 
 
 def test_one_python_by_two_names_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

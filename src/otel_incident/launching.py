@@ -35,10 +35,10 @@ def name_distro() -> None:
     if not may_be_strict() or is_disabled():
         return
     # TID251: config.py reads our settings; this one is upstream's, and is written
-    named = os.environ.get(DISTRO)  # noqa: TID251
+    named = os.environ.get(DISTRO)  # noqa: TID251  upstream's variable, not a setting of ours
     if named is None:
         if not _starts_another_python():
-            os.environ[DISTRO] = NAME  # noqa: TID251
+            os.environ[DISTRO] = NAME  # noqa: TID251  upstream's variable, not a setting of ours
     elif named != NAME:
         _say_who_comes_first()
 

@@ -58,9 +58,9 @@ def distro() -> object:
         That distro; None, which upstream passes over, unless we are named.
     """
     # TID251: config.py reads our settings; these are upstream's
-    if os.environ.get(DISTRO) != NAME:  # noqa: TID251
+    if os.environ.get(DISTRO) != NAME:  # noqa: TID251  upstream's variables, not settings of ours
         return None
-    if not any(name in os.environ for name in _PROVIDERS):  # noqa: TID251
+    if not any(name in os.environ for name in _PROVIDERS):  # noqa: TID251  upstream's variables, not settings of ours
         begin()
     # upstream hides these from type checkers
     from opentelemetry.instrumentation.distro import (  # type: ignore[attr-defined]  # noqa: PLC0415  one distro needs it
