@@ -350,3 +350,53 @@ def test_how_much_of_the_stack_is_left() -> None:
     dive(limit - settling.ROOM)
     dive(limit // 2 - settling.ROOM)
     assert found == [True, False]
+
+
+BURST: Final = """
+    import threading
+    from otel_incident import Incident, IncidentEmitter
+
+    def report(first):
+        together.wait()
+        for number in range(first, first + 400):
+            IncidentEmitter().create(Incident(id=number))
+
+    if {warm}:
+        IncidentEmitter().create(Incident(id=0))
+    together = threading.Barrier(4)
+    threads = [threading.Thread(target=report, args=(1000 * k,)) for k in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_threads_that_make_an_emitter_for_each_event(tmp_path: Path, warm: bool) -> None:  # noqa: FBT001  a case
+    """Emitters that are made where they are used lose nothing, before and after the first event."""
+    ended = succeed(
+        BURST.format(warm=warm),
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_INCIDENT_STATE_DIR": str(tmp_path),
+            "OTEL_INCIDENT_SERVER_VERSION": "1",
+        },
+    )
+    assert "internal error" not in ended.stderr
+    kept = [line for each in tmp_path.rglob("*.jsonl") for line in each.read_text().splitlines()]
+    assert sum('"incident.create"' in line for line in kept) == 1600 + warm
+
+
+def test_many_emitters_that_wait_for_one_that_looks(host: Emitting) -> None:
+    """Each looks for its own route when the first is done; the stack does not grow with their number."""
+    others = [looking(host, lambda: None) for _ in range(1500)]
+
+    def meanwhile() -> None:
+        for number, emitter in enumerate(others, 1):
+            emitter.create(Incident(id=number))
+
+    looking(host, meanwhile).create(Incident(id=0))
+    assert ids(host) == [str(number) for number in range(1501)]
+    assert swallowed() == {}

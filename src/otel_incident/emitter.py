@@ -33,8 +33,16 @@ class _Switch:
     off: bool = False
 
 
+@dataclass(slots=True)
+class _Plain:
+    """The route of emitters without arguments, once one has found it: the same for all until it is closed."""
+
+    route: Route | None = None
+
+
 _switch: Final = _Switch()
 _settling: Final = Settling()
+_plain: Final = _Plain()
 
 
 def set_disabled(*, disabled: bool) -> bool:
@@ -57,7 +65,7 @@ class IncidentEmitter:
         route: Where events go, resolved at the first event; for tests and the instrumentor.
     """
 
-    __slots__ = ("_imports", "_resolve", "_route")
+    __slots__ = ("_imports", "_is_plain", "_resolve", "_route")
 
     def __init__(
         self,
@@ -67,6 +75,7 @@ class IncidentEmitter:
         route: Callable[[], Route | None] | None = None,
     ) -> None:
         self._route: Route | None = None
+        self._is_plain = logger_provider is None and meter_provider is None and route is None
         self._resolve = route or (lambda: _default_route(logger_provider, meter_provider))
         # the last of ours that its first event brings, which brings much more
         self._imports = "" if route else "otel_incident.processors"
@@ -144,6 +153,12 @@ class IncidentEmitter:
 
     def _settle(self, event: IncidentEvent) -> None:
         """Look for the route and send; for the first event and the first after it was closed."""
+        if self._is_plain:
+            known = _plain.route
+            if known is not None and not known.closed:
+                self._route = known
+                known.send(event)
+                return
         brings = self._imports and self._imports not in sys.modules
         if brings and self._route is None and stack_ends_soon():
             _settling.leave(self.emit, event)
@@ -155,6 +170,8 @@ class IncidentEmitter:
             try:
                 if self._route is None or self._route.closed:
                     self._route = self._resolve()
+                    if self._is_plain:
+                        _plain.route = self._route
                 if self._route is not None:
                     self._route.send(event)
                 _settling.send()  # before others can send by themselves: each thread's events stay in order

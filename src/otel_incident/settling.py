@@ -52,7 +52,7 @@ class Settling:
             function in between: at the end of the stack there may be no frame left for one.
     """
 
-    __slots__ = ("_helped", "_kept", "busy")
+    __slots__ = ("_helped", "_kept", "_senders", "busy")
 
     def __init__(self) -> None:
         self.renew()
@@ -62,6 +62,7 @@ class Settling:
         """Begin anew: what a forked child finds here is its parent's, which goes on with it."""
         self.busy = threading.Lock()
         self._helped = False  # whether a thread looks for who could not
+        self._senders: set[int] = set()  # threads that send what is kept
         self._kept: deque[tuple[Callable[[IncidentEvent], None], IncidentEvent]] = deque()
 
     def keep(self, emit: Callable[[IncidentEvent], None], event: IncidentEvent) -> None:
@@ -107,7 +108,24 @@ class Settling:
         self._kept.append((emit, replace(event, timestamp=timestamp, context=context)))
 
     def send(self) -> None:
-        """Send what is kept; one whose emitter has no route yet may come back."""
+        """Send what is kept; one whose emitter has no route yet may come back.
+
+        Its search ends here again, in the same thread. That one returns, and the first goes on: else each
+        kept event would take a piece of the stack.
+        """
+        thread = threading.get_ident()
+        if thread in self._senders:
+            return
+        self._senders.add(thread)
+        try:
+            while self._kept:
+                self._send_once()
+                if self.busy.locked():  # who looks sends what has come back
+                    return
+        finally:
+            self._senders.discard(thread)
+
+    def _send_once(self) -> None:
         for _ in range(len(self._kept)):
             try:
                 emit, event = self._kept.popleft()
