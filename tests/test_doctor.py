@@ -423,6 +423,20 @@ def test_a_gate_of_a_package_that_is_off(
     assert about("gate", lines) == [line + to_do]
 
 
+@pytest.mark.parametrize(
+    ("mode", "state"), [("off", "off"), ("strict", "strict is not in place (OTEL_SDK_DISABLED=true)")]
+)
+def test_a_gate_where_the_sdk_is_off(
+    mode: str, state: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the SDK makes nothing, nothing can leave: that is said, and no gate is no failure."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", mode)
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    _, lines = diagnosis(capsys, "--offline")
+    leaves = "the SDK makes no spans, logs or metrics, so nothing of the host's leaves either"
+    assert about("gate", lines) == [f"warning: {state}: {leaves}"]
+
+
 def test_a_gate_that_holds_although_telemetry_is_off(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -543,6 +543,27 @@ def test_kinds_of_one_name_stay_apart(mode: gate.Mode) -> None:
     assert (first.data, second.data) == (counter([number(1)]), gauge([number(2)]))
 
 
+@BOTH
+def test_units_of_one_name_stay_apart(mode: gate.Mode) -> None:
+    """Two instruments of one name in two units are two metrics, and each remembers its own."""
+    following = Exported()
+    exporter = ContentGateMetricExporter(following, mode=mode)
+
+    def came(first: int, second: int, text: str) -> MetricsData:
+        return collected(
+            metric(counter([number(first, title(text))]), name=ACTIVE, unit="{request}"),
+            metric(counter([number(second, title(text))]), name=ACTIVE, unit="requests"),
+        )
+
+    exporter.export(came(1, 20, "a"))
+    exporter.export(came(3, 40, "b"))
+    assert [[(m.unit, m.data) for m in metrics_of(batch)] for batch in following.batches] == [
+        [("{request}", counter([number(1)])), ("requests", counter([number(20)]))],
+        [("{request}", counter([number(4)])), ("requests", counter([number(60)]))],
+    ]
+    assert exporter.drops == {LOST: 4}
+
+
 def test_standard_does_not_merge_what_is_no_number() -> None:
     """A point that stands alone passes as it is; two that would become one are dropped."""
     gated = Gated("standard")

@@ -492,6 +492,7 @@ def test_explain_says_what_is_set_here(
         "mode_is_set": True,
         "telemetry_off": "",
         "gate_alone": False,
+        "no_gate": "",
         "allowed_attributes": ["desk.queue", "desk.size"],
         "forbidden_attributes": ["*.title"],
         "id_modes": {"all": "hmac", "user.id": "drop"},
@@ -512,18 +513,50 @@ def test_explain_says_that_a_gate_holds_although_telemetry_is_off(
     ]
 
 
-def test_explain_says_that_no_mode_is_in_force(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+AS_THEY_ARE = "the host's own spans, logs and metrics leave as they are"
+NO_GATE: Final = {
+    "DO_NOT_TRACK": ("DO_NOT_TRACK is set", AS_THEY_ARE),
+    "OTEL_SDK_DISABLED": (
+        "OTEL_SDK_DISABLED=true",
+        "the SDK makes no spans, logs or metrics, so nothing of the host's leaves either",
+    ),
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": (
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names *: opentelemetry-instrument does not load this package",
+        AS_THEY_ARE,
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["strict", "off"])
+@pytest.mark.parametrize("variable", NO_GATE)
+def test_explain_says_that_there_is_no_gate(
+    variable: str, mode: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where telemetry is off there is no gate, whatever mode is set."""
-    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
-    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    """Whatever keeps the gate out is said with what leaves then, in the doctor's words, by what is set."""
+    why, leaves = NO_GATE[variable]
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", mode)
+    monkeypatch.setenv(variable, "*" if "INSTRUMENTATIONS" in variable else "true")
+    state = f"off: {leaves}" if mode == "off" else f"{mode} is not in place ({why}): {leaves}"
+
+    assert main(["policy", "explain", "--json"]) == 0
+    here = json.loads(capsys.readouterr().out)["installation"]
+    assert (here["mode"], here["mode_is_set"], here["no_gate"]) == (mode, True, why)
     assert main(["policy", "explain"]) == 0
-    assert capsys.readouterr().out.splitlines()[1:4] == [
-        "  Mode: strict.",
-        "  Incident telemetry is off: DO_NOT_TRACK is set.",
-        "  So no mode is in force: the host's own spans, logs and metrics leave as they are.",
-    ]
+    assert f" The gate: {state}. Allowed beyond" in " ".join(capsys.readouterr().out.split())
+    main(["doctor", "--offline"])
+    assert f" {state}" in capsys.readouterr().out
+
+
+def test_check_filters_by_what_is_set_though_the_sdk_is_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the SDK is off here, the mode that is asked about is still the one that is set."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    payload = tmp_path / "payload.json"
+    payload.write_text(json.dumps(logs()))
+    main(["policy", "check", str(payload), "--json"])
+    assert json.loads(capsys.readouterr().out)["mode"] == "strict"
 
 
 @pytest.mark.parametrize("allowed", ["", "http.route"])
@@ -610,6 +643,15 @@ def test_explain_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
         assert words >= set(profile.metrics)
     assert set(MODES) <= words
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_what_a_hook_file_calls_content_comes_before_the_profiles(capsys: pytest.CaptureFixture[str]) -> None:
+    """Explain says so of strict, and the collector's half that it knows nothing of it."""
+    assert main(["policy", "explain"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "and what a hook file names as content, goes even if it is listed or allowed." in said
+    printed = " ".join(collector_config().replace("#", "").split())
+    assert "nor what a hook file names as `content`: a key that a profile lists stays." in printed
 
 
 def test_the_collectors_half_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="otel-incident: %(message)s", stream=sys.stderr, level=logging.WARNING)
     try:
         if chosen.command == "policy":
-            return policy_cli.run(chosen, _config(), _say)
+            return policy_cli.run(chosen, variables_of_process(), _say)
         if chosen.command == "spool":
             return spool_cli.run(chosen, _config(), _say)
         if chosen.command == "hooks":

@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 Gate = Literal["standard", "strict", "audit", "off"]
 GATES: Final[tuple[Gate, ...]] = ("standard", "strict", "audit", "off")
 
+SDK_DISABLED: Final = "OTEL_SDK_DISABLED=true"
+"""What `Config.off` says where the SDK as a whole is off."""
+
 _ID_MODES: Final = ("plain", "hmac", "drop")
 _EVENT_IDS: Final = frozenset(
     name for event in EVENTS.values() for name in event.attributes if ATTRIBUTES[name].rule == "id"
@@ -136,7 +139,7 @@ class Config:
         # config.py is the room that may: everything else is handed a Config
         variables = dict(os.environ if environ is None else environ)  # noqa: TID251  as said above
         if variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-            return cls(off="OTEL_SDK_DISABLED=true")
+            return cls(off=SDK_DISABLED)
         if _says_yes(variables.get("DO_NOT_TRACK", "")):
             return cls(off="DO_NOT_TRACK is set", **_gate_in(variables))
         path = variables.get("OTEL_CONFIG_FILE", "").strip()

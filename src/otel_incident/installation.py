@@ -1,10 +1,11 @@
-"""What this installation has set about the gate, as its commands and its canary tests need it."""
+"""What this installation has set about the gate, as its commands, the doctor and its canary tests need it."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from otel_incident.config import SDK_DISABLED, Config
 from otel_incident.gate.arguments import globs_in
 from otel_incident.gate.rules import GateRules
 from otel_incident.hooks.activation import read_files
@@ -12,11 +13,44 @@ from otel_incident.hooks.ownership import is_of
 from otel_incident.hooks.shipped import enabled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from otel_incident.config import Config
     from otel_incident.gate.rules import Mode
     from otel_incident.hooks.shipped import Preset
+
+_NAMES: Final = ("incident", "*")  # of our entry point, and of all
+_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+NOT_LOADED: Final = f"{_DISABLED} names {{}}: opentelemetry-instrument does not load this package"
+"""What is said where `disabled_by_name` gives a name, with that name."""
+
+_AS_THEY_ARE: Final = "the host's own spans, logs and metrics leave as they are"
+_NOTHING_LEAVES: Final = "the SDK makes no spans, logs or metrics, so nothing of the host's leaves either"
+
+
+def disabled_by_name(variables: Mapping[str, str]) -> str:
+    """By which name the command is told to leave us out, by the SDK's own variable; "" where it is not."""
+    names = {each.strip() for each in variables.get(_DISABLED, "").split(",")}
+    return next((each for each in _NAMES if each in names), "")
+
+
+def why_there_is_no_gate(variables: Mapping[str, str]) -> str:
+    """What keeps the gate out of a host with this environment; "" where nothing does."""
+    config = Config.from_env(variables, {})
+    if config.off and not config.gate_alone:
+        return config.off
+    name = disabled_by_name(variables)
+    return NOT_LOADED.format(name) if name else ""
+
+
+def without_gate(mode: str, why: str) -> str:
+    """What it means that there is no gate.
+
+    Args:
+        mode: That is set; `off` needs no reason.
+        why: What keeps the gate out, as `why_there_is_no_gate` says it.
+    """
+    leaves = _NOTHING_LEAVES if why == SDK_DISABLED else _AS_THEY_ARE
+    return f"off: {leaves}" if mode == "off" else f"{mode} is not in place ({why}): {leaves}"
 
 
 def content_names(config: Config) -> dict[str, tuple[str, ...]]:

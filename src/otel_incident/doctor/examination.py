@@ -12,6 +12,7 @@ from otel_incident.doctor import delivery, installation, packages, switches, wai
 from otel_incident.doctor import variables as sdk_variables
 from otel_incident.doctor.findings import warning
 from otel_incident.identity import Identity
+from otel_incident.installation import why_there_is_no_gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ def examine(variables: Mapping[str, str], *, offline: bool = False) -> list[Find
     """
     with _overhearing():
         found, config = switches.look(variables)
-        no_gate = switches.why_there_is_no_gate(variables)
+        no_gate = why_there_is_no_gate(variables)
     found += packages.general()
     if config is None:  # what holds is in a file that cannot be read, or that says no more
         return found

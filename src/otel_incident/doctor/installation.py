@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from otel_incident.config import SDK_DISABLED
 from otel_incident.doctor.findings import failure, ok, warning
 from otel_incident.gate.rules import GateRules
 from otel_incident.gate.wrapping import Wrapping
 from otel_incident.hooks.shipped import unknown
 from otel_incident.hooks_cli.files import chosen_files
 from otel_incident.identity import ID_TO_COME, Identity
+from otel_incident.installation import without_gate
 from otel_incident.state import ephemeral_mount, places_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from otel_incident.hooks.definitions import HookFile
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
-_AS_THEY_ARE: Final = "the host's own spans, logs and metrics leave as they are"
 _TO_CHECK: Final = "`otel-incident hooks check` says whether the host has what is named"
 _GATES: Final = {
     "standard": "takes what hosts call their content out of the host's own signals, and nothing else",
@@ -78,11 +79,9 @@ def gate(config: Config, off: str = "") -> list[Finding]:
         config: The settings.
         off: What keeps the gate out of the host; "" where nothing does.
     """
-    if config.gate == "off":
-        return [warning("gate", f"off: {_AS_THEY_ARE}")]
-    if off:
-        text = f"{config.gate} is not in place ({off}): {_AS_THEY_ARE}"
-        if config.gate == "strict":
+    if off or config.gate == "off":
+        text = without_gate(config.gate, off)
+        if config.gate == "strict" and off != SDK_DISABLED:
             return [failure("gate", text, "see the switch named there")]
         return [warning("gate", text)]
     try:

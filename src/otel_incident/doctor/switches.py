@@ -6,21 +6,20 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_incident.config import Config
+from otel_incident.config import SDK_DISABLED, Config
 from otel_incident.doctor.findings import failure, ok, warning
+from otel_incident.installation import NOT_LOADED, disabled_by_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_incident.doctor.findings import Finding
 
-_OURS: Final = "incident"  # the name of our entry point
-_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _CORRECT: Final = "correct the file, or unset OTEL_CONFIG_FILE; the host's log says more"
 _QUOTED: Final = re.compile(r"\((\w+): .*\)", re.DOTALL)
 # What `Config.off` says, the variable that it comes from, and what to do.
 _VARIABLES: Final = {
-    "OTEL_SDK_DISABLED=true": "OTEL_SDK_DISABLED",
+    SDK_DISABLED: "OTEL_SDK_DISABLED",
     "DO_NOT_TRACK is set": "DO_NOT_TRACK",
     "OTEL_INCIDENT_ENABLED is not true": "OTEL_INCIDENT_ENABLED",
 }
@@ -58,14 +57,6 @@ def look(variables: Mapping[str, str]) -> tuple[list[Finding], Config | None]:
     return found, replace(config, off="")
 
 
-def why_there_is_no_gate(variables: Mapping[str, str]) -> str:
-    """What keeps the gate out of a host with this environment; "" where nothing does."""
-    config = Config.from_env(variables, {})
-    named = [each.text for each in _instrumentations(variables)]
-    off = "" if config.gate_alone else config.off
-    return off or next(iter(named), "")
-
-
 def _switched_off(variable: str, why: str, *, with_file: bool) -> Finding:
     if variable == "OTEL_INCIDENT_ENABLED":
         if with_file:
@@ -89,17 +80,8 @@ def _file(config: Config) -> list[Finding]:
 
 def _instrumentations(variables: Mapping[str, str]) -> list[Finding]:
     """Whether the command is told to leave us out, by the SDK's own variable."""
-    names = {each.strip() for each in variables.get(_DISABLED, "").split(",")}
-    said = [each for each in (_OURS, "*") if each in names]
-    if not said:
-        return []
-    return [
-        failure(
-            "on",
-            f"{_DISABLED} names {said[0]}: opentelemetry-instrument does not load this package",
-            f"take {said[0]} out of it",
-        )
-    ]
+    name = disabled_by_name(variables)
+    return [failure("on", NOT_LOADED.format(name), f"take {name} out of it")] if name else []
 
 
 def _no_exporter(config: Config) -> Finding:

@@ -69,7 +69,8 @@ class _Stream(NamedTuple):
     points: dict[Hashable, list[Point]]
 
 
-_Streams: TypeAlias = "dict[tuple[str, Shape], _Stream]"
+_Name: TypeAlias = "tuple[str, str, Shape]"  # with its unit: two units of one name are two metrics
+_Streams: TypeAlias = "dict[_Name, _Stream]"
 
 
 @final
@@ -134,7 +135,7 @@ class _Strict:
         _, rules, scope = self._scopes.of(came.scope, drops)
         streams = scopes.setdefault(scope, {})
         source = _scope_source(came.scope)
-        seen: set[tuple[str, Shape]] = set()
+        seen: set[_Name] = set()
         for metric in came.metrics:
             noted: list[Drop] = []
             try:
@@ -150,7 +151,7 @@ class _Strict:
         rules: ScopeRules,
         source: Hashable,
         streams: _Streams,
-        seen: set[tuple[str, Shape]],
+        seen: set[_Name],
         drops: list[Drop],
     ) -> None:
         """Add a metric's points to its stream; a metric that may not leave leaves none there."""
@@ -158,7 +159,7 @@ class _Strict:
         if named is None or shape is None:
             drops.append(_UNKNOWN_METRIC)
             return
-        key = (named.name, shape)
+        key = (named.name, named.unit, shape)
         if key in seen:  # two views of one instrument: their points add up to twice what was measured
             drops.append(_NOT_MERGEABLE)
             return
@@ -203,16 +204,15 @@ class _Strict:
         place = identity(resource.attributes)
         for scope, streams in scopes.items():
             metrics = []
-            for (name, shape), stream in streams.items():
+            for (name, unit, shape), stream in streams.items():
                 try:
-                    points, fell = self._merge((place, scope, name), shape, stream.points)
+                    points, fell = self._merge((place, scope, name, unit), shape, stream.points)
                 except Exception as error:  # noqa: BLE001  as above
                     _failed(error, drops)
                     continue
                 drops.extend([_NOT_MERGEABLE] * fell)
                 if points:
-                    named = stream.named
-                    metrics.append(Metric(name, named.description, named.unit, shape.holding(points)))
+                    metrics.append(Metric(name, stream.named.description, unit, shape.holding(points)))
             if metrics:
                 schema_url = (scope.schema_url if scope is not None else None) or ""
                 passed.append(ScopeMetrics(scope, metrics, schema_url))  # type: ignore[arg-type]  # None as it came
@@ -261,13 +261,13 @@ class _Standard:
 
         def place() -> Hashable:
             of_resource = identity(mapping(resource.attributes))
-            return (of_resource, _scope_source(among.scope), identity({"": metric.name}))
+            return (of_resource, _scope_source(among.scope), _called(metric))
 
         regroup = lost or self._merge.remembers(place)
         if untouched and not regroup:
             return metric
         shape = shape_of(metric.data)
-        kinds = [type(other.data) for other in among.metrics if other.name == metric.name]
+        kinds = [type(other.data) for other in among.metrics if _called(other) == _called(metric)]
         if shape is None or (regroup and kinds.count(shape.kind) > 1):
             drops.append(_NOT_MERGEABLE)  # cannot be made anew, or may have become another's twin
             return None
@@ -323,6 +323,11 @@ def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
     if unit not in rules.metrics.get(name, ()):
         return None
     return _Named(name, unit, "", rules.attributes, is_ours=False)
+
+
+def _called(metric: Metric) -> Hashable:
+    """What tells a metric from others of its kind, whatever it is called."""
+    return identity({"name": metric.name, "unit": metric.unit})
 
 
 def _scope_source(scope: InstrumentationScope | None) -> Hashable:

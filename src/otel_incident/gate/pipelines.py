@@ -42,8 +42,13 @@ OF_LOGGER: Final = (_internal.Logger, "_multi_log_record_processor")
 BATCH: Final = (BatchProcessor, "_exporter")
 """The exporter of both batch processors, which are shells around this class."""
 
-BEFORE_QUEUE: Final = tuple((BatchProcessor, name) for name in ("emit", "_export"))
-"""Methods of the SDK's that see what waits for its exporter, where the gate does not stand."""
+BEFORE_QUEUE: Final[tuple[tuple[type, str], ...]] = (
+    (trace.Span, "end"),
+    (_internal.Logger, "emit"),
+    (BatchProcessor, "emit"),
+    (BatchProcessor, "_export"),
+)
+"""Methods of the SDK's that see what waits for its exporter, or is on its way there, before the gate."""
 
 SIMPLE_SPAN: Final = (span_export.SimpleSpanProcessor, "span_exporter")
 SIMPLE_LOG: Final = (log_export.SimpleLogRecordProcessor, "_exporter")

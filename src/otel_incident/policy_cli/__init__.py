@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otel_incident.config import GATES
+from otel_incident.config import GATES, Config
 from otel_incident.errors import PayloadError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from otel_incident.config import Config
     from otel_incident.gate.rules import Mode
     from otel_incident.policy_cli.check import Checked, Taken
 
@@ -39,14 +39,15 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     commands.add_parser("collector", help="the strict allowlist as a configuration of the collector")
 
 
-def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, variables: Mapping[str, str], say: Callable[[str], None]) -> int:
     """Run one of the commands; returns the exit status.
 
     Args:
         chosen: What the parser made of the command line.
-        config: This installation's.
+        variables: Those of the environment.
         say: Prints.
     """
+    config = _settings(variables)
     # each imports what it needs: `explain` needs no encoder, `collector` no SDK
     if chosen.policy == "collector":
         from otel_incident.policy_cli.collector import collector_config  # noqa: PLC0415  only for the command that needs it
@@ -54,12 +55,22 @@ def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) 
         say(collector_config().rstrip("\n"))
         return 0
     if chosen.policy == "explain":
+        from otel_incident.installation import why_there_is_no_gate  # noqa: PLC0415  only for the command that needs it
         from otel_incident.policy_cli import explain  # noqa: PLC0415  only for the command that needs it
 
-        told = explain.explanation(config)
+        told = explain.explanation(config, why_there_is_no_gate(variables))
         say(json.dumps(told, indent=2) if chosen.json else explain.text(told))
         return 0
     return _check(chosen, config, say)
+
+
+def _settings(variables: Mapping[str, str]) -> Config:
+    """What is set; where the SDK is off, too, and with it all that would be read."""
+    left = {name: value for name, value in variables.items() if name != "OTEL_SDK_DISABLED"}
+    config = Config.from_env(left)
+    for line in config.problems:
+        sys.stderr.write(f"otel-incident: {line}\n")
+    return replace(config, off=Config.from_env(variables).off)
 
 
 def _check(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) -> int:

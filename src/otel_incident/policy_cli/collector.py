@@ -51,7 +51,8 @@ _HEADER: Final = f"""\
 # - Of metrics only sums and histograms are kept, since only they can be merged where attributes go; what is
 #   merged, or of a number, loses the attributes of its exemplars. Names that no profile lists are dropped.
 # - An operator's OTEL_INCIDENT_ALLOWED_ATTRIBUTES is not in here: what it lets through is taken out.
-#   Nor is OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES: a key that a profile lists stays.
+#   Nor is OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES, nor what a hook file names as `content`: a key that a profile
+#   lists stays.
 # - An error of a statement refuses the whole batch (`error_mode: propagate`, since `ignore` would let it
 #   through unfiltered). The sender is told 503 and tries again, for as long as it is set up to. No statement
 #   below is known to fail on any payload.

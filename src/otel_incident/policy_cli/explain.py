@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_incident.gate.grammars import GRAMMARS, RANGES
 from otel_incident.gate.parts import OTHER_SCOPE, RESOURCE_GRAMMARS
-from otel_incident.installation import content_names
+from otel_incident.installation import content_names, without_gate
 from otel_incident.policy import OUR_NAMESPACES
 from otel_incident.policy_cli.profile_reasons import REASONS
 from otel_incident.profiles import PROFILES, Profile, ProfileAttribute
@@ -32,7 +32,8 @@ MODES: Final = {
     "strict": (
         "Denies by default, on every field that can hold text. What is kept is listed below; everything "
         "else is deleted, never masked. What cannot be filtered is dropped. What "
-        "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES matches goes even if it is listed or allowed."
+        "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES matches, and what a hook file names as content, goes even if it "
+        "is listed or allowed."
     ),
     "audit": "Removes what standard does, and counts what strict would remove.",
     "off": "Leaves the host's own signals as they are.",
@@ -81,11 +82,12 @@ _RULES: Final = {
 }
 
 
-def explanation(config: Config) -> dict[str, Any]:
+def explanation(config: Config, no_gate: str = "") -> dict[str, Any]:
     """Everything that `policy explain` says, as plain data.
 
     Args:
         config: This installation's.
+        no_gate: What keeps the gate out; "" where nothing does.
     """
     return {
         "installation": {
@@ -93,6 +95,7 @@ def explanation(config: Config) -> dict[str, Any]:
             "mode_is_set": config.gate_is_set,
             "telemetry_off": config.off,
             "gate_alone": config.gate_alone,
+            "no_gate": no_gate,
             "allowed_attributes": list(config.allowed_attributes),
             "forbidden_attributes": list(config.forbidden_attributes),
             "content": {source: list(names) for source, names in content_names(config).items()},
@@ -157,10 +160,10 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"  Mode: {here['mode']}{'' if here['mode_is_set'] else ' (the default)'}."
     if here["telemetry_off"]:
         yield f"  Incident telemetry is off: {here['telemetry_off']}."
-        if here["gate_alone"]:
+        if not here["no_gate"]:
             yield "  The gate holds all the same: nobody has said in words that can be read that it may go."
-        else:
-            yield "  So no mode is in force: the host's own spans, logs and metrics leave as they are."
+    if here["no_gate"]:
+        yield f"  The gate: {without_gate(here['mode'], here['no_gate'])}."
     yield f"  Allowed beyond the profiles: {', '.join(here['allowed_attributes']) or 'nothing'}."
     if here["allowed_attributes"]:
         yield (
