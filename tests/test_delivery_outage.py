@@ -125,13 +125,18 @@ NOT_INSTALLED: Final = (
             "OTEL_EXPORTER_OTLP_COMPRESSION",
             "bogus",
             OUTAGE.format(
-                "otlp_proto_grpc", "it cannot be made of its settings: InvalidCompressionValueException"
+                "otlp_proto_grpc",
+                "it cannot be made of its settings: InvalidCompressionValueException; `otel-incident doctor` "
+                "says which",
             ),
         ),
         (
             "OTEL_EXPORTER_OTLP_TIMEOUT",
             "soon",
-            OUTAGE.format("otlp_proto_grpc", "it cannot be made of its settings: ValueError"),
+            OUTAGE.format(
+                "otlp_proto_grpc",
+                "it cannot be made of its settings: ValueError; `otel-incident doctor` says which",
+            ),
         ),
     ],
 )
@@ -143,6 +148,20 @@ def test_an_exporter_that_cannot_be_made(variable: str, value: str, line: str) -
         host.emit(2)
         assert host.end()[0] == 0
     assert host.stderr == [line]
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+@pytest.mark.parametrize("value", ["0", "nan"])
+def test_a_time_limit_without_time(transport: str, value: str, receiver: OtlpReceiver) -> None:
+    """Before the exporter blames the endpoint a line names the variable."""
+    variables = endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint)
+    variables |= {"OTEL_EXPORTER_OTLP_TIMEOUT": value, "OTEL_BLRP_SCHEDULE_DELAY": "50"}
+    with EmittingHost(variables) as host:
+        host.emit(1)
+        assert host.wait_for_line() == (
+            f"OTEL_EXPORTER_OTLP_TIMEOUT={value!r} cannot be used: expected a number of seconds above 0; no "
+            "event can leave."
+        )
 
 
 def test_the_console_exporter() -> None:

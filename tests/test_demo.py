@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from examples.demo.options import parse
 from tests.backend import collector_binary
 from tests.collector import ROOT
 from tests.otlp_receiver import OtlpReceiver, Status
@@ -84,12 +85,40 @@ def test_an_endpoint_where_nobody_listens_is_said_at_once(free_port: int, tmp_pa
     assert "Playing" not in done.stdout
 
 
-@pytest.mark.parametrize("endpoint", ["https://collector.example", "127.0.0.1:4318", "http://"])
-def test_an_endpoint_that_it_cannot_use_is_refused(endpoint: str, tmp_path: Path) -> None:
-    """Only plain HTTP is spoken to a collector of the user's, and a mistake ends with status 2."""
-    done = run_demo(tmp_path, "--endpoint", endpoint)
-    assert done.returncode == 2
-    assert "expected a URL like http://127.0.0.1:4318" in done.stderr
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://collector.example",
+        "127.0.0.1:4318",
+        "http://",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:abc",
+        "http://127.0.0.1:0",
+        "http://[::1",
+        "http://jane:s3cr3t@127.0.0.1:4318",
+        "http://jane@127.0.0.1:4318",
+    ],
+)
+def test_an_endpoint_that_it_cannot_use_is_refused(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only plain HTTP is spoken to a collector of the user's; a mistake is one line that repeats nothing."""
+    with pytest.raises(SystemExit) as ended:
+        parse(["--endpoint", endpoint])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[-1] == (
+        "scripts/demo: error: argument --endpoint: expected a URL like http://127.0.0.1:4318; for a "
+        "collector that wants https or credentials, start a local one that passes on to it"
+    )
+    assert "s3cr3t" not in said.err
+    assert "jane" not in said.err
+
+
+def test_a_mistake_ends_the_demonstration_with_status_2(tmp_path: Path) -> None:
+    """As a command line that cannot be used does everywhere, before anything is set up."""
+    done = run_demo(tmp_path, "--endpoint", "http://127.0.0.1:99999")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.fixture

@@ -305,12 +305,68 @@ def test_a_proxy_that_is_not_there(
     assert exporter.endswith(" through the proxy 127.0.0.1:1")
     assert about("endpoint", lines) == [
         (
-            "failure: proxy: connection refused by 127.0.0.1 port 1; correct HTTPS_PROXY or HTTP_PROXY, or "
-            "name the "
-            "endpoint's host in NO_PROXY"
+            "failure: proxy: connection refused by 127.0.0.1 port 1; correct http_proxy, or name the "
+            "endpoint's host in no_proxy"
         )
     ]
     assert status == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        (
+            "ALL_PROXY",
+            "socks5://jane:s3cr3t@127.0.0.1:1",
+            (
+                "ALL_PROXY names a SOCKS proxy, and the package PySocks, which that needs, is not installed; "
+                "pip install 'requests[socks]', or correct ALL_PROXY"
+            ),
+        ),
+        *(
+            (
+                "https_proxy",
+                value,
+                (
+                    "the exporter cannot use the proxy in https_proxy as it is written; write https_proxy as "
+                    "in http://proxy.example:3128"
+                ),
+            )
+            for value in ("ftp://jane:s3cr3t@127.0.0.1:1", "http://", "http://127.0.0.1:99999")
+        ),
+    ],
+)
+def test_a_proxy_that_cannot_be_used(
+    variable: str, value: str, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its variable is named, and the endpoint, of which nothing is wrong, is not blamed."""
+    monkeypatch.setenv(variable, value)
+    send_to(monkeypatch, "http", "https://collector.example:4318")
+    assert endpoint_line(capsys) == f"failure: {line}"
+
+
+@pytest.mark.parametrize(
+    ("transport", "variable", "value"),
+    [("grpc", "HTTP_PROXY", "http://127.0.0.1:1"), ("grpc", "http_proxy", "socks5://127.0.0.1:1")],
+)
+def test_a_proxy_that_grpc_does_not_take(
+    transport: str,
+    variable: str,
+    value: str,
+    receiver: OtlpReceiver,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is said to go past it, as it does: the request arrives."""
+    monkeypatch.setenv(variable, value)
+    send_to(monkeypatch, transport, receiver.grpc_endpoint)
+    status, lines = diagnosis(capsys)
+    (exporter,) = about("exporter", lines)
+    assert exporter.endswith(
+        f", past the proxy in {variable}: gRPC reads grpc_proxy, https_proxy and http_proxy, in lower case, "
+        "and takes http:// alone"
+    )
+    assert (status, len(receiver.requests)) == (0, 1)
 
 
 def test_a_host_that_needs_no_proxy(

@@ -85,6 +85,34 @@ def test_the_command_does_stop(
     assert receiver.requests == ()
 
 
+def test_each_variable_is_said_once(settings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What stops the command is not said a second time as a value or a switch that is read otherwise."""
+    settings.setenv("OTEL_LOGS_EXPORTER", "none,console")
+    status, lines = diagnosis(capsys, "--offline")
+    assert [each.split()[0] for each in lines if "OTEL_LOGS_EXPORTER" in each] == ["failure"]
+    assert (status, about("on", lines), len(about("settings", lines))) == (1, [], 1)
+
+
+@pytest.mark.parametrize("value", ["0", "nan"])
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_a_time_limit_without_time(
+    value: str,
+    transport: str,
+    receiver: OtlpReceiver,
+    settings: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An endpoint that would answer is not blamed for it, nor asked."""
+    for name, said in endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint).items():
+        settings.setenv(name, said)
+    settings.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", value)
+    status, lines = diagnosis(capsys)
+    assert about("endpoint", lines) == [
+        "failure: not asked: OTEL_EXPORTER_OTLP_TIMEOUT leaves no time for an answer; correct it"
+    ]
+    assert (status, receiver.requests) == (1, ())
+
+
 def test_what_is_as_it_should_be(settings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Exporters that are there, `none` alone and the SDK's protocols are not spoken of."""
     settings.setenv("OTEL_TRACES_EXPORTER", "console, otlp")
@@ -109,8 +137,26 @@ def test_what_is_as_it_should_be(settings: pytest.MonkeyPatch, capsys: pytest.Ca
                 "separated by commas, in values %20 for a blank and %2C for a comma"
             ),
         ),
-        ("http", "TIMEOUT", "soon", "warning: {}='soon' is no number of seconds; write 10, or unset it"),
-        ("grpc", "TIMEOUT", "soon", "failure: {}='soon' is no number of seconds; write 10, or unset it"),
+        *(
+            (
+                transport,
+                "TIMEOUT",
+                value,
+                f"{level}: {{}}={value!r} is no number of seconds above 0; write 10, or unset it",
+            )
+            for transport, value, level in (
+                ("http", "soon", "warning"),
+                ("grpc", "soon", "failure"),
+                ("http", "0", "failure"),
+                ("grpc", "nan", "failure"),
+            )
+        ),
+        (
+            "grpc",
+            "COMPRESSION",
+            "A" * 101,
+            f"failure: {{}}='{'A' * 100}...' is no compression of this exporter's; write gzip, or unset it",
+        ),
         (
             "http",
             "COMPRESSION",

@@ -98,7 +98,9 @@ def test_an_exporter_that_cannot_be_made(caplog: pytest.LogCaptureFixture) -> No
     exporter = DeferredExporter("x", build)
     for _ in range(2):
         assert exporter.export(records(1)) is FAILURE
-    assert lines(caplog) == [OUTAGE.format("it cannot be made of its settings: HostileError")]
+    assert lines(caplog) == [
+        OUTAGE.format("it cannot be made of its settings: HostileError; `otel-incident doctor` says which")
+    ]
 
 
 class Raising(logging.Handler):
@@ -234,7 +236,7 @@ def test_what_an_exporter_says_of_its_settings_is_seen_once(caplog: pytest.LogCa
         exporter.export(records(1))
     assert [record.getMessage() for record in caplog.records] == [
         "no certificate",
-        OUTAGE.format("it cannot be made of its settings: ValueError"),
+        OUTAGE.format("it cannot be made of its settings: ValueError; `otel-incident doctor` says which"),
     ]
 
 

@@ -188,7 +188,7 @@ def test_the_doctor_asks_the_endpoint(
     said = []
     for url in (receiver.http_endpoint, "http://collector.invalid:4318"):
         done = environment.run(words, {**variables, "OTEL_EXPORTER_OTLP_ENDPOINT": url}, tmp_path)
-        assert "proxy" not in done.stdout
+        assert "past the proxy in http_proxy: this exporter knows none\n" in done.stdout
         said += [line for line in done.stdout.splitlines() if " endpoint " in line]
     assert said == [
         (

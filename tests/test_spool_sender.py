@@ -304,7 +304,9 @@ def test_an_exporter_that_cannot_be_made(make: Make, caplog: pytest.LogCaptureFi
     processor = make(build)
     processor.take(numbered(1))
     exporter.wait_for(lambda: exporter.taken == [1])
-    assert lines(caplog)[0] == OUTAGE.format("it cannot be made of its settings: ValueError")
+    assert lines(caplog)[0] == OUTAGE.format(
+        "it cannot be made of its settings: ValueError; `otel-incident doctor` says which"
+    )
     assert "Payments" not in caplog.text
 
 

@@ -50,8 +50,12 @@ def parse(arguments: Sequence[str]) -> Options:
 
 
 def _base_url(text: str) -> str:
-    url = urlsplit(text)
-    if url.scheme != "http" or not url.hostname:
+    try:
+        url = urlsplit(text)
+        usable = url.scheme == "http" and url.hostname and url.port != 0 and "@" not in url.netloc
+    except ValueError:  # no port, or no address
+        usable = False
+    if not usable:
         raise argparse.ArgumentTypeError(
             "expected a URL like http://127.0.0.1:4318; for a collector that wants https or credentials, "
             "start a local one that passes on to it"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, final
 from otel_incident.config_exporters import (
     DEFAULT_ENDPOINT,
     Batch,
+    check_timeout,
     read_batch,
     read_endpoints,
     read_exporters,
@@ -256,6 +257,8 @@ class _Reader:
             batch=read_batch(values),
             spooling=read_spooling(values, state_dir),
         )
+        if not DEFAULT_ENDPOINT.keys().isdisjoint(read.exporters):
+            check_timeout(values)
         return replace(read, problems=tuple(values.problems))
 
     def _gate(self) -> Gate:

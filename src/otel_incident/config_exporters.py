@@ -96,6 +96,23 @@ def read_insecure(values: Values) -> bool | None:
     return None
 
 
+def check_timeout(values: Values) -> None:
+    """Say of a time limit that leaves no time for an answer, for which exporters blame the endpoint."""
+    for name in ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"):
+        if value := values.text(name):
+            if leaves_no_time(value):
+                values.problem(name, value, "a number of seconds above 0", "no event can leave")
+            return
+
+
+def leaves_no_time(value: str) -> bool:
+    """Whether a time limit is a number, and none above 0; what is no number exporters refuse themselves."""
+    try:
+        return not float(value) > 0
+    except ValueError:
+        return False
+
+
 def read_batch(values: Values) -> Batch:
     """`OTEL_BLRP_*`."""
     default = Batch()

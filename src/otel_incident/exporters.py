@@ -176,7 +176,8 @@ class DeferredExporter(LogRecordExporter):
                 raise
             except Exception as error:
                 raise ConfigurationError(
-                    f"it cannot be made of its settings: {type(error).__name__}"
+                    f"it cannot be made of its settings: {type(error).__name__}; `otel-incident doctor` "
+                    "says which"
                 ) from error
             finally:
                 self.reason = ""

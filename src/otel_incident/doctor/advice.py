@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from otel_incident.destinations import Destination
     from otel_incident.doctor.causes import Cause, Why
     from otel_incident.doctor.findings import Finding
-    from otel_incident.doctor.proxies import Address
+    from otel_incident.doctor.proxies import Proxy
     from otel_incident.spool.answers import Answer
 
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -20,7 +20,7 @@ _AUTHORITY: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 _CREDENTIALS: Final = "correct the credentials in OTEL_EXPORTER_OTLP_HEADERS"
 _LATER: Final = "nothing is lost meanwhile: events wait in the spool; ask whoever runs the endpoint"
 
-# How it is, and what to do; {host} and {port} are those of the endpoint, or of the proxy.
+# How it is, and what to do; {host} and {port} are those of the endpoint, or of the proxy in {variable}.
 _CAUSES: Final[dict[Cause, tuple[str, str]]] = {
     "name": ("DNS knows no address for {host}", f"correct {_ENDPOINT}, or the name server"),
     "refused": (
@@ -64,7 +64,18 @@ _CAUSES: Final[dict[Cause, tuple[str, str]]] = {
         "the exporter cannot use the endpoint as it is written",
         f"write {_ENDPOINT} as in https://collector.example:4318, without a user",
     ),
-    "proxy refuses": ("the proxy does not let this through", "ask whoever runs it, or set NO_PROXY"),
+    "malformed proxy": (
+        "the exporter cannot use the proxy in {variable} as it is written",
+        "write {variable} as in http://proxy.example:3128",
+    ),
+    "no SOCKS": (
+        "{variable} names a SOCKS proxy, and the package PySocks, which that needs, is not installed",
+        "pip install 'requests[socks]', or correct {variable}",
+    ),
+    "proxy refuses": (
+        "the proxy does not let this through",
+        "ask whoever runs it, or name the endpoint's host in no_proxy",
+    ),
     "unknown": ("not reached, for a reason that is not known", "see the collector's log"),
 }
 _PROTOCOL: Final = {
@@ -97,7 +108,7 @@ _ANSWERS: Final[dict[str, tuple[str, str]]] = {
 _EMPTY: Final = frozenset({"HTTP 400", "HTTP 422", "gRPC INVALID_ARGUMENT"})
 
 
-def advice_on_cause(destination: Destination, why: Why, proxy: Address | None) -> Finding:
+def advice_on_cause(destination: Destination, why: Why, proxy: Proxy | None) -> Finding:
     """Why an endpoint was not reached.
 
     Args:
@@ -105,21 +116,25 @@ def advice_on_cause(destination: Destination, why: Why, proxy: Address | None) -
         why: What went wrong.
         proxy: The proxy in the way, if there is one.
     """
-    text, to_do = _CAUSES[why.cause]
-    if why.cause == "other protocol":
+    cause = why.cause
+    if cause == "malformed" and proxy is not None and proxy.address is None:
+        cause = "malformed proxy"
+    text, to_do = _CAUSES[cause]
+    if cause == "other protocol":
         to_do = _PROTOCOL[destination.kind == GRPC]
     # gRPC does not say on which part of the way it went wrong
     at_proxy = proxy is not None and (why.at_proxy or (destination.kind == GRPC and why.cause in _ON_THE_WAY))
-    target = proxy if at_proxy else address_of(destination.endpoint)
+    target = proxy.address if at_proxy and proxy is not None else address_of(destination.endpoint)
     host, port = (target.host, target.port) if target is not None else ("the endpoint", 0)
-    text = text.format(host=host, port=port)
-    if at_proxy and why.cause != "proxy refuses":
+    variable = proxy.variable if proxy is not None else "the proxy's variable"
+    text, to_do = (each.format(host=host, port=port, variable=variable) for each in (text, to_do))
+    if at_proxy and cause != "proxy refuses":
         return failure(
             "endpoint",
             f"proxy: {text}",
-            "correct HTTPS_PROXY or HTTP_PROXY, or name the endpoint's host in NO_PROXY",
+            f"correct {variable}, or name the endpoint's host in no_proxy",
         )
-    return failure("endpoint", text, to_do.format(host=host))
+    return failure("endpoint", text, to_do)
 
 
 _ON_THE_WAY: Final[frozenset[Cause]] = frozenset({"name", "refused", "unreachable"})

@@ -30,6 +30,8 @@ Cause: TypeAlias = Literal[
     "other protocol",
     "unreadable certificate",
     "malformed",
+    "malformed proxy",
+    "no SOCKS",
     "proxy refuses",
     "unknown",
 ]
@@ -62,6 +64,8 @@ _CLASSES: Final[dict[str, Cause]] = {
     "InvalidURL": "malformed",
     "MissingSchema": "malformed",
     "InvalidSchema": "malformed",
+    "InvalidProxyURL": "malformed proxy",
+    "ProxySchemeUnknown": "malformed proxy",
     "RemoteDisconnected": "closed",
     "ProtocolError": "closed",
     "ConnectionResetError": "closed",
@@ -134,7 +138,10 @@ def _cause(error: BaseException) -> Cause | None:
         return _of_tls(error)
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return "unreachable"
-    return _CLASSES.get(type(error).__name__)
+    name = type(error).__name__
+    if name == "InvalidSchema" and "SOCKS" in str(error):  # no class of its own
+        return "no SOCKS"
+    return _CLASSES.get(name)
 
 
 def _of_tls(error: ssl.SSLError) -> Cause:

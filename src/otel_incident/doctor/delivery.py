@@ -10,7 +10,8 @@ from otel_incident.config_exporters import GRPC, HTTP, HTTP_JSON
 from otel_incident.doctor.findings import failure, ok, warning
 from otel_incident.doctor.packages import version
 from otel_incident.doctor.probe import probe
-from otel_incident.doctor.proxies import proxy_for
+from otel_incident.doctor.proxies import passed_proxy, proxy_for
+from otel_incident.doctor.variables import no_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,11 @@ _SPOKEN: Final = {
     GRPC: ("OTLP over gRPC", "opentelemetry-exporter-otlp-proto-grpc"),
     HTTP: ("OTLP over HTTP", "opentelemetry-exporter-otlp-proto-http"),
     HTTP_JSON: ("OTLP over HTTP in JSON", "opentelemetry-exporter-otlp-json-http"),
+}
+
+_PAST: Final = {
+    GRPC: "gRPC reads grpc_proxy, https_proxy and http_proxy, in lower case, and takes http:// alone",
+    HTTP_JSON: "this exporter knows none",
 }
 
 
@@ -58,9 +64,20 @@ def look(
         where = "writes to the console" if destination.is_console else "is none of OTLP's: it is not tried"
         return [ok("exporter", f"{name} {where}")]
     spoken, package = _SPOKEN[destination.kind]
-    proxy = proxy_for(destination)
+    proxy = proxy_for(destination, variables)
     through = f" through the proxy {proxy.shown}" if proxy is not None else ""
+    if (
+        destination.kind in _PAST
+        and proxy is None
+        and (passed := passed_proxy(destination, variables)) is not None
+    ):
+        through = f", past the proxy in {passed.variable}: {_PAST[destination.kind]}"
     found = [ok("exporter", f"{name} {version(package)}: {spoken} to {destination.shown}{through}")]
     if offline:
         return [*found, ok("endpoint", "not asked (--offline)")]
+    if config.config_file is None and (variable := no_time(variables)):
+        return [
+            *found,
+            failure("endpoint", f"not asked: {variable} leaves no time for an answer", "correct it"),
+        ]
     return [*found, probe(destination, config, variables, proxy)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from typing import TYPE_CHECKING, final
 
 from otel_incident.config import spooling_if_on
@@ -34,14 +35,22 @@ def examine(variables: Mapping[str, str], *, offline: bool = False) -> list[Find
     found += packages.general()
     if config is None:  # what holds is in a file that cannot be read, or that says no more
         return found
-    found += installation.settings(config)
-    found += sdk_variables.look(variables, config)
+    sdk = sdk_variables.look(variables, config)
+    said = {_variable(each) for each in sdk}  # which say more of it
+    found = [each for each in found if _variable(each) not in said]
+    found += [each for each in installation.settings(config) if _variable(each) not in said]
+    found += sdk
     found += installation.hooks(config)
     found += installation.gate(config, no_gate)
     found += _speaker(config)
     for destination in destinations(config):
         found += delivery.look(destination, config, variables, offline=offline)
     return found + waiting.look(config, spooling_if_on(variables))
+
+
+def _variable(finding: Finding) -> str:
+    """The variable with which a finding begins, or another first word."""
+    return re.split(r"[^A-Z_]", finding.text, maxsplit=1)[0] or finding.text
 
 
 def _speaker(config: Config) -> list[Finding]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from otel_incident.config import Config
     from otel_incident.destinations import Destination
     from otel_incident.doctor.findings import Finding
-    from otel_incident.doctor.proxies import Address
+    from otel_incident.doctor.proxies import Proxy
     from otel_incident.spool.answers import Answer
 
 _VERBOSITY: Final = "GRPC_VERBOSITY"
@@ -88,7 +88,7 @@ class _Ear:
 
 
 def probe(
-    destination: Destination, config: Config, variables: Mapping[str, str], proxy: Address | None
+    destination: Destination, config: Config, variables: Mapping[str, str], proxy: Proxy | None
 ) -> Finding:
     """What the endpoint says to a request without a record.
 
@@ -128,7 +128,7 @@ class _Silence:
     reason = ""
 
 
-def _finding(destination: Destination, answer: Answer, cause: Why | None, proxy: Address | None) -> Finding:
+def _finding(destination: Destination, answer: Answer, cause: Why | None, proxy: Proxy | None) -> Finding:
     if answer.verdict == "delivered":
         return ok("endpoint", f"{destination.shown} takes events (asked with a request without a record)")
     if cause is not None:

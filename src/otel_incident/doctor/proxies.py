@@ -1,10 +1,10 @@
-"""Which proxy is in the way of an exporter, found as the libraries that send find it."""
+"""Which proxy an exporter takes, and which it goes past, found as the libraries that send find it."""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from otel_incident.config_exporters import GRPC, HTTP_JSON
 
@@ -26,6 +26,23 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Proxy(NamedTuple):
+    """A proxy of the environment's.
+
+    Attributes:
+        variable: What names it.
+        address: None where that cannot be read.
+    """
+
+    variable: str
+    address: Address | None
+
+    @property
+    def shown(self) -> str:
+        """Without what in it may be secret."""
+        return self.address.shown if self.address is not None else f"of {self.variable}"
+
+
 def address_of(endpoint: str, default_port: int = 443) -> Address | None:
     """Host and port of an endpoint, with a scheme or without; None where it has none.
 
@@ -41,35 +58,70 @@ def address_of(endpoint: str, default_port: int = 443) -> Address | None:
     return Address(parts.hostname, port) if parts.hostname else None
 
 
-def proxy_for(destination: Destination) -> Address | None:
-    """The proxy that requests to a destination take by the variables of the environment; None for none.
+def proxy_for(destination: Destination, variables: Mapping[str, str]) -> Proxy | None:
+    """The proxy that requests to a destination take; None for none.
 
     Args:
         destination: An exporter of OTLP.
+        variables: The environment.
     """
     target = address_of(destination.endpoint)
     if target is None or destination.kind == HTTP_JSON:  # whose exporter goes past every proxy
         return None
-    proxies = getproxies()
-    found = (
-        _of_grpc(target, proxies)
-        if destination.kind == GRPC
-        else _of_http(destination.endpoint, target, proxies)
+    if destination.kind == GRPC:
+        return None if _is_excepted_by_grpc(target, variables) else _of_grpc(variables)
+    return _of_requests(destination.endpoint, variables)
+
+
+def passed_proxy(destination: Destination, variables: Mapping[str, str]) -> Proxy | None:
+    """The proxy that is named for such an endpoint, where its exporter goes past it; None for none.
+
+    Args:
+        destination: An exporter of OTLP that takes none.
+        variables: The environment.
+    """
+    target, endpoint = address_of(destination.endpoint), destination.endpoint
+    if target is None or (destination.kind == GRPC and _is_excepted_by_grpc(target, variables)):
+        return None
+    if "://" not in endpoint:  # gRPC does without a scheme
+        endpoint = f"{'http' if destination.insecure else 'https'}://{endpoint}"
+    return _of_requests(endpoint, variables)
+
+
+def _of_requests(endpoint: str, variables: Mapping[str, str]) -> Proxy | None:
+    """As `requests` chooses: by the endpoint's scheme, whatever the case of the variable."""
+    from requests.utils import get_environ_proxies, select_proxy  # noqa: PLC0415  dear
+
+    scheme = urlsplit(endpoint).scheme
+    if scheme not in {"http", "https"}:
+        return None
+    url = select_proxy(endpoint, get_environ_proxies(endpoint))
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            if url and variables.get(variable) == url:
+                return Proxy(variable, address_of(url, 80))
+    return None
+
+
+def _of_grpc(variables: Mapping[str, str]) -> Proxy | None:
+    """As gRPC chooses, whatever the endpoint's scheme: the first that is set, in lower case and of HTTP."""
+    name = next((name for name in ("grpc_proxy", "https_proxy", "http_proxy") if variables.get(name)), "")
+    url = variables.get(name, "")
+    return Proxy(name, address_of(url, 80)) if url.startswith("http://") else None
+
+
+def _is_excepted_by_grpc(target: Address, variables: Mapping[str, str]) -> bool:
+    """Whether gRPC goes there without a proxy: it reads lower case, and knows no `*`."""
+    excepted = variables.get("no_grpc_proxy") or variables.get("no_proxy") or ""
+    names = [each.strip().lower() for each in excepted.split(",") if each.strip()]
+    return any(
+        target.host == name or target.host.endswith(f".{name.removeprefix('.')}") or _is_in(target.host, name)
+        for name in names
     )
-    return address_of(found, 80) if found else None
 
 
-def _of_http(endpoint: str, target: Address, proxies: Mapping[str, str]) -> str:
-    """As `requests` chooses."""
-    if proxy_bypass(target.shown):
-        return ""
-    return proxies.get(urlsplit(endpoint).scheme) or proxies.get("all") or ""
-
-
-def _of_grpc(target: Address, proxies: Mapping[str, str]) -> str:
-    """As gRPC chooses, whatever the scheme."""
-    excepted = proxies.get("no_grpc") or proxies.get("no") or ""
-    names = [each.strip() for each in excepted.split(",") if each.strip()]
-    if any(target.host.endswith(name.removeprefix("*")) for name in names):
-        return ""
-    return next((proxies[name] for name in ("grpc", "https", "http") if proxies.get(name)), "")
+def _is_in(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:  # a name
+        return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util._importlib_metadata import entry_points
 
-from otel_incident.config_exporters import DEFAULT_ENDPOINT, GRPC
+from otel_incident.config_exporters import DEFAULT_ENDPOINT, GRPC, leaves_no_time
 from otel_incident.doctor.findings import failure, warning
 
 if TYPE_CHECKING:
@@ -97,8 +97,11 @@ def _unusable(variables: Mapping[str, str], kinds: list[str]) -> Iterable[Findin
     # over gRPC an exporter is not made at all of these
     says = failure if GRPC in kinds else warning
     name, value = _set(variables, "TIMEOUT")
-    if value and not _is_number(value):
-        yield says("settings", f"{name}={_shown(value)} is no number of seconds", "write 10, or unset it")
+    if value and (leaves_no_time(value) or not _is_number(value)):
+        how = failure if leaves_no_time(value) else says
+        yield how(
+            "settings", f"{name}={_shown(value)} is no number of seconds above 0", "write 10, or unset it"
+        )
     name, value = _set(variables, "COMPRESSION")
     known = ("gzip",) if GRPC in kinds else ("gzip", "deflate", "none")
     if value and value.lower() not in known:
@@ -115,6 +118,16 @@ def _unusable(variables: Mapping[str, str], kinds: list[str]) -> Iterable[Findin
             )
 
 
+def no_time(variables: Mapping[str, str]) -> str:
+    """The variable that leaves an exporter no time for an answer; "" for none.
+
+    Args:
+        variables: The environment.
+    """
+    name, value = _set(variables, "TIMEOUT")
+    return name if leaves_no_time(value) else ""
+
+
 def _set(variables: Mapping[str, str], suffix: str) -> tuple[str, str]:
     """The variable that holds for log records, and its value; "" where neither is set."""
     names = (f"OTEL_EXPORTER_OTLP_LOGS_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
@@ -125,9 +138,10 @@ def _set(variables: Mapping[str, str], suffix: str) -> tuple[str, str]:
 
 def _is_number(value: str) -> bool:
     try:
-        return float(value) > 0
+        float(value)
     except ValueError:
         return False
+    return True
 
 
 def _not_read(path: str) -> str:

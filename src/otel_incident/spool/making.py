@@ -45,7 +45,8 @@ class Making:
         except ConfigurationError as error:
             self.problem = str(error)
         except Exception as error:  # noqa: BLE001  of anybody's; it is tried again
-            self.problem = f"it cannot be made of its settings: {type(error).__name__}"
+            kind = type(error).__name__
+            self.problem = f"it cannot be made of its settings: {kind}; `otel-incident doctor` says which"
         else:
             self.problem = ""
             return made
