@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, final
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 
 from otel_incident.errors import ConfigurationError
-from otel_incident.forks import no_fork_while_importing
+from otel_incident.forks import no_fork_while_importing, no_fork_while_sending
 from otel_incident.guard import HostLock, say, swallow
 from otel_incident.quiet import attach, quiet
 
@@ -151,7 +151,7 @@ class DeferredExporter(LogRecordExporter):
                     self._exporter = self._make()
             # each time, since loggers are made as one goes
             attach(type(self._exporter).__module__.partition(".")[0])
-            with quiet(self):
+            with quiet(self), no_fork_while_sending(self._exporter):
                 return self._exporter.export(batch)
         except ConfigurationError as error:
             self.reason = str(error)

@@ -3,7 +3,10 @@
 A lock lives for as long as any process has its file open: a file that is being opened and locked while
 another thread forks would live on in the child without anybody there knowing. A module that is being imported
 then is half a module in the child for ever, and who imports it there waits for ever, since the thread that
-holds its lock is gone. So a fork waits for such a moment to pass, though not for long.
+holds its lock is gone. And gRPC has hooks of its own for a fork, which crash the child, or the parent,
+where a request is just being made: where GRPC_ENABLE_FORK_SUPPORT is not set its releases have them half on
+and half off, and to set it would change what the host's own gRPC does. So a fork waits for such a moment to
+pass, though not for long.
 """
 
 from __future__ import annotations
@@ -21,9 +24,15 @@ from otel_incident.guard import LOCK_SECONDS, renew_locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 FORK_SECONDS: Final = 1.0  # a file system that hangs must not make the host's fork hang
 IMPORT_SECONDS: Final = 5.0  # on a busy machine; a child that has half an import hangs for ever
+SENDING_SECONDS: Final = 0.5
+"""So long a fork waits for a request: one that takes longer waits for an answer, and a fork does it no harm.
+
+Of 320 children forked beside new requests of the stock SDK 22 crashed; beside hanging ones, of 240 none.
+"""
 _POOLS: Final = "concurrent.futures.thread"
 _GLANCE_SECONDS: Final = 0.001
 _FORGOTTEN_SECONDS: Final = 60.0
@@ -76,25 +85,25 @@ class _Moment:
 
 
 @final
-class _Import:
-    """One import of ours; a context manager.
+class _Stay:
+    """One stay of a thread in `Stays`; a context manager.
 
-    It neither raises nor waits for other imports, needs no more of the stack to leave than to come, and may
+    It neither raises nor waits for other stays, needs no more of the stack to leave than to come, and may
     come again within itself: the first event is what a host's signal handler or log handler may be in.
     """
 
-    __slots__ = ("_forking", "_inside", "since", "thread")
+    __slots__ = ("_forking", "_inside", "_seconds", "since", "thread")
 
-    def __init__(self, inside: set[_Import], forking: set[int]) -> None:
+    def __init__(self, inside: set[_Stay], forking: set[int], seconds: float) -> None:
         self.thread = get_ident()
         self.since = time.monotonic()
-        self._inside, self._forking = inside, forking
+        self._inside, self._forking, self._seconds = inside, forking, seconds
 
     def __enter__(self) -> None:
-        """Keep forks of other threads waiting; wait for one that is at work, for `IMPORT_SECONDS` at most."""
+        """Keep forks of other threads waiting; wait for one that is at work, for so long at most."""
         self._inside.add(self)
         while self._forking and self.thread not in self._forking:
-            if time.monotonic() > self.since + IMPORT_SECONDS:
+            if time.monotonic() > self.since + self._seconds:
                 return
             self._inside.discard(self)
             time.sleep(_GLANCE_SECONDS)
@@ -106,22 +115,27 @@ class _Import:
 
 
 @final
-class Imports:
-    """Imports of ours, several at a time: a fork waits for all of them.
+class Stays:
+    """What several threads may do at a time, and a fork waits for all of them.
 
     Who imports may hold a lock that another one needs to come to his end (that of a module that imports us,
     of the host's log), and so may who forks. So nobody holds a lock of ours while he waits here, and nobody
-    waits for long: a fork for `IMPORT_SECONDS`, in which others come and go; then it forks all the same.
+    waits for long: a fork for so many seconds, in which others come and go; then it forks all the same.
     Only for the fork itself, once nobody is in here, do others wait. Each says what he is about to do before
     he looks for the other, so that one of the two sees it.
+
+    Args:
+        seconds: How long a fork waits at most, and others for a fork.
+        forgotten: After so many seconds a stay is not waited for any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float, forgotten: float) -> None:
+        self._seconds, self._forgotten = seconds, forgotten
         self.in_child()
 
-    def __call__(self) -> _Import:
+    def __call__(self) -> _Stay:
         """No other thread forks in here."""
-        return _Import(self._inside, self._forking)
+        return _Stay(self._inside, self._forking, self._seconds)
 
     def before(self) -> None:
         """Wait until nobody else is in here."""
@@ -129,9 +143,9 @@ class Imports:
         while True:
             self._forking.add(thread)
             now = time.monotonic()
-            if now > started + IMPORT_SECONDS or not any(
+            if now > started + self._seconds or not any(
                 # one that was interrupted on its way in has nobody to end it
-                each.thread != thread and now < each.since + _FORGOTTEN_SECONDS
+                each.thread != thread and now < each.since + self._forgotten
                 for each in list(self._inside)
             ):
                 return
@@ -144,21 +158,31 @@ class Imports:
 
     def in_child(self) -> None:
         """Nobody else is here."""
-        self._inside: set[_Import] = set()
+        self._inside: set[_Stay] = set()
         self._forking: set[int] = set()
 
 
 no_fork: Final = _Moment()
 """Between the opening of a file and the note of its descriptor."""
 
-no_fork_while_importing: Final = Imports()
+no_fork_while_importing: Final = Stays(IMPORT_SECONDS, _FORGOTTEN_SECONDS)
 """While modules of ours, or an exporter's, are imported where the host is at work already."""
 
-# Who imports may open a file meanwhile, never the other way round.
-_moments: Final = (no_fork_while_importing, no_fork)
+_no_fork_while_sending: Final = Stays(SENDING_SECONDS, SENDING_SECONDS)
+
+# Who sends may import, and who imports may open a file, never the other way round.
+_moments: Final = (_no_fork_while_sending, no_fork_while_importing, no_fork)
 _all: Final[weakref.WeakSet[Inherited]] = weakref.WeakSet()
 _known: Final = [os.getpid()]
 """The process that knows which files are its own."""
+
+
+def no_fork_while_sending(exporter: object) -> AbstractContextManager[None]:
+    """While an exporter is at its first moments of a request, if that goes over gRPC."""
+    over_grpc = hasattr(
+        exporter, "_initialize_channel_and_stub"
+    )  # of the SDK's; no class to ask for without gRPC
+    return _no_fork_while_sending() if over_grpc else contextlib.nullcontext()
 
 
 def forget_in_children(inherited: Inherited) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from otel_incident.errors import ConfigurationError
+from otel_incident.forks import no_fork_while_sending
 from otel_incident.quiet import attach, quiet
 from otel_incident.spool.answers import Answer, of_grpc, of_http
 
@@ -245,7 +246,7 @@ class Attempts:
         if listener is not None:
             listener.answer = None  # of the last batch; it must not be taken for this one's
         attach(type(self._exporter).__module__.partition(".")[0])
-        with quiet(self):
+        with quiet(self), no_fork_while_sending(self._exporter):
             try:
                 result = self._exporter.export(batch)
             except Exception as error:  # noqa: BLE001  an exporter that raises is one that has not delivered
