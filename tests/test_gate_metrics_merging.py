@@ -30,7 +30,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from otel_incident import gate, guard
-from otel_incident.gate import ContentGateMetricExporter, merging
+from otel_incident.gate import ContentGateMetricExporter, addition, merging
 from otel_incident.gate.merging import Merge, Point, Shape
 from tests.metric_points import (
     ACTIVE,
@@ -197,10 +197,10 @@ def test_exponential_histograms_of_other_scales_are_dropped(mode: gate.Mode) -> 
 def test_exponential_buckets_do_not_fill_the_memory() -> None:
     """Two buckets far apart would need every one between them: beyond a bound they are dropped."""
     gated = Gated()
-    near = [exponential(Buckets(at, [1]), title(at)) for at in (0, merging.MAX_BUCKETS - 1)]
+    near = [exponential(Buckets(at, [1]), title(at)) for at in (0, addition.MAX_BUCKETS - 1)]
     (left,) = gated.export(exponentials(near))
-    assert left.positive == Buckets(0, [1, *[0] * (merging.MAX_BUCKETS - 2), 1])
-    far = [exponential(Buckets(at, [1]), title(at), scale=20) for at in (0, merging.MAX_BUCKETS)]
+    assert left.positive == Buckets(0, [1, *[0] * (addition.MAX_BUCKETS - 2), 1])
+    far = [exponential(Buckets(at, [1]), title(at), scale=20) for at in (0, addition.MAX_BUCKETS)]
     assert gated.export(exponentials(far)) == []
     huge = [exponential(Buckets(at, [1]), title(at), scale=20) for at in (-(2**31), 2**31 - 1)]
     assert gated.export(exponentials(huge)) == []
@@ -209,7 +209,7 @@ def test_exponential_buckets_do_not_fill_the_memory() -> None:
 
 def test_exponential_buckets_as_wide_as_one_of_them_merge() -> None:
     """A host that has more buckets than we would make keeps them."""
-    wide = [1] * (merging.MAX_BUCKETS + 9)
+    wide = [1] * (addition.MAX_BUCKETS + 9)
     points = [exponential(Buckets(0, wide), title("a")), exponential(Buckets(4, [1]), title("b"))]
     (left,) = Gated().export(exponentials(points))
     assert left.positive == Buckets(0, [1, 1, 1, 1, 2, *wide[5:]])

@@ -1,13 +1,13 @@
 """Copies of metrics from which everything that may not leave is missing.
 
 Attributes that go may leave several points with one identity: they become one (merging.py), or are dropped.
-Strict also calls several scopes by one name, so it gathers by scope and metric before it merges.
+Strict also calls several scopes by one name, so it gathers by scope and metric before it merges. Standard's
+part is standard_metrics.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
 
 from opentelemetry.sdk.metrics.export import (
     Metric,
@@ -19,28 +19,34 @@ from opentelemetry.sdk.metrics.export import (
 from otel_incident.gate.checks import UNKNOWN
 from otel_incident.gate.fields import mapping
 from otel_incident.gate.measurements import bare_exemplar, measured
-from otel_incident.gate.merging import POINTS, Merge, Point, Shape, identity, shape_of
+from otel_incident.gate.merging import (
+    NOT_MERGEABLE,
+    POINTS,
+    Merge,
+    Point,
+    Shape,
+    identity,
+    scope_source,
+    shape_of,
+)
 from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import FAILED, FIELD
+from otel_incident.gate.standard_metrics import StandardMetrics
 from otel_incident.guard import swallow
 from otel_incident.policy import Drop, keep_registered
 from otel_incident.vocabulary import METRICS, SCOPE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping
 
-    from opentelemetry.sdk.metrics import Exemplar
-    from opentelemetry.sdk.metrics.export import DataPointT, DataT
+    from opentelemetry.sdk.metrics.export import DataT
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from otel_incident.gate.checks import Checks
     from otel_incident.gate.rules import GateRules, ScopeRules
 
-T = TypeVar("T")
-
 _UNKNOWN_METRIC: Final = Drop("", "unknown_metric", "none")
-_NOT_MERGEABLE: Final = Drop("", "not_mergeable", "none")
 _BAD_NUMBER: Final = Drop("", "wrong_type", "none")
 
 
@@ -84,7 +90,7 @@ class MetricFilter:
     def __init__(self, rules: GateRules) -> None:
         self._rules = rules
         self._strict = _Strict(rules)
-        self._standard = _Standard(rules)
+        self._standard = StandardMetrics(rules)
 
     def __call__(self, data: MetricsData) -> MetricsData | None:
         """What the next in line may see: the same object if nothing had to go, None if nothing stays."""
@@ -134,7 +140,7 @@ class _Strict:
     ) -> None:
         _, rules, scope = self._scopes.of(came.scope, drops)
         streams = scopes.setdefault(scope, {})
-        source = _scope_source(came.scope)
+        source = scope_source(came.scope)
         seen: set[_Name] = set()
         for metric in came.metrics:
             noted: list[Drop] = []
@@ -161,7 +167,7 @@ class _Strict:
             return
         key = (named.name, named.unit, shape)
         if key in seen:  # two views of one instrument: their points add up to twice what was measured
-            drops.append(_NOT_MERGEABLE)
+            drops.append(NOT_MERGEABLE)
             return
         points = self._points(metric.data, named, source, drops)
         if points is None:
@@ -210,104 +216,13 @@ class _Strict:
                 except Exception as error:  # noqa: BLE001  as above
                     _failed(error, drops)
                     continue
-                drops.extend([_NOT_MERGEABLE] * fell)
+                drops.extend([NOT_MERGEABLE] * fell)
                 if points:
                     metrics.append(Metric(name, stream.named.description, unit, shape.holding(points)))
             if metrics:
                 schema_url = (scope.schema_url if scope is not None else None) or ""
                 passed.append(ScopeMetrics(scope, metrics, schema_url))  # type: ignore[arg-type]  # None as it came
         return passed
-
-
-@final
-class _Standard:
-    """Pass by default."""
-
-    def __init__(self, rules: GateRules) -> None:
-        self._rules = rules.standard
-        self._merge = Merge()
-
-    def __call__(self, data: MetricsData, drops: list[Drop]) -> MetricsData | None:
-        made = [self._of_resource(of_resource, drops) for of_resource in data.resource_metrics]
-        kept = _unless_same(data.resource_metrics, made)
-        return data if kept is None else MetricsData(kept) if kept else None
-
-    def _of_resource(self, came: ResourceMetrics, drops: list[Drop]) -> ResourceMetrics | None:
-        made = [self._of_scope(came.resource, of_scope, drops) for of_scope in came.scope_metrics]
-        kept = _unless_same(came.scope_metrics, made)
-        return came if kept is None else replace(came, scope_metrics=kept) if kept else None
-
-    def _of_scope(self, resource: Resource, came: ScopeMetrics, drops: list[Drop]) -> ScopeMetrics | None:
-        made: list[Metric | None] = []
-        for metric in came.metrics:
-            noted: list[Drop] = []
-            try:
-                made.append(self._metric(metric, resource, came, noted))
-            except Exception as error:  # noqa: BLE001  as above
-                made.append(None)
-                noted.clear()
-                _failed(error, noted)
-            drops.extend(noted)
-        kept = _unless_same(came.metrics, made)
-        return came if kept is None else replace(came, metrics=kept) if kept else None
-
-    def _metric(
-        self, metric: Metric, resource: Resource, among: ScopeMetrics, drops: list[Drop]
-    ) -> Metric | None:
-        came: Sequence[DataPointT] = getattr(metric.data, "data_points", ())
-        made = [self._point(point, drops) for point in came]
-        untouched = all(one is point for one, point in zip(made, came, strict=True))
-        lost = any(one.attributes is not point.attributes for one, point in zip(made, came, strict=True))
-
-        def place() -> Hashable:
-            of_resource = identity(mapping(resource.attributes))
-            return (of_resource, _scope_source(among.scope), _called(metric))
-
-        regroup = lost or self._merge.remembers(place)
-        if untouched and not regroup:
-            return metric
-        shape = shape_of(metric.data)
-        kinds = [type(other.data) for other in among.metrics if _called(other) == _called(metric)]
-        if shape is None or (regroup and kinds.count(shape.kind) > 1):
-            drops.append(_NOT_MERGEABLE)  # cannot be made anew, or may have become another's twin
-            return None
-        if not regroup:
-            return replace(metric, data=shape.holding(made))
-        points: dict[Hashable, list[Point]] = {}
-        for one, before in zip(made, came, strict=True):
-            source = identity(mapping(before.attributes))
-            points.setdefault(identity(mapping(one.attributes)), []).append(Point(one, source))
-        kept, fell = self._merge(place(), shape, points)
-        drops.extend([_NOT_MERGEABLE] * fell)
-        return replace(metric, data=shape.holding(kept)) if kept else None
-
-    def _point(self, point: DataPointT, drops: list[Drop]) -> DataPointT:
-        attributes = mapping(point.attributes)
-        kept = self._kept(attributes, drops)
-        if kept is not attributes:
-            point = replace(point, attributes=kept)
-        exemplars = [self._exemplar(exemplar, drops) for exemplar in point.exemplars]
-        if all(one is came for one, came in zip(exemplars, point.exemplars, strict=True)):
-            return point
-        return replace(point, exemplars=exemplars)
-
-    def _exemplar(self, exemplar: Exemplar, drops: list[Drop]) -> Exemplar:
-        attributes = mapping(exemplar.filtered_attributes)
-        kept = self._kept(attributes, drops)
-        return exemplar if kept is attributes else replace(exemplar, filtered_attributes=kept)
-
-    def _kept(self, attributes: Mapping[str, Any], drops: list[Drop]) -> Mapping[str, Any]:
-        """The attributes themselves where nothing has to go."""
-        keyed = attributes
-        if not all(type(key) is str for key in attributes):
-            # Judged by what will be written: a key that is no text never is.
-            keyed = {str.__str__(k): v for k, v in attributes.items() if issubclass(type(k), str)}
-        drops.extend([UNKNOWN] * (len(attributes) - len(keyed)))
-        filtered = self._rules.filter(keyed)
-        if filtered is None:
-            return attributes if len(keyed) == len(attributes) else keyed
-        drops.extend(filtered.drops)
-        return filtered.attributes
 
 
 def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
@@ -323,26 +238,6 @@ def _named(metric: Metric, rules: ScopeRules) -> _Named | None:
     if unit not in rules.metrics.get(name, ()):
         return None
     return _Named(name, unit, "", rules.attributes, is_ours=False)
-
-
-def _called(metric: Metric) -> Hashable:
-    """What tells a metric from others of its kind, whatever it is called."""
-    return identity({"name": metric.name, "unit": metric.unit})
-
-
-def _scope_source(scope: InstrumentationScope | None) -> Hashable:
-    """What tells a scope from others, whatever it is called."""
-    if scope is None:
-        return None
-    fields = {"name": scope.name, "version": scope.version, "attributes": dict(scope.attributes or {})}
-    return identity(fields)
-
-
-def _unless_same(came: Sequence[T], made: Sequence[T | None]) -> list[T] | None:
-    """What was made, without what was not; None where all of it is what came."""
-    if all(one is before for one, before in zip(made, came, strict=True)):
-        return None
-    return [one for one in made if one is not None]
 
 
 def _failed(error: Exception, drops: list[Drop]) -> None:
