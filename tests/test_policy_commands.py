@@ -642,6 +642,7 @@ def test_explain_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
         assert words >= set(profile.attributes)
         assert words >= set(profile.metrics)
     assert set(MODES) <= words
+    assert "become one are added up, and dropped where they have no sum." in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 100
 
 

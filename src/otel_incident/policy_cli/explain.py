@@ -27,7 +27,8 @@ MODES: Final = {
         f"Removes from the host's own spans, logs and metrics every attribute under {_OURS} that is not "
         "registered or does not keep its rule, what hook files name as content, and what "
         "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES matches. It looks at the attributes of spans, span events, "
-        "links, log records and data points. Everything else leaves as it came: names, bodies, URLs."
+        "links, log records and data points; points that become one are added up, and dropped where they "
+        "have no sum. Everything else leaves as it came: names, bodies, URLs."
     ),
     "strict": (
         "Denies by default, on every field that can hold text. What is kept is listed below; everything "
