@@ -13,9 +13,10 @@ from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from otel_incident.spool.line_reader import LineError, LineReader
-from otel_incident.spool.lines import LineWriter
+from otel_incident.spool.lines import EventLines, LineWriter
 from tests.collector import Collector
 from tests.otlp_decoding import decode_json, decode_protobuf
 from tests.spool_records import RESOURCE, SCOPE, line, numbered, records
@@ -377,3 +378,52 @@ def test_the_real_collector_ships_a_segment(collector_path: Path, tmp_path: Path
     with Collector(collector_path, tmp_path / "collector", also=[config]) as collector:
         events = collector.wait_for_events(3)
     assert events == list(decode_protobuf("logs", encoded(*given)).events)
+
+
+_EVENTS_OWN: Final = st.dictionaries(
+    st.sampled_from(["incident.id", "user.roles", "\u00e4 \ud800", 'a"b']),
+    st.one_of(
+        st.text(max_size=12),
+        st.just("\ud800\\ud800"),
+        st.booleans(),
+        st.integers(-(2**70), 2**70),
+        st.floats(),
+        st.lists(st.text(max_size=4), max_size=3).map(tuple),
+    ),
+    min_size=1,
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(_EVENTS_OWN, min_size=2, max_size=2),
+    st.sampled_from(["incident.end", "\u00e4\n"]),
+    st.integers(-1, 2**64),
+    st.integers(-1, 2**64),
+    st.builds(
+        SpanContext,
+        st.integers(0, 2**128 - 1),
+        st.integers(0, 2**64 - 1),
+        st.just(value=False),
+        st.integers(0, 3).map(TraceFlags),
+    ),
+    st.sampled_from([RESOURCE, Resource({"service.name": "\ud800\u00e4"}, "https://schemas.invalid/1")]),
+)
+def test_an_event_s_line_is_that_of_its_record(
+    events: list[dict[str, Any]], name: str, time: int, observed: int, span: SpanContext, resource: Resource
+) -> None:
+    """The short way from an event's parts ends in the bytes that the way over a record ends in."""
+    scope = InstrumentationScope("tests", "1", "https://schemas.invalid/2")
+    lines = EventLines(resource, scope, SeverityNumber.INFO, "INFO")
+    for attributes in events:
+        record = LogRecord(
+            timestamp=time,
+            observed_timestamp=observed,
+            context=set_span_in_context(NonRecordingSpan(span)),
+            severity_number=SeverityNumber.INFO,
+            severity_text="INFO",
+            attributes=attributes,
+            event_name=name,
+        )
+        expected = LineWriter().line(ReadableLogRecord(record, resource, scope))
+        assert lines.line(name, attributes, time, observed, span) == expected

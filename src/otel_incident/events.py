@@ -36,6 +36,7 @@ Moment: TypeAlias = int | datetime
 """Milliseconds since the Unix epoch, or an aware datetime."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR: Final = _EPOCH.year
 _BEYOND: Final = "beyond"  # in the place of a moment that is one, but not between these two
 _LAST_MILLISECOND: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that ISO 8601 holds
 
@@ -149,8 +150,8 @@ def wire_timestamp(value: object) -> object:
     if value is None:
         return None
     # of its own type, in the one zone that needs no arithmetic: what a database hands out
-    if type(value) is datetime and value.tzinfo is UTC and value.year >= _EPOCH.year:
-        return f"{value.isoformat(timespec='milliseconds')[:23]}Z"
+    if type(value) is datetime and value.tzinfo is UTC and value.year >= _FIRST_YEAR:
+        return f"{value.isoformat('T', 'milliseconds')[:23]}Z"
     milliseconds = epoch_milliseconds(value)
     if milliseconds is None:
         return _BEYOND if _is_moment(value) else value

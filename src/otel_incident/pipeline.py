@@ -262,7 +262,9 @@ class Pipeline:
         if self._own_write is None:  # else its own, since this is not its first route
             resource = identity.resource(self._host_distribution())
             self._open(identity)
-            self._own_write = records.through_processors(resource, self._processors)
+            from otel_incident.processors import write_into  # noqa: PLC0415  loaded by the line above
+
+            self._own_write = write_into(self._processors, resource)
         return self._own_write
 
     def _open(self, identity: Identity) -> None:

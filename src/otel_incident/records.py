@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_incident.route import Write
 
-_SEVERITY_TEXT: Final = "INFO"
+SEVERITY_TEXT: Final = "INFO"
 
 
 class Taker(Protocol):
@@ -52,7 +52,7 @@ def through_api(logger: ApiLogger) -> Write:
             observed_timestamp=observed_timestamp,
             context=context,
             severity_number=SeverityNumber.INFO,
-            severity_text=_SEVERITY_TEXT,
+            severity_text=SEVERITY_TEXT,
             attributes=attributes,
             event_name=event_name,
         )
@@ -69,7 +69,7 @@ def through_processors(resource: Resource, processors: Sequence[Taker]) -> Write
         resource: Who is speaking; nothing in it changes with a fork.
         processors: They deliver.
     """
-    scope = InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)
+    scope = scope_of_events()
     nothing = Context()
 
     def write(
@@ -85,7 +85,7 @@ def through_processors(resource: Resource, processors: Sequence[Taker]) -> Write
             observed_timestamp=observed_timestamp,
             context=context,
             severity_number=SeverityNumber.INFO,
-            severity_text=_SEVERITY_TEXT,
+            severity_text=SEVERITY_TEXT,
             attributes=attributes,
             event_name=event_name,
         )
@@ -95,3 +95,8 @@ def through_processors(resource: Resource, processors: Sequence[Taker]) -> Write
             processor.take(complete)
 
     return write
+
+
+def scope_of_events() -> InstrumentationScope:
+    """Whose records these are."""
+    return InstrumentationScope(SCOPE_NAME, __version__, SCHEMA_URL)

@@ -167,19 +167,18 @@ class Route:
         said: dict[str, object] = {INCIDENT_ACTION: action, LOG_RECORD_UID: self._new_uid(observed)}
         if type(incident) is not Incident:  # a host's own object is not looked into: the event lacks its id
             return said
-        said |= {
-            INCIDENT_ID: wire_id(incident.id),
-            INCIDENT_ACTIVE: _ACTIVE_AFTER.get(action, incident.active),
-            INCIDENT_COMMANDER_ID: wire_id(incident.commander_id),
-            INCIDENT_TEAM_ID: wire_id(incident.team_id),
-            INCIDENT_CREATED_AT: wire_timestamp(incident.created_at),
-            INCIDENT_POST_ID: wire_id(incident.post_id),
-            INCIDENT_CHECKLIST_COUNT: incident.checklist_count,
-            INCIDENT_CHECKLIST_ITEM_COUNT: incident.checklist_item_count,
-            INCIDENT_PUBLIC: event.public,
-            INCIDENT_STAGE_INDEX: event.stage_index,
-            INCIDENT_DURATION: _duration(incident, happened) if action == "end" else None,
-        }
+        said[INCIDENT_ID] = wire_id(incident.id)
+        said[INCIDENT_ACTIVE] = _ACTIVE_AFTER.get(action, incident.active)
+        said[INCIDENT_COMMANDER_ID] = wire_id(incident.commander_id)
+        said[INCIDENT_TEAM_ID] = wire_id(incident.team_id)
+        said[INCIDENT_CREATED_AT] = wire_timestamp(incident.created_at)
+        said[INCIDENT_POST_ID] = wire_id(incident.post_id)
+        said[INCIDENT_CHECKLIST_COUNT] = incident.checklist_count
+        said[INCIDENT_CHECKLIST_ITEM_COUNT] = incident.checklist_item_count
+        said[INCIDENT_PUBLIC] = event.public
+        said[INCIDENT_STAGE_INDEX] = event.stage_index
+        if action == "end":
+            said[INCIDENT_DURATION] = _duration(incident, happened)
         if type(actor) is Actor:
             said[USER_HASH if type(actor.id) is Hashed else USER_ID] = wire_id(actor.id)
             said[USER_ROLES] = _roles(actor.roles)

@@ -162,17 +162,28 @@ class Spool:
 
     def take(self, record: ReadableLogRecord | ReadWriteLogRecord) -> None:
         """Keep a record as it is now."""
+        try:
+            line = self._lines.line(record)
+        except Exception as error:  # noqa: BLE001  the boundary: a value that is no value
+            notice_fork()
+            self._not_encodable += 1
+            swallow("pipeline", error)
+        else:
+            self.take_line(line)
+
+    def take_line(self, line: bytes) -> None:
+        """Keep the line of a record."""
         kept = False
         try:
             notice_fork()
             if not self._is_end_heard_of:
                 self._is_end_heard_of = True
                 at_end_of_child(self.shutdown)
-            self._store.keep(self._lines.line(record))
+            self._store.keep(line)
             kept = True
             for sender in self._senders:
                 sender.notify()
-        except Exception as error:  # noqa: BLE001  the boundary: a value that is no value, a thread that cannot start
+        except Exception as error:  # noqa: BLE001  the boundary: a thread that cannot start
             self._not_encodable += not kept
             swallow("pipeline", error)
 

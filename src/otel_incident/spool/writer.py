@@ -161,18 +161,10 @@ class SegmentWriter:
 
     def _append(self, line: bytes) -> None:
         try:
-            if (
-                self._size >= SEGMENT_BYTES
-                or self._flush_failed
-                or not is_still(self._descriptor, self._file)
-            ):
+            if self._size >= SEGMENT_BYTES or self._flush_failed or not self._is_open():
                 self._close()
-            if self._descriptor < 0:
                 self._open()
-            descriptor = self._descriptor
-            written = os.write(descriptor, line)
-            if not os.fstat(descriptor).st_nlink:  # somebody has deleted it: what is written to it is gone
-                _raise(errno.ENOENT)
+            written = os.write(self._descriptor, line)
             if written != len(line):
                 _raise(errno.ENOSPC)
         except OSError as error:
@@ -181,6 +173,30 @@ class SegmentWriter:
             raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
         self._size += written
         self._written += written
+
+    def _is_open(self) -> bool:
+        """Whether the next line can go where the last one went.
+
+        As `is_still`, with one look at the file for both questions: this is on every event's way.
+
+        Raises:
+            OSError: Somebody has deleted the segment, and what would be written to it would be gone; or the
+                disk does not even say that.
+        """
+        file = self._file
+        if self._descriptor < 0 or file is None:
+            return False
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                return False
+            raise
+        if status.st_ino != file.inode or status.st_dev != file.device:
+            return False
+        if not status.st_nlink:
+            _raise(errno.ENOENT)
+        return True
 
     def _take_back(self) -> bool:
         """On a full disk: leave no half line; whether the segment is empty then, and can wait for room.

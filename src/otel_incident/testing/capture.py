@@ -30,6 +30,7 @@ from otel_incident.gate.readers import filtered_elsewhere
 from otel_incident.pipeline import default_pipeline
 from otel_incident.spool.answers import Answer
 from otel_incident.spool.attempts import Attempts
+from otel_incident.spool.line_reader import LineReader
 from otel_incident.spool.spool import Spool
 from otel_incident.testing.held_exporters import HeldExporters
 
@@ -115,7 +116,7 @@ class Capture:
             self._exporters.begin()
             # events do not reach the spool, and what a host that really runs has left in it stays there
             self._methods += [
-                pipelines.Method(Spool, "take", self._on_take),
+                pipelines.Method(Spool, "take_line", self._on_line),
                 pipelines.Method(Spool, "force_flush", lambda *_: True),
                 pipelines.Method(Attempts, "__call__", lambda *_: Answer("hold", "a canary test")),
             ]
@@ -209,8 +210,8 @@ class Capture:
     def _on_last_export(self, signal: Signal, events: bool, batch: Any) -> None:  # noqa: FBT001  the same
         self._keep("events" if events else "exporters", signal, batch)
 
-    def _on_take(self, _before: Callable[..., None], _spool: Spool, record: Any) -> None:
-        self._keep("events", "logs", [record])
+    def _on_line(self, _before: Callable[..., None], _spool: Spool, line: bytes) -> None:
+        self._keep("events", "logs", [LineReader().record(line)])
 
     def _on_end(self, before: Callable[..., None], holder: Any, span: Any) -> None:
         self._used.add(holder)
