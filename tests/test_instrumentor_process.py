@@ -1,6 +1,8 @@
 """What `instrument()` decides holds for every emitter of the process, until `uninstrument()` restores all."""
 
 import logging
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -34,6 +36,35 @@ def test_off_holds_for_emitters_in_code(
         emitter.create(Incident(id=3))
     assert ids(to_receiver, 2) == ["1", "3"]
     assert [each["incident.id"] for each in host.attributes()] == ["1", "3"]
+
+
+def test_off_delivers_what_was_queued_before(
+    instrumentor: Any, to_receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an emitter has queued before the instrumentor was told to be off leaves then, not at the end."""
+    monkeypatch.setenv("OTEL_INCIDENT_SPOOL", "false")
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "3600000")
+    IncidentEmitter().create(Incident(id=1))
+    assert to_receiver.requests == ()
+    instrumentor.instrument(enabled=False)
+    assert [event.attributes["incident.id"] for event in to_receiver.telemetry().events] == ["1"]
+
+
+def test_the_command_may_call_once_after_a_file(
+    instrumentor: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its call after a configuration file's is no mistake, and a further one is what upstream warns of."""
+    for module in (
+        "opentelemetry.configuration.instrumentation",
+        "opentelemetry.instrumentation.auto_instrumentation",
+    ):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    monkeypatch.setattr(instrumentor, "_called_again", False)
+    said = []
+    for _ in range(3):
+        instrumentor.instrument(skip_dep_check=True)
+        said.append([line for line in caplog.messages if "already instrumented" in line])
+    assert said == [[], [], ["Attempting to instrument while already instrumented"]]
 
 
 def test_off_holds_where_nobody_reported_before(instrumentor: Any, to_receiver: OtlpReceiver) -> None:

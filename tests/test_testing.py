@@ -171,6 +171,32 @@ def test_the_settings_that_shape_an_event_hold(switch: str, monkeypatch: pytest.
     assert seen[1] == seen[0]
 
 
+@pytest.mark.parametrize("switch", ["OTEL_SDK_DISABLED", "DO_NOT_TRACK"])
+def test_they_hold_where_the_instrumentor_is_off(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was called while telemetry is off has read none of them: the variables say it all the same."""
+    monkeypatch.setenv("OTEL_INCIDENT_ID_MODE", "drop")
+    monkeypatch.setenv(switch, "true")
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument()
+    try:
+        with recording() as recorded:
+            IncidentEmitter().create(Incident(id=7, team_id=8))
+    finally:
+        instrumentor.uninstrument()
+    assert "incident.team.id" not in recorded.events()[0].attributes
+
+
+def test_what_does_not_shape_an_event_is_not_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of settings that cannot be used a recording names the modes of ids, and not the way of delivery."""
+    monkeypatch.setenv("OTEL_INCIDENT_ID_MODE", "secret")
+    monkeypatch.setenv("OTEL_BLRP_MAX_QUEUE_SIZE", "many")
+    with recording():
+        IncidentEmitter().create(Incident(id=7))
+    assert [line.partition("=")[0] for line in caplog.messages] == ["OTEL_INCIDENT_ID_MODE"]
+
+
 def test_what_the_instrumentor_was_given_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """An option of the instrumentor comes before the variable, as it does in production."""
     monkeypatch.setenv("OTEL_INCIDENT_ID_MODE", "drop")
