@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 
 from otel_incident.config import spooling_if_on
 from otel_incident.destinations import destinations
@@ -14,6 +13,7 @@ from otel_incident.doctor import variables as sdk_variables
 from otel_incident.doctor.findings import warning
 from otel_incident.identity import Identity
 from otel_incident.installation import why_there_is_no_gate
+from otel_incident.overhearing import overhearing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,34 +65,11 @@ def _speaker(config: Config) -> list[Finding]:
     ]
 
 
-@final
-class _Ear(logging.Handler):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self.lines.append(record.getMessage())
-
-
 @contextlib.contextmanager
 def _overhearing() -> Iterator[list[str]]:
     """Keep from the log what this package says, and silence what OpenTelemetry's own packages say.
 
     They may quote a file with a header in it; what there is to say of it is said as a finding.
     """
-    ours, theirs, ear = logging.getLogger("otel_incident"), logging.getLogger("opentelemetry"), _Ear()
-    before = ours.propagate, theirs.propagate
-    silent = logging.NullHandler()
-    ours.addHandler(ear)
-    theirs.addHandler(silent)  # else Python's handler of last resort would speak
-    ours.propagate = theirs.propagate = False
-    try:
-        yield ear.lines
-    finally:
-        ours.propagate, theirs.propagate = before
-        ours.removeHandler(ear)
-        theirs.removeHandler(silent)
+    with overhearing() as heard, overhearing("opentelemetry"):
+        yield heard

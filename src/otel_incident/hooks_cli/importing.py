@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from otel_incident.hooks_cli.captured import holders
 from otel_incident.hooks_cli.elsewhere import imported_by_name
 from otel_incident.hooks_cli.findings import Finding
 from otel_incident.hooks_cli.parameters import Parameters, astray
+from otel_incident.overhearing import overhearing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,14 +41,12 @@ def look(subjects: Sequence[Subject]) -> list[Finding]:
     if from_here not in sys.path:
         sys.path.insert(0, from_here)
     places = [_Place(subject) for subject in subjects]
-    with _overhearing() as heard, contextlib.redirect_stdout(sys.stderr):
+    with overhearing() as heard, contextlib.redirect_stdout(sys.stderr):
         try:
             for place in places:
                 place.activation.install()
             troubles = [_BRING[_kind(subject)](subject) for subject in subjects]
-            return [
-                place.finding(trouble, heard.lines) for place, trouble in zip(places, troubles, strict=True)
-            ]
+            return [place.finding(trouble, heard) for place, trouble in zip(places, troubles, strict=True)]
         finally:
             for place in reversed(places):
                 place.activation.uninstall()
@@ -224,28 +222,3 @@ def _import(module: str, key: str) -> str:
             "here"
         )
     return ""
-
-
-@final
-class _Ear(logging.Handler):
-    """Keeps what our hooks say."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self.lines.append(record.getMessage())
-
-
-@contextlib.contextmanager
-def _overhearing() -> Iterator[_Ear]:
-    logger, ear = logging.getLogger("otel_incident"), _Ear()
-    before, logger.propagate = logger.propagate, False
-    logger.addHandler(ear)
-    try:
-        yield ear
-    finally:
-        logger.removeHandler(ear)
-        logger.propagate = before
