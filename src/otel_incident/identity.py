@@ -304,7 +304,7 @@ class IncidentResourceDetector(ResourceDetector):
                 return Resource.get_empty()
             base = OTELResourceDetector().detect().attributes
             return Resource(Identity(config).attributes(base, may_be_unknown=True))
-        except Exception as error:
+        except Exception as error:  # the SDK would log its words
             if self.raise_on_error:
                 raise
             swallow("identity", error)

@@ -88,7 +88,7 @@ class Settling:
         try:
             # the process ends after it: what was reported is not on disk before
             threading.Thread(target=self._help, name="otel-incident-settling", daemon=False).start()
-        except Exception:
+        except Exception:  # no thread can be started now: the next one who reports tries again
             self._helped = False
             raise
 

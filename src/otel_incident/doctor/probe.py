@@ -82,7 +82,7 @@ class _Ear:
     def _passing(self, call: Any, *args: Any, **named: Any) -> Any:
         try:
             return call(*args, **named)
-        except Exception as error:
+        except Exception as error:  # the exporter's to deal with; here it is looked at alone
             self._overheard.keep(error)
             raise
 
@@ -116,7 +116,7 @@ def probe(
             f"the exporter cannot be made of its settings ({type(error).__name__})",
             "correct OTEL_EXPORTER_OTLP_*" if config.config_file is None else "correct OTEL_CONFIG_FILE",
         )
-    with contextlib.suppress(Exception), quiet(_Silence()):
+    with contextlib.suppress(Exception), quiet(_Silence()):  # it was asked: how it ends is no finding
         exporter.shutdown()  # type: ignore[no-untyped-call]  # untyped upstream
     return _finding(destination, answer, overheard.why, proxy)
 

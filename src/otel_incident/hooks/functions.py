@@ -225,7 +225,7 @@ class FunctionWatch(ABC):
         try:
             result = wrapped(*args, **kwargs)
             followed = self._outcome(call, about, result, begun)
-        except Exception:
+        except Exception:  # the host's own, which it gets as it is
             self._raised(call, about, begun)
             raise
         finally:
@@ -260,7 +260,7 @@ class FunctionWatch(ABC):
         try:
             result = await pending
             self._report(call, about, result, begun)
-        except Exception:
+        except Exception:  # the host's own, which it gets as it is
             self._raised(call, about, begun)
             raise
         finally:

@@ -132,7 +132,7 @@ class Capture:
                     reader = InMemoryMetricReader()
                     provider.add_metric_reader(reader)
                     self._readers.append((provider, reader))
-        except BaseException:
+        except BaseException:  # a test that is interrupted, too, leaves the SDK as it was
             self._undo()
             raise
         return self
