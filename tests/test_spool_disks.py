@@ -85,7 +85,7 @@ def take_until_kept(
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is looked at now and then is looked at soon."""
-    monkeypatch.setattr("otel_incident.spool.sender.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("otel_incident.spool.turns.LOOK_SECONDS", 0.02)
     monkeypatch.setattr("otel_incident.spool.memory.AGAIN_SECONDS", 0.02)
 
 

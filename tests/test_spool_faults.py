@@ -341,7 +341,7 @@ def test_an_outage_longer_than_there_is_room(
 ) -> None:
     """What must go to keep the bound is counted: with what arrives it makes up everything."""
     monkeypatch.setattr(writer_module, "SEGMENT_BYTES", 4 * len(line(1)))
-    monkeypatch.setattr("otel_incident.spool.sender.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("otel_incident.spool.turns.LOOK_SECONDS", 0.01)
     receiver.answer_with(Refusal(503))
     processor = make(to(receiver, transport), max_bytes=12 * len(line(1)))
     take(processor, list(range(1, 41)))

@@ -26,9 +26,9 @@ WSGI: Final = (
     EMITTER
     + """
     import atexit
-    from otel_incident.spool import delivery, sender
+    from otel_incident.spool import delivery, turns
 
-    sender.LOOK_SECONDS = 0.05
+    turns.LOOK_SECONDS = 0.05
     delivery.LAST_BACKOFF = 0.2
     atexit.register(provider.shutdown)
     if os.environ["EARLY"]:

@@ -15,7 +15,7 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from otel_incident.guard import set_reraise, swallowed
-from otel_incident.spool import sender as sender_module
+from otel_incident.spool import turns as turns_module
 from otel_incident.spool.attempts import Attempts
 from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.lease import Lease
@@ -64,7 +64,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has to look for something looks soon."""
-    monkeypatch.setattr(sender_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(turns_module, "LOOK_SECONDS", 0.02)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -426,7 +426,7 @@ def test_an_endpoint_that_refuses_everything(
     assert lines(caplog) == [SET_ASIDE, QUARANTINE_FULL]
     assert processor.status().quarantined == 3
     assert processor.status().outage == "HTTP 400"
-    assert processor._spool._senders[0]._quarantine._durable is True  # noqa: SLF001  as `sync` says
+    assert processor._spool._senders[0]._turns._quarantine._durable is True  # noqa: SLF001  as `sync` says
     receiver.answer_with(OK)
     wait_until(processor.force_flush, 30, "the rest delivered")
     assert [event.timestamp for event in receiver.telemetry().events] == [4, 5, 6, 7, 8]
@@ -434,14 +434,14 @@ def test_an_endpoint_that_refuses_everything(
 
 def test_a_pause_is_one_for_new_records_too(make: Make) -> None:
     """While an endpoint refuses everything, a record that is just kept ends no pause; a flush does."""
-    (sender,) = make(Obedient())._spool._senders  # noqa: SLF001  whose thread has not begun
-    sender._turn()  # noqa: SLF001  as its thread does
-    assert sender.delivery is not None
-    sender.delivery.step = lambda **_: 1.0  # type: ignore[method-assign]  # as after many refused ones
-    assert sender._turn() == 1.0  # noqa: SLF001  the same
-    sender._pauses.wake.wait = lambda _: pytest.fail("a record ended it")  # type: ignore[assignment,method-assign,misc]  # noqa: SLF001  the same
-    sender._pauses.prod.set()  # noqa: SLF001  as a flush does
-    sender._pause(3600.0)  # noqa: SLF001  the same
+    turns = make(Obedient())._spool._senders[0]._turns  # noqa: SLF001  whose thread has not begun
+    turns.take()
+    assert turns.delivery is not None
+    turns.delivery.step = lambda **_: 1.0  # type: ignore[method-assign]  # as after many refused ones
+    assert turns.take() == 1.0
+    turns.pauses.wake.wait = lambda _: pytest.fail("a record ended it")  # type: ignore[assignment,method-assign,misc]
+    turns.pauses.prod.set()  # as a flush does
+    turns.pause(3600.0)
 
 
 @pytest.mark.parametrize(("delay", "looks"), [(1.0, 1.0), (60.0, 5.0), (0.0, 0.05)])
@@ -449,10 +449,10 @@ def test_how_often_others_are_looked_after(
     make: Make, monkeypatch: pytest.MonkeyPatch, delay: float, looks: float
 ) -> None:
     """Who delivers looks as often as a batch would leave, and every five seconds at the least."""
-    monkeypatch.setattr(sender_module, "LOOK_SECONDS", 5.0)
-    (sender,) = make(Obedient())._spool._senders  # noqa: SLF001  whose thread has not begun
-    sender._delay = delay  # noqa: SLF001  `make` has another one
-    assert sender._turn() == looks  # noqa: SLF001  as its thread does
+    monkeypatch.setattr(turns_module, "LOOK_SECONDS", 5.0)
+    turns = make(Obedient())._spool._senders[0]._turns  # noqa: SLF001  whose thread has not begun
+    turns._delay = delay  # noqa: SLF001  `make` has another one
+    assert turns.take() == looks
 
 
 def test_a_dead_exporter_holds_up_no_other(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ TRANSPORTS: Final = pytest.mark.parametrize("transport", ["grpc", "http"])
 
 WORKER: Final = (
     """
-    from otel_incident.spool import lease, sender
+    from otel_incident.spool import lease, turns
     lease.SILENCE_SECONDS = 1.0
-    sender.LOOK_SECONDS = 0.05
+    turns.LOOK_SECONDS = 0.05
 """
     + EMITTER
     + """

@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from otel_incident.spool import sender as sender_module
+from otel_incident.spool import turns
 from otel_incident.spool import writer as writer_module
 from otel_incident.spool.lease import Lease, is_held
 from otel_incident.spool.pauses import Pauses
@@ -33,7 +33,7 @@ BOUND: Final = 8 * SIZE
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Makes processors on one directory whose segments hold two records, and who look soon."""
-    monkeypatch.setattr(sender_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(turns, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr("otel_incident.spool.memory.AGAIN_SECONDS", 0.02)
     monkeypatch.setattr(writer_module, "SEGMENT_BYTES", 2 * SIZE)
     made: list[DurableLogRecordProcessor] = []
@@ -182,8 +182,8 @@ def test_a_lease_is_touched(make: Make, receiver: OtlpReceiver, tmp_path: Path, 
     processor = patient(receiver, make)
     if waits_for == "its batch":
         (sender,) = processor._spool._senders  # noqa: SLF001  it has a delay of its own
-        sender._delay = 3600.0  # noqa: SLF001  the same
-        sender._not_before = 0.0  # noqa: SLF001  the hour is over
+        sender._turns._delay = 3600.0  # noqa: SLF001  the same
+        sender._turns.not_before = 0.0  # noqa: SLF001  the same: the hour is over
         receiver.answer_with(Status(200))
         assert processor.force_flush() is True
         processor.take(numbered(2))
@@ -197,10 +197,10 @@ def test_a_lease_is_touched(make: Make, receiver: OtlpReceiver, tmp_path: Path, 
 LEFT_ALONE: Final = (
     """
     import time
-    from otel_incident.spool import lease, sender
+    from otel_incident.spool import lease, turns
     from tests.waiting import wait_until
     lease.SILENCE_SECONDS = 0.5
-    sender.LOOK_SECONDS = 0.05
+    turns.LOOK_SECONDS = 0.05
 """
     + EMITTER
     + """

@@ -219,7 +219,7 @@ def test_workers_begin(
     try:
         provider.get_logger("tests").emit(LogRecord(timestamp=1, observed_timestamp=1))
         with monkeypatch.context() as patched:
-            patched.setattr(sender, "_GLANCE_SECONDS", None)  # a wait would fail
+            patched.setattr(sender, "GLANCE_SECONDS", None)  # a wait would fail
             assert processor.force_flush() is False
         assert [each.name for each in threading.enumerate() if each.name.startswith("otel-incident")] == []
         vars(module)["worker_id"] = lambda: 1

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, final
 from otel_incident.forks import forget_in_children, notice_fork
 from otel_incident.guard import say, swallow
 from otel_incident.spool.child_ends import at_end_of_child
-from otel_incident.spool.delivery import Counts
 from otel_incident.spool.elsewhere import take_over
 from otel_incident.spool.lines import LineWriter
 from otel_incident.spool.memory import Store
@@ -264,22 +263,16 @@ class Spool:
         )
 
     def _status(self, sender: Sender) -> Status:
-        total, oldest = sender.waiting()[1], 0
+        oldest = 0
         with contextlib.suppress(OSError):
             oldest = sender.on_disk().here_since
-        delivery = sender.delivery
-        counts = Counts() if delivery is None else delivery.counts
-        dropped = sender.dropped + self._lost()
         return Status(
-            waiting_bytes=total,
+            waiting_bytes=sender.waiting_bytes(),
             oldest_seconds=max(0.0, time.time() - oldest / _NS) if oldest else 0.0,
             in_memory=len(self._store.memory),
-            delivered=counts.delivered,
-            rejected=counts.rejected,
-            retried=counts.retried,
-            quarantined=0 if delivery is None else delivery.backlog.quarantined,
-            dropped=dict(+dropped),
+            dropped=dict(sender.dropped + self._lost()),
             outage=sender.outage(),
+            **sender.figures()._asdict(),
         )
 
     def _say_what_is_lost(self) -> None:
