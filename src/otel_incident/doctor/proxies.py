@@ -83,9 +83,8 @@ def passed_proxy(destination: Destination, variables: Mapping[str, str]) -> Prox
     target, endpoint = address_of(destination.endpoint), destination.endpoint
     if target is None or (destination.kind == GRPC and _is_excepted_by_grpc(target, variables)):
         return None
-    if "://" not in endpoint:  # gRPC does without a scheme
-        endpoint = f"{'http' if destination.insecure else 'https'}://{endpoint}"
-    return _of_requests(endpoint, variables)
+    # gRPC does without a scheme
+    return _of_requests(endpoint if "://" in endpoint else f"https://{endpoint}", variables)
 
 
 def _of_requests(endpoint: str, variables: Mapping[str, str]) -> Proxy | None:
@@ -93,8 +92,6 @@ def _of_requests(endpoint: str, variables: Mapping[str, str]) -> Proxy | None:
     from requests.utils import get_environ_proxies, select_proxy  # noqa: PLC0415  dear
 
     scheme = urlsplit(endpoint).scheme
-    if scheme not in {"http", "https"}:
-        return None
     url = select_proxy(endpoint, get_environ_proxies(endpoint))
     for name in (f"{scheme}_proxy", "all_proxy"):
         for variable in (name, name.upper()):
