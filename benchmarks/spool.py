@@ -37,11 +37,14 @@ from benchmarks.emit import (
     sent_by,
     stock,
     tight,
+    written,
 )
 from benchmarks.workers import busy_workers
-from otel_incident.records import through_processors
+from otel_incident.processors import write_into
+from otel_incident.spool.attempts import Attempts
 from otel_incident.spool.processor import DurableLogRecordProcessor
 from otel_incident.spool.sender import Sender
+from otel_incident.spool.spool import Outlet, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -105,9 +108,9 @@ def emitting(processor: Any, name: str, attributes: dict[str, Any]) -> Call:
     return call
 
 
-def reporting(processor: DurableLogRecordProcessor, name: str, attributes: dict[str, Any]) -> Call:
+def reporting(spool: Spool, name: str, attributes: dict[str, Any]) -> Call:
     """A record on an event's own way, once the policy has let it pass."""
-    write = through_processors(Resource.create({"service.name": "benchmark"}), [processor])
+    write = write_into([spool], Resource.create({"service.name": "benchmark"}))
 
     def call() -> None:
         now = time.time_ns()
@@ -131,11 +134,12 @@ def show(title: str, taken: Mapping[str, list[int]]) -> float:
 def emit_costs(given: argparse.Namespace, directory: Path) -> None:
     """Durable emit beside stock."""
     name, attributes = sent_by(EVENTS["change_stage"])
-    processors = [DurableLogRecordProcessor(NoOpExporter(), directory / each) for each in ("own", "api")]
+    spool = Spool(directory / "own", [Outlet("exporter", lambda: Attempts(NoOpExporter()))])
+    processor = DurableLogRecordProcessor(NoOpExporter(), directory / "api")
     calls: dict[str, Call] = {
         _STOCK: stock(name, attributes),
-        _DURABLE: reporting(processors[0], name, attributes),
-        _THROUGH_API: emitting(processors[1], name, attributes),
+        _DURABLE: reporting(spool, name, attributes),
+        _THROUGH_API: emitting(processor, name, attributes),
     }
     client = segment(name, attributes)
     if client is None:
@@ -143,13 +147,14 @@ def emit_costs(given: argparse.Namespace, directory: Path) -> None:
     else:
         calls["segment-analytics-python"] = client
     calls |= on_disk(directory, 1600)
+    calls["a bare os.write"] = written(directory / "written")
     tight(calls, 1, _WARM_UP)
     ratios = {
         "paced at 500/s": show("Paced at 500/s", paced(calls, given.paced)),
         "in a tight loop": show("Tight loop", tight(calls, given.rounds, given.tight)),
     }
-    for processor in processors:
-        processor.shutdown()
+    spool.shutdown()
+    processor.shutdown()
     for title, ratio in ratios.items():
         verdict = "met" if ratio <= TARGET else "MISSED"
         say(f"\ndurable emit {title}: {ratio:.2f} x stock; target {TARGET} x: {verdict}")

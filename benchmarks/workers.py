@@ -18,8 +18,9 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExp
 from opentelemetry.sdk.resources import Resource
 
 from benchmarks.emit import provider_with, say
-from otel_incident.records import through_processors
-from otel_incident.spool.processor import DurableLogRecordProcessor
+from otel_incident.processors import write_into
+from otel_incident.spool.attempts import Attempts
+from otel_incident.spool.spool import Outlet, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,8 +76,8 @@ def _stock(name: str, attributes: dict[str, Any]) -> Callable[[], None]:
 
 
 def _durable(directory: Path, name: str, attributes: dict[str, Any]) -> Callable[[], None]:
-    processor = DurableLogRecordProcessor(_Encoder(), directory)
-    write = through_processors(Resource.create({"service.name": "benchmark"}), [processor])
+    spool = Spool(directory, [Outlet("exporter", lambda: Attempts(_Encoder()))])
+    write = write_into([spool], Resource.create({"service.name": "benchmark"}))
 
     def call() -> None:
         now = time.time_ns()

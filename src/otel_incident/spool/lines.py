@@ -166,8 +166,15 @@ class EventLines:
             span: In which it happened.
         """
         heads = self._heads
-        said = ",".join([f"{heads[key]}{_value(value)}}}" for key, value in attributes.items()])
-        if "\\ud" in said:
+        said = ",".join(
+            [
+                f'{heads[key]}{{"stringValue":{encode_basestring_ascii(value)}}}}}'
+                if type(value) is str  # as `_value`, and most are
+                else f"{heads[key]}{_value(value)}}}"
+                for key, value in attributes.items()
+            ]
+        )
+        if "\\" in said and "\\ud" in said:  # as in `LineWriter`
             said = _whole(said)
         ids = _ids(span.trace_flags, span.trace_id, span.span_id)
         return (
