@@ -12,6 +12,9 @@ QUIET: Final = {
     "GRPC_VERBOSITY": "NONE",  # gRPC's C library writes of forks, past Python's logging
 }
 
+KNOWN: Final = {**QUIET, "OTEL_INCIDENT_DIAGNOSTIC_ID": "1", "OTEL_INCIDENT_SERVER_VERSION": "1"}
+"""The same of a host that reports incidents, which has an installation's id and a version."""
+
 EMITTER: Final = """
     import os, sys
     from opentelemetry._logs import LogRecord

@@ -8,14 +8,9 @@ import pytest
 from tests.emitting_host import endpoint_of
 from tests.otlp_receiver import OtlpReceiver
 from tests.processes import run
+from tests.spool_hosts import KNOWN
 
 TRANSPORTS: Final = ("grpc", "http")
-QUIET: Final = {
-    "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
-    "OTEL_INCIDENT_SERVER_VERSION": "1",
-    "GRPC_VERBOSITY": "NONE",  # gRPC's C library writes of forks, past Python's logging
-    "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Python of forks beside threads
-}
 
 PREFORK: Final = """
     import os, sys
@@ -54,7 +49,7 @@ def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 def test_forked_workers(receiver: OtlpReceiver, transport: str, when: str, keeping: dict[str, str]) -> None:
     """Whenever a server forks its workers, each event of parent and children arrives exactly once."""
     variables = {**endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint), **keeping}
-    ended = run(PREFORK, {**QUIET, **variables, "WHEN": when, "OTEL_BLRP_SCHEDULE_DELAY": "60000"})
+    ended = run(PREFORK, {**KNOWN, **variables, "WHEN": when, "OTEL_BLRP_SCHEDULE_DELAY": "60000"})
     assert (ended.status, ended.stdout, ended.stderr) == (0, "[0, 0]\n", "")
     expected = ["2", "3", "4"] if when == "before the first event" else ["1", "2", "3", "4"]
     events = receiver.wait_for_events(len(expected))
@@ -86,7 +81,7 @@ POOL: Final = """
 def test_a_pool_of_processes(receiver: OtlpReceiver, transport: str, keeping: dict[str, str]) -> None:
     """Workers of a pool, which end without a farewell, deliver what they flush."""
     variables = {**endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint), **keeping}
-    ended = run(POOL, {**QUIET, **variables})
+    ended = run(POOL, {**KNOWN, **variables})
     assert (ended.status, ended.stdout, ended.stderr) == (0, "True\n", "")
     events = receiver.wait_for_events(11)
     assert sorted(int(str(event.attributes["incident.id"])) for event in events) == [*range(10), 100]
@@ -144,7 +139,7 @@ def test_a_fork_in_the_midst_of_an_import(
 ) -> None:
     """A child that is forked while a thread imports what events need reports and ends as any other."""
     variables = {**endpoint_of("http", receiver.grpc_endpoint, receiver.http_endpoint), **keeping}
-    ended = run(IMPORTING, {**QUIET, **variables, "IMPORTED": imported, "OTEL_BLRP_SCHEDULE_DELAY": "10"})
+    ended = run(IMPORTING, {**KNOWN, **variables, "IMPORTED": imported, "OTEL_BLRP_SCHEDULE_DELAY": "10"})
     assert (ended.status, ended.stdout, ended.stderr) == (0, "0\n", "")
     events = receiver.wait_for_events(2)
     assert sorted(str(event.attributes["incident.id"]) for event in events) == ["1", "2"]
@@ -183,6 +178,6 @@ def test_a_host_whose_provider_is_older_than_we_are(
 ) -> None:
     """The SDK looks for its resource in a forked child, which does not wait for ever because of us."""
     variables = endpoint_of("http", receiver.grpc_endpoint, receiver.http_endpoint)
-    given = {**QUIET, **variables, **keeping, "OTEL_INCIDENT_GATE": gate, "REPORTS": reports}
+    given = {**KNOWN, **variables, **keeping, "OTEL_INCIDENT_GATE": gate, "REPORTS": reports}
     ended = run(AFTER_THE_PROVIDER, given)
     assert (ended.status, ended.stdout, ended.stderr) == (0, "a pool works\n", "")

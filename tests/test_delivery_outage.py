@@ -7,6 +7,7 @@ import pytest
 from tests.emitting_host import EmittingHost, endpoint_of
 from tests.otlp_receiver import HANG, OK, Answer, OtlpReceiver, Status
 from tests.processes import succeed
+from tests.spool_hosts import KNOWN
 
 TRANSPORTS: Final = ("grpc", "http")
 EXPORTERS: Final = {"grpc": "otlp_proto_grpc", "http": "otlp_proto_http"}
@@ -77,8 +78,7 @@ def test_the_host_s_own_exporter_still_speaks(receiver: OtlpReceiver, transport:
         HOST_AND_WE.replace("{package}", transport),
         {
             **endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint),
-            "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
-            "OTEL_INCIDENT_SERVER_VERSION": "1",
+            **KNOWN,
             "OTEL_INCIDENT_SPOOL": "false",
         },
     )

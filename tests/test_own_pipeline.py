@@ -10,6 +10,7 @@ from tests.emitting_host import endpoint_of
 from tests.incident_course import DESCRIBED, DIAGNOSTIC_ID, GOES_ON, IN_CODE
 from tests.otlp_receiver import OtlpReceiver
 from tests.processes import succeed
+from tests.spool_hosts import QUIET
 
 FORKING: Final = """
     import os
@@ -59,7 +60,7 @@ def test_a_fork_adds_nothing_to_the_resource(detectors: str, receiver: OtlpRecei
             **endpoint_of("http", receiver.grpc_endpoint, receiver.http_endpoint),
             "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": detectors,
             "OTEL_INCIDENT_STATE_DIR": str(tmp_path / "state"),
-            "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Python of forks beside threads
+            **QUIET,
         },
     )
     assert (ended.stdout, ended.stderr) == ("", "")

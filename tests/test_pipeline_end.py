@@ -17,6 +17,7 @@ from otel_incident.pipeline import Pipeline, set_default_pipeline
 from tests.emitting import Emitting
 from tests.otlp_receiver import OtlpReceiver
 from tests.processes import succeed
+from tests.spool_hosts import KNOWN
 
 
 def test_after_its_shutdown_nothing_is_sent_or_counted() -> None:
@@ -69,8 +70,7 @@ def test_instrumenting_again_goes_on_with_what_delivers(
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint,
         "OTEL_INCIDENT_STATE_DIR": str(tmp_path),
-        "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
-        "OTEL_INCIDENT_SERVER_VERSION": "1",
+        **KNOWN,
         "OTEL_INCIDENT_GATE": "off",
         "OTEL_INCIDENT_SPOOL": spool,
     }
@@ -89,8 +89,7 @@ def test_other_settings_end_what_delivered_before(receiver: OtlpReceiver, tmp_pa
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint,
         "OTEL_INCIDENT_STATE_DIR": str(tmp_path),
-        "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
-        "OTEL_INCIDENT_SERVER_VERSION": "1",
+        **KNOWN,
         "OTEL_INCIDENT_GATE": "off",
     }
     ended = succeed(AGAIN.replace("{options}", f"spool_dir={str(tmp_path / 'other')!r}"), variables)

@@ -15,17 +15,12 @@ from tests.emitting_host import endpoint_of
 from tests.incident_course import IN_CODE
 from tests.otlp_receiver import OK, OtlpReceiver, Status
 from tests.processes import Ended, run, start, succeed
+from tests.spool_hosts import KNOWN
 from tests.telemetry import LogEvent
 from tests.zero_code import BY_HAND
 
 NOWHERE: Final = "http://127.0.0.1:9"
-QUIET: Final = {
-    "OTEL_SERVICE_NAME": "desk",
-    "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
-    "OTEL_INCIDENT_SERVER_VERSION": "1",
-    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-    "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Python of forks beside threads
-}
+DESK: Final = {**KNOWN, "OTEL_SERVICE_NAME": "desk", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 REPORT: Final = """
     import os, sys
     from otel_incident import Incident, IncidentEmitter
@@ -55,7 +50,7 @@ class Desk:
     def variables(self, endpoint: str = NOWHERE, **variables: str) -> dict[str, str]:
         """The environment of its processes."""
         state = {"OTEL_INCIDENT_STATE_DIR": str(self.directory), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-        return {**QUIET, **state, **variables}
+        return {**DESK, **state, **variables}
 
     def lines(self) -> list[dict[str, Any]]:
         """What its segments hold."""
@@ -212,7 +207,7 @@ def test_no_spool(desk: Desk, variables: dict[str, str]) -> None:
 def test_without_a_home_directory() -> None:
     """Nowhere to keep events: one line says so, and they are delivered from memory."""
     with OtlpReceiver() as receiver:
-        variables = {**QUIET, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "FIRST": "1"}
+        variables = {**DESK, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "FIRST": "1"}
         ended = succeed(REPORT, variables)
         assert ids(receiver.wait_for_events(3)) == ["1", "2", "3"]
     assert ended.stderr == (
@@ -278,7 +273,6 @@ def test_children_that_end_without_a_farewell(desk: Desk, receiver: OtlpReceiver
     ended = desk.run(
         CHILDREN,
         where["OTEL_EXPORTER_OTLP_ENDPOINT"],
-        GRPC_VERBOSITY="NONE",
         OTEL_EXPORTER_OTLP_PROTOCOL=where["OTEL_EXPORTER_OTLP_PROTOCOL"],
     )
     assert (ended.status, ended.stdout, ended.stderr) == (0, "", "")
@@ -293,7 +287,6 @@ def test_a_dead_exporter_holds_up_no_other(desk: Desk, receiver: OtlpReceiver) -
         "OTEL_LOGS_EXPORTER": "otlp_proto_http,otlp_proto_grpc",
         "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{receiver.http_endpoint}/v1/logs",  # which is no gRPC server
         "OTEL_EXPORTER_OTLP_TIMEOUT": "0.5",
-        "GRPC_VERBOSITY": "NONE",
     }
     ended = desk.run(REPORT, FIRST="1", **variables)
     assert ended.status == 0
@@ -339,7 +332,7 @@ def test_an_environment_that_changes_later(desk: Desk, receiver: OtlpReceiver, t
     with OtlpReceiver() as other:
         elsewhere = endpoint_of(transport, other.grpc_endpoint, other.http_endpoint)
         moved = {"ELSEWHERE": elsewhere["OTEL_EXPORTER_OTLP_ENDPOINT"]}
-        ended = run(MOVED, {**desk.variables(), **where, **moved, "GRPC_VERBOSITY": "NONE"})
+        ended = run(MOVED, {**desk.variables(), **where, **moved})
         assert (ended.status, ended.stdout, ended.stderr) == (0, "True\n", "")
         assert other.requests == ()
     assert ids(receiver.wait_for_events(1)) == ["1"]

@@ -1,6 +1,7 @@
 """Delivery: everything leaves once and in order, whatever the endpoint answers and in whatever sequence."""
 
 import errno
+import fcntl
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -174,6 +175,23 @@ def test_a_quarantine_file_that_goes_back_meanwhile(tmp_path: Path, monkeypatch:
     assert quarantine.counts() == {"http-400": 1}
 
 
+def test_two_who_send_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one has given back before the other has the file's lock goes back once."""
+    quarantine = Quarantine(tmp_path / "x.quarantine")
+    quarantine.put([b"a\n"], "HTTP 400")
+    back: list[bytes] = []
+    real = fcntl.flock
+
+    def lock(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", real)
+        assert quarantine.requeue(lambda line: not back.append(line)) == 1
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    assert quarantine.requeue(lambda line: not back.append(line)) == 0
+    assert back == [b"a\n"]
+
+
 def test_a_cursor_of_somebody_else_s(tmp_path: Path) -> None:
     """Who has lost the lease in the middle of an attempt leaves the new holder's cursor alone."""
     endpoint = Endpoint()
@@ -183,6 +201,15 @@ def test_a_cursor_of_somebody_else_s(tmp_path: Path) -> None:
     course.run()
     (segment,) = segments_in(course.segments)
     assert (endpoint.taken, Cursor(tmp_path / "x.cursor").of(segment.name)) == ([1], 0)
+
+
+def test_a_cursor_of_somebody_else_s_while_a_line_is_set_aside(tmp_path: Path) -> None:
+    """Nor does he note in it what he is about to set aside."""
+    course = Course(tmp_path, Endpoint(), may_keep=lambda: False)
+    course.writer.append(b"x\n")
+    course.run()
+    assert quarantined(course) == {"20200913-unreadable.jsonl": [b"x\n"]}
+    assert list(tmp_path.glob("x.cursor*")) == []
 
 
 @pytest.mark.parametrize(("left", "expected"), [(2 * RESERVE_BYTES, True), (2 * RESERVE_BYTES - 1, False)])

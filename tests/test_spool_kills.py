@@ -14,6 +14,7 @@ import pytest
 from tests.collector import Collector
 from tests.killed_host import OURS, SPAN, STOCK, KilledHost
 from tests.processes import succeed
+from tests.spool_hosts import KNOWN
 from tests.telemetry import LogEvent
 
 KILLS: Final = 200
@@ -55,12 +56,10 @@ def run(setup: str, binary: Path, directory: Path) -> Course:
         variables = {
             "OTEL_SERVICE_NAME": "desk",
             "OTEL_INCIDENT_STATE_DIR": str(directory / "state"),
-            "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
-            "OTEL_INCIDENT_SERVER_VERSION": "1",
+            **KNOWN,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_endpoint,
             "OTEL_BLRP_SCHEDULE_DELAY": "100",
-            "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Python of forks beside threads
         }
         host = KilledHost(setup, directory, variables, SEED)
         host.start()

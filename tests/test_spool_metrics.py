@@ -21,6 +21,7 @@ from tests.metric_points import Exported
 from tests.otlp_receiver import OtlpReceiver, PartialSuccess, Status
 from tests.processes import succeed
 from tests.spool_exporters import FAILURE, Obedient
+from tests.spool_hosts import KNOWN
 from tests.spool_records import line, numbered
 from tests.waiting import wait_until
 
@@ -279,7 +280,7 @@ FORKED: Final = """
 
 def test_a_fork_begins_at_zero() -> None:
     """What was done before a fork the parent reports, and what it delivers of a child's."""
-    ended = succeed(FORKED, {"PYTHONWARNINGS": "ignore::DeprecationWarning"})  # of forks beside threads
+    ended = succeed(FORKED, KNOWN)
     point = "(('otel_incident.exporter', 'otlp_proto_http'),)"
     assert ended.stderr == ""
     assert ended.stdout.splitlines() == [f"{{{point}: 2}} [1]", f"{{{point}: 0}}", "[]", f"{{{point}: 3}}"]
@@ -306,8 +307,7 @@ def test_a_host_that_exits(tmp_path: Path, receiver: OtlpReceiver) -> None:
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint,
             "OTEL_INCIDENT_STATE_DIR": str(tmp_path / "state"),
-            "OTEL_INCIDENT_DIAGNOSTIC_ID": "1",
-            "OTEL_INCIDENT_SERVER_VERSION": "1",
+            **KNOWN,
         },
         timeout=30,
     )

@@ -3,11 +3,13 @@
 import random
 import signal
 import subprocess
+from multiprocessing import util
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from otel_incident.spool.child_ends import at_end_of_child
 from tests.backend import everything_required
 from tests.otlp_receiver import HANG, OK, OtlpReceiver, Status
 from tests.processes import run, start, succeed
@@ -188,6 +190,12 @@ def test_children_of_a_parent_that_reports_nothing(receiver: OtlpReceiver, tmp_p
     assert parent.stdout.readline() == "ended\n"
     assert [event.timestamp for event in receiver.telemetry().events] == [1, 2]
     assert parent.communicate("\n", timeout=30) == ("", "")
+
+
+def test_a_process_that_multiprocessing_has_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that only imports it ends by `atexit` as any other: the finalizers are left to the children."""
+    monkeypatch.setattr(util, "Finalize", lambda *_, **__: pytest.fail("a finalizer"))
+    at_end_of_child(lambda: None)
 
 
 def test_a_child_whose_endpoint_hangs(receiver: OtlpReceiver, tmp_path: Path) -> None:

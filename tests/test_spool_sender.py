@@ -404,6 +404,38 @@ def test_a_cursor_that_is_a_pipe(make: Make, tmp_path: Path, caplog: pytest.LogC
     ]
 
 
+def test_a_directory_that_this_user_may_not_enter(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says that nothing is kept on disk; no other names a file that nobody here can see."""
+    for name in ("open", "stat", "lstat", "mkdir", "scandir"):  # root could, whom the tests may run as
+        monkeypatch.setattr(os, name, refused(getattr(os, name), tmp_path / "spool"))
+    exporter = Obedient()
+    processor = make(exporter)
+    processor.take(numbered(1))
+    exporter.wait_for(lambda: exporter.taken == [1])
+    assert processor.force_flush() is True
+    processor.shutdown()
+    assert lines(caplog) == [
+        (
+            "Log records cannot be kept on disk (Permission denied): until that works again they wait in "
+            "memory, of which a kill of the process leaves nothing. This is said once. The spool is "
+            f"{tmp_path / 'spool'}."
+        )
+    ]
+
+
+def refused(call: Callable[..., Any], directory: Path) -> Callable[..., Any]:
+    """A call of the operating system's that it refuses for whatever is in a directory."""
+
+    def refusing(path: Any, *more: Any, **named: Any) -> Any:
+        if isinstance(path, (str, Path)) and directory in Path(path).parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return call(path, *more, **named)
+
+    return refusing
+
+
 def test_the_reserve_is_made_again(make: Make, tmp_path: Path) -> None:
     """Once it was used, or where there was no room before, it is there again when the disk has room."""
     processor = make(Obedient())

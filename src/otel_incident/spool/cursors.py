@@ -34,8 +34,8 @@ _ASIDE: Final = "aside"  # beside the names of segments, of which none is like t
 _BEGUN: Final = "begun"
 # Without a wait: a pipe in the place of a file would hold up whoever opens it, which is the host.
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-# The trouble of the disk or of the directory, which whoever writes the segments tells of.
-_PASSING: Final = FULL | {errno.ENOENT, errno.ENOTDIR, errno.EROFS}
+# Of this, and of a directory in which no file can be seen, whoever writes the segments tells.
+_OF_THE_DISK: Final = FULL | {errno.EROFS}
 
 
 class Unusable(NamedTuple):
@@ -214,7 +214,7 @@ class Cursor:
         try:
             return _open_file(path, flags)
         except OSError as error:
-            if error.errno not in _PASSING:
+            if error.errno not in _OF_THE_DISK and os.path.lexists(path):
                 self.unusable = Unusable(path.name, error.strerror or type(error).__name__)
             raise
 
