@@ -182,13 +182,17 @@ def test_two_who_send_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     back: list[bytes] = []
     real = fcntl.flock
 
+    def keep(line: bytes) -> bool:
+        back.append(line)
+        return True
+
     def lock(descriptor: int, operation: int) -> None:
         monkeypatch.setattr(fcntl, "flock", real)
-        assert quarantine.requeue(lambda line: not back.append(line)) == 1
+        assert quarantine.requeue(keep) == 1
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", lock)
-    assert quarantine.requeue(lambda line: not back.append(line)) == 0
+    assert quarantine.requeue(keep) == 0
     assert back == [b"a\n"]
 
 
