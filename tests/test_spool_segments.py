@@ -216,6 +216,15 @@ def test_what_is_deleted_under_the_writer(writer: SegmentWriter, tmp_path: Path,
     assert content(tmp_path) == [LINES[2]]
 
 
+def test_a_segment_that_the_host_has_closed(writer: SegmentWriter, tmp_path: Path) -> None:
+    """A host that closes every descriptor it does not know costs no line: the next begins another segment."""
+    writer.append(LINES[0])
+    os.close(writer._descriptor)  # noqa: SLF001  as such a host does
+    writer.append(LINES[1])
+    assert len(list(segments_in(tmp_path))) == 2
+    assert content(tmp_path) == [LINES[0], LINES[1]]
+
+
 def test_a_signal_in_the_middle_of_a_line(
     writer: SegmentWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
