@@ -3,9 +3,11 @@
 import errno
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import pytest
@@ -488,3 +490,26 @@ def test_new_directories_are_flushed(
     Store(tmp_path / "a" / "b", ["x"], durable=durable)
     expected = {tmp_path, tmp_path / "a", tmp_path / "a" / "b"}
     assert flushed == (expected if durable else set())
+
+
+def test_a_signal_handler_may_put_a_line_while_others_are_read() -> None:
+    """What it interrupts goes on with the lines that were there."""
+    memory = Memory(["a"], 100)
+    memory.put(b"1")
+    memory.put(b"2")
+
+    def interrupt(frame: FrameType, event: str, _: object) -> object:
+        if frame.f_code.co_filename != waiting.co_filename:
+            return None
+        if event == "line" and frame.f_code.co_name in {"waiting", "<listcomp>"}:
+            memory.put(b"3")
+        return interrupt
+
+    waiting = Memory.waiting.__code__
+    before = sys.gettrace()
+    sys.settrace(interrupt)  # type: ignore[arg-type]  # of which it asks for no more than a callable
+    try:
+        found = memory.waiting("a", 2)
+    finally:
+        sys.settrace(before)
+    assert [line for _, line in found] == [b"1", b"2"]

@@ -82,7 +82,8 @@ class Memory:
         """The oldest lines, with their numbers, that an exporter has not had."""
         with self._lock:
             done = self._delivered[name]
-            return [each for each in self._lines if each[0] > done][:count]
+            lines = list(self._lines)  # at once: a signal handler may put one, too
+            return [each for each in lines if each[0] > done][:count]
 
     def delivered(self, name: str, number: int) -> None:
         """An exporter has had everything up to a number."""
