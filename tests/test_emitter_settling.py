@@ -1,4 +1,4 @@
-"""What is reported while the first event looks for its route: nobody waits, and nothing is lost."""
+"""What is reported while the first event looks for its route: nobody waits for long, and nothing is lost."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,16 +29,29 @@ from tests.processes import succeed
 FORKS: Final = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
 
+SENDERS: Final[list[int]] = []
+"""The threads that sent, in turn."""
+
+AGAIN: Final[list[int]] = []
+"""How often an emitter looked that had looked before."""
+
+
 def looking(host: Emitting, meanwhile: Callable[[], object]) -> IncidentEmitter:
     """An emitter whose first look for a route takes as long as something else."""
     meter = host.meter_provider.get_meter("tests")
     logger = host.logger_provider.get_logger("tests")
 
+    def check(_: str, attributes: Mapping[str, object], __: object) -> Mapping[str, object]:
+        SENDERS.append(threading.get_ident())
+        return attributes
+
     def resolve() -> Route:
-        if not looked:
-            looked.append(1)
+        looked.append(1)
+        if len(looked) == 1:
             meanwhile()
-        return Route(write=through_api(logger), meter=meter, check=lambda _, attributes, __: attributes)
+        else:
+            AGAIN.append(1)
+        return Route(write=through_api(logger), meter=meter, check=check)
 
     looked: list[int] = []
     return IncidentEmitter(route=resolve)
@@ -83,9 +96,9 @@ def test_what_was_kept_keeps_the_time_that_the_host_gave(host: Emitting) -> None
     assert [each.log_record.timestamp for each in host.records()][1] == 5
 
 
-def test_other_threads_do_not_wait(host: Emitting) -> None:
-    """While one thread looks the others return at once; what they reported goes out when it has found."""
-    found, looked = threading.Event(), threading.Event()
+def slow(host: Emitting, found: threading.Event) -> tuple[IncidentEmitter, threading.Thread]:
+    """An emitter that looks until something is found, and the thread that does it with the first event."""
+    looked = threading.Event()
 
     def meanwhile() -> None:
         looked.set()
@@ -95,6 +108,32 @@ def test_other_threads_do_not_wait(host: Emitting) -> None:
     first = threading.Thread(target=emitter.create, args=(Incident(id=1),))
     first.start()
     assert looked.wait(30)
+    return emitter, first
+
+
+def test_other_threads_wait_a_moment(host: Emitting) -> None:
+    """While one thread looks the others wait, and then each sends for itself; none looks again."""
+    SENDERS.clear()
+    AGAIN.clear()
+    found = threading.Event()
+    emitter, first = slow(host, found)
+    others = [threading.Thread(target=emitter.create, args=(Incident(id=number),)) for number in range(2, 9)]
+    for other in others:
+        other.start()
+    threading.Timer(0.1, found.set).start()
+    for thread in (first, *others):
+        thread.join(30)
+    assert AGAIN == []
+    assert SENDERS[0] == first.ident
+    assert set(SENDERS) == {thread.ident for thread in (first, *others)}
+    assert sorted(map(str, ids(host))) == [str(number) for number in range(1, 9)]
+
+
+def test_other_threads_do_not_wait_for_long(host: Emitting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that takes longer sends, when it has found, what others have left to it."""
+    monkeypatch.setattr(settling, "WAIT_SECONDS", 0.0)
+    found = threading.Event()
+    emitter, first = slow(host, found)
     for number in (2, 3):
         other = threading.Thread(target=emitter.create, args=(Incident(id=number),))
         other.start()
@@ -104,6 +143,96 @@ def test_other_threads_do_not_wait(host: Emitting) -> None:
     found.set()
     first.join(30)
     assert ids(host) == ["1", "2", "3"]
+
+
+def test_what_was_kept_leaves_though_telemetry_is_disabled_then(
+    host: Emitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`disable` is about what comes after it."""
+    monkeypatch.setattr(settling, "WAIT_SECONDS", 0.0)
+    found = threading.Event()
+    emitter, first = slow(host, found)
+    emitter.create(Incident(id=2))
+    emitter.disable()
+    try:
+        emitter.create(Incident(id=3))
+        found.set()
+        first.join(30)
+    finally:
+        emitter.enable()
+    assert ids(host) == ["1", "2"]
+
+
+class Patient:
+    """A lock that nobody waits for, and that says who would have."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.waited = 0
+
+    def acquire(self, *, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: ARG002  as a lock has it
+        """Take it."""
+        self.waited += blocking
+        return self._lock.acquire(blocking=False)
+
+    def locked(self) -> bool:
+        """Whether it is taken."""
+        return self._lock.locked()
+
+    def release(self) -> None:
+        """Give it back."""
+        self._lock.release()
+
+
+def test_who_looks_does_not_wait_for_himself(host: Emitting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes from within a search is kept at once; when it has ended nobody looks any more."""
+    looks = settling.Settling()
+    busy: Any = Patient()
+    looks.busy = busy
+    monkeypatch.setattr(emitter_module, "_settling", looks)
+    emitter = looking(host, lambda: emitter.create(Incident(id=2)))
+    emitter.create(Incident(id=1))
+    assert ids(host) == ["1", "2"]
+    assert (busy.waited, looks.looker) == (0, 0)
+
+
+def test_an_emitter_without_arguments_goes_the_way_of_the_others(
+    host: Emitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is made when another has found the route neither looks nor waits for somebody who does."""
+    meter = host.meter_provider.get_meter("tests")
+    write = through_api(host.logger_provider.get_logger("tests"))
+    route = Route(write=write, meter=meter, check=lambda _, attributes, __: attributes)
+    monkeypatch.setattr(emitter_module, "_plain", emitter_module._Plain())  # noqa: SLF001  as a process begins
+    monkeypatch.setattr(emitter_module, "_default_route", lambda *_: route)
+    monkeypatch.setattr(emitter_module, "_settling", looks := settling.Settling())
+    IncidentEmitter().create(Incident(id=1))
+    with looks.busy:
+        IncidentEmitter().create(Incident(id=2))
+        assert ids(host) == ["1", "2"]
+
+
+def test_what_is_left_to_a_thread_at_its_very_end_is_sent(
+    host: Emitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that sends for others looks once more when whoever comes next would not start another."""
+    emitter = looking(host, lambda: None)
+    looks = settling.Settling()
+    send = settling.Settling.send
+
+    def send_and_leave(self: settling.Settling) -> None:
+        send(self)
+        if late and self is looks:
+            self.leave(emitter.emit, late.pop())
+
+    first, second = (IncidentEvent(action="create", incident=Incident(id=number)) for number in (1, 2))
+    late = [second]
+    monkeypatch.setattr(settling.Settling, "send", send_and_leave)
+    looks.leave(emitter.emit, first)
+    helped = [thread for thread in threading.enumerate() if thread.name == "otel-incident-settling"]
+    for thread in helped:
+        thread.join(30)
+    assert ids(host) == ["1", "2"]
 
 
 def test_other_emitters_do_not_wait(host: Emitting) -> None:
@@ -134,9 +263,9 @@ class Handing:
         self._lock = threading.Lock()
         self._then = [then]
 
-    def acquire(self, *, blocking: bool) -> bool:
+    def acquire(self, *, blocking: bool = True, timeout: float = -1) -> bool:
         """Take it."""
-        return self._lock.acquire(blocking=blocking)
+        return self._lock.acquire(blocking=blocking, timeout=timeout)
 
     def locked(self) -> bool:
         """Whether it is taken."""
@@ -165,6 +294,7 @@ def test_events_of_a_thread_stay_in_order(host: Emitting, monkeypatch: pytest.Mo
     busy: Any = Handing(lambda: emitter.end(Incident(id=2)))
     looks.busy = busy
     monkeypatch.setattr(emitter_module, "_settling", looks)
+    monkeypatch.setattr(settling, "WAIT_SECONDS", 0.0)
     emitter.create(Incident(id=1))
     assert [(each["incident.id"], each["incident.action"]) for each in host.attributes()] == [
         ("1", "create"),
@@ -210,18 +340,11 @@ def test_more_than_can_be_kept_is_counted(
 
 
 @FORKS
-def test_a_child_forked_meanwhile_looks_for_itself(host: Emitting) -> None:
+def test_a_child_forked_meanwhile_looks_for_itself(host: Emitting, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker forked while a thread of its parent looks has neither its search nor what was kept."""
-    found, looked = threading.Event(), threading.Event()
-
-    def meanwhile() -> None:
-        looked.set()
-        assert found.wait(30)
-
-    emitter = looking(host, meanwhile)
-    thread = threading.Thread(target=emitter.create, args=(Incident(id=1),))
-    thread.start()
-    assert looked.wait(30)
+    monkeypatch.setattr(settling, "WAIT_SECONDS", 0.0)
+    found = threading.Event()
+    emitter, thread = slow(host, found)
     emitter.create(Incident(id=2))
     child = os.fork()
     if child == 0:
@@ -358,13 +481,13 @@ BURST: Final = """
 
     def report(first):
         together.wait()
-        for number in range(first, first + 400):
+        for number in range(first, first + 2000):
             IncidentEmitter().create(Incident(id=number))
 
     if {warm}:
         IncidentEmitter().create(Incident(id=0))
     together = threading.Barrier(4)
-    threads = [threading.Thread(target=report, args=(1000 * k,)) for k in range(1, 5)]
+    threads = [threading.Thread(target=report, args=(2000 * k,)) for k in range(1, 5)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -386,7 +509,7 @@ def test_threads_that_make_an_emitter_for_each_event(tmp_path: Path, warm: bool)
     )
     assert "internal error" not in ended.stderr
     kept = [line for each in tmp_path.rglob("*.jsonl") for line in each.read_text().splitlines()]
-    assert sum('"incident.create"' in line for line in kept) == 1600 + warm
+    assert sum('"incident.create"' in line for line in kept) == 8000 + warm
 
 
 def test_many_emitters_that_wait_for_one_that_looks(host: Emitting) -> None:

@@ -129,8 +129,11 @@ class IncidentEmitter:
 
     def emit(self, event: IncidentEvent) -> None:
         """Report an event that was put together elsewhere, with its time and its trace context."""
-        if _switch.off:
-            return
+        if not _switch.off:
+            self._report(event)
+
+    def _report(self, event: IncidentEvent) -> None:
+        """The same, whatever the switch says: it was on when the event came."""
         try:
             route = self._route
             if route is None or route.closed:
@@ -153,32 +156,39 @@ class IncidentEmitter:
 
     def _settle(self, event: IncidentEvent) -> None:
         """Look for the route and send; for the first event and the first after it was closed."""
-        if self._is_plain:
-            known = _plain.route
-            if known is not None and not known.closed:
-                self._route = known
-                known.send(event)
-                return
+        route = self._known()
+        if route is not None:
+            route.send(event)
+            return
         brings = self._imports and self._imports not in sys.modules
         if brings and self._route is None and stack_ends_soon():
-            _settling.leave(self.emit, event)
+            _settling.leave(self._report, event)
             return
-        if not _settling.busy.acquire(blocking=False):
-            _settling.keep(self.emit, event)
+        if not _settling.busy.acquire(blocking=False) and not _settling.wait():
+            _settling.keep(self._report, event)
             return
         try:
             try:
-                if self._route is None or self._route.closed:
-                    self._route = self._resolve()
+                _settling.begin()
+                route = self._known()  # by now
+                if route is None:
+                    route = self._route = self._resolve()
                     if self._is_plain:
-                        _plain.route = self._route
-                if self._route is not None:
-                    self._route.send(event)
+                        _plain.route = route
+                if route is not None:
+                    route.send(event)
                 _settling.send()  # before others can send by themselves: each thread's events stay in order
             finally:
+                _settling.looker = 0
                 _settling.busy.release()
         finally:
             _settling.send()
+
+    def _known(self) -> Route | None:
+        """The route that this emitter, or another one like it, has found."""
+        if self._is_plain:
+            self._route = _plain.route
+        return None if self._route is None or self._route.closed else self._route
 
 
 def _default_route(

@@ -1,9 +1,10 @@
-"""What is reported while the first event looks for its route is kept, and sent by the one who looks.
+"""While the first event looks for its route others wait for it a moment; then theirs are kept for it to send.
 
 Looking takes a moment: settings and the identity are read, the SDK is imported. One does it, for all
-emitters of the process. Who else reports meanwhile (another thread, a signal handler that interrupted the
-one who looks, a log handler that heard a line of ours) must neither wait for him nor look for himself, and
-his event must not be lost: it stays here with its time and its trace context until the route is known.
+emitters of the process. Who else reports meanwhile would have to look for himself: he waits, and goes on as
+if he had. He may not wait for ever, since the one who looks may need something that he holds; nor at all if
+he is the one who looks (a signal handler that interrupted him, a log handler that heard a line of ours). His
+event must not be lost: it stays here with its time and its trace context until the route is known.
 
 Nor may one look who is near the end of his stack: an import that ends there leaves half a module behind, of
 the standard library's perhaps, for the rest of the process. A thread with a stack of its own looks for him.
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 MAX_KEPT: Final = 2048
 """As many as the exporters' queue holds by default; a search that takes longer has another trouble."""
 
+WAIT_SECONDS: Final = 1.0
+"""So long from its beginning a search is waited for; it takes some 50 ms, and more on a busy machine."""
+
 ROOM: Final = 300
 """Frames that must be left of the stack for the imports of a search; about 110 are needed."""
 
@@ -48,11 +52,12 @@ class Settling:
     """Who looks for a route, if somebody does, and what the others reported meanwhile.
 
     Attributes:
-        busy: Held by the one who looks, and taken without waiting. He takes it and gives it back without a
-            function in between: at the end of the stack there may be no frame left for one.
+        busy: Held by the one who looks. He gives it back without a function in between: at the end of the
+            stack there may be no frame left for one.
+        looker: His thread, as soon as that can be said, and until just before he gives it back; else 0.
     """
 
-    __slots__ = ("_helped", "_kept", "_senders", "busy")
+    __slots__ = ("_began", "_helped", "_kept", "_senders", "busy", "looker")
 
     def __init__(self) -> None:
         self.renew()
@@ -61,9 +66,22 @@ class Settling:
     def renew(self) -> None:
         """Begin anew: what a forked child finds here is its parent's, which goes on with it."""
         self.busy = threading.Lock()
+        self.looker = 0
+        self._began = 0.0
         self._helped = False  # whether a thread looks for who could not
         self._senders: set[int] = set()  # threads that send what is kept
         self._kept: deque[tuple[Callable[[IncidentEvent], None], IncidentEvent]] = deque()
+
+    def wait(self) -> bool:
+        """Wait for the one who looks, to take `busy` after him; whether this thread has it now."""
+        if self.looker == threading.get_ident():
+            return False
+        left = WAIT_SECONDS - (time.monotonic() - self._began if self.looker else 0.0)
+        return left > 0 and self.busy.acquire(timeout=left)
+
+    def begin(self) -> None:
+        """Say who has `busy` now."""
+        self._began, self.looker = time.monotonic(), threading.get_ident()
 
     def keep(self, emit: Callable[[IncidentEvent], None], event: IncidentEvent) -> None:
         """Keep an event as it is now, for `emit` to send.
@@ -118,17 +136,11 @@ class Settling:
             return
         self._senders.add(thread)
         try:
-            while self._kept:
-                self._send_once()
-                if self.busy.locked():  # who looks sends what has come back
+            for _ in range(len(self._kept)):
+                try:
+                    emit, event = self._kept.popleft()
+                except IndexError:  # another thread sent it
                     return
+                emit(event)
         finally:
             self._senders.discard(thread)
-
-    def _send_once(self) -> None:
-        for _ in range(len(self._kept)):
-            try:
-                emit, event = self._kept.popleft()
-            except IndexError:  # another thread sent it
-                return
-            emit(event)
