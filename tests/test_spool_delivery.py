@@ -276,6 +276,17 @@ def test_a_record_that_breaks_the_server(tmp_path: Path, offenders: set[int]) ->
     assert course.delivery.outage == Outage()
 
 
+@pytest.mark.parametrize(("offender", "seconds"), [(0, 490.0), (256, 265.0), (511, 46.0)])
+def test_how_long_a_record_that_breaks_the_server_holds_others(
+    tmp_path: Path, offender: int, seconds: float
+) -> None:
+    """The first of a batch of 512 holds it up the longest, as nothing before it passes: 490 s at most."""
+    course = Course(tmp_path, Endpoint(judge=lambda numbers: OWN_ERROR if offender in numbers else DELIVERED))
+    course.write(*range(600))
+    assert sum(course.run()) == seconds
+    assert quarantined(course) == {"20200913-http-500.jsonl": [line(offender)]}
+
+
 @pytest.mark.parametrize("answer", [OWN_ERROR, Answer("split", "gRPC RESOURCE_EXHAUSTED", suspect=True)])
 def test_a_server_that_fails_for_all(tmp_path: Path, answer: Answer) -> None:
     """While no record passes none is set aside, however long that takes; then all leave in order."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Final, Literal, final
 
 from otel_incident.guard import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from otel_incident.spool.delivery import Delivery
     from otel_incident.spool.retention import Reason
+
+OUTAGE_SECONDS: Final = 300.0
+"""So long after the line of an outage there is none of another one: an endpoint may come and go for days."""
 
 What = Literal[
     "outage",
@@ -51,17 +56,25 @@ class Reports:
 
     Args:
         name: The exporter's.
+        now: The clock, seconds; only differences count.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, now: Callable[[], float] = time.monotonic) -> None:
         self._name = name
+        self._now = now
+        self._outage = -math.inf  # when its line was said
         self._said: set[What] = set()
 
     def say(self, what: What, *arguments: object) -> None:
-        """Say one thing, unless it was said."""
-        if what not in self._said:
-            self._said.add(what)
-            say(_LINES[what], self._name, *arguments)
+        """Say one thing, unless it was said; another outage that comes too soon once it is time."""
+        if what in self._said:
+            return
+        if what == "outage":
+            if self._now() - self._outage < OUTAGE_SECONDS:
+                return
+            self._outage = self._now()
+        self._said.add(what)
+        say(_LINES[what], self._name, *arguments)
 
     def say_what_happened(self, delivery: Delivery, dropped: Mapping[Reason, int]) -> None:
         """One line for an outage and one for its end, and one for each other thing that costs records."""
