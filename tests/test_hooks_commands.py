@@ -518,6 +518,33 @@ def test_a_class_of_sqlalchemy(target: str, path: str, verdict: str, notes: list
     assert status == (0 if verdict == "found" else 1)
 
 
+def test_a_sqlalchemy_that_is_too_old(host: Path) -> None:
+    """A hook that would break it is not put in place, and the check says which version it needs."""
+    (host / "desk" / "mapped.py").write_text(
+        textwrap.dedent("""
+            import sqlalchemy
+
+            sqlalchemy.__version__ = "1.4.54"
+
+            from sqlalchemy.orm import declarative_base
+
+            class Incident(declarative_base()):
+                __tablename__ = "incident"
+                id = sqlalchemy.Column(sqlalchemy.Integer, primary_key=True)
+                status = sqlalchemy.Column(sqlalchemy.String)
+        """)
+    )
+    status, (found,) = checked(host, hook("desk.mapped:Incident", "self.id", "model"))
+    assert (status, found["verdict"]) == (1, "missing")
+    assert found["notes"] == [
+        (
+            "the model desk.mapped:Incident is to be SQLAlchemy's, of which 1.4.54 is installed, and hooks "
+            "on models need 2.0 or newer, so it reports nothing; upgrade SQLAlchemy, or watch a function "
+            "(kind `call`) instead"
+        )
+    ]
+
+
 # -- clients
 
 

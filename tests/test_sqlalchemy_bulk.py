@@ -191,6 +191,7 @@ INSERTED: Final = f"{ROWS} inserted {PAST}"
         (update(TABLE).values(status="closed"), None, CHANGED),
         (update(TABLE).values({TABLE.c.status: "closed"}), None, CHANGED),
         (update(TABLE), {"status": "closed"}, CHANGED),
+        (update(TABLE), {"title": "Another"}, ""),
         (update(TABLE).where(TABLE.c.id == 1), [{"priority": 3}, {"priority": 4}], CHANGED),
         (update(Incident).values(status="closed"), None, CHANGED),
         (insert(TABLE), {"title": "New", "kind": "incident", "status": "open", "priority": 1}, INSERTED),
@@ -214,7 +215,27 @@ def test_statements_past_all_sessions(
     session.commit()
     with watching(INCIDENTS), desk.connect() as connection:
         connection.execute(statement, parameters)
-    assert caplog.messages == ([line] if line else [])
+    with watching(INCIDENTS), desk.connect() as connection:
+        connection.execute(statement=statement, parameters=parameters)
+    assert caplog.messages == ([line] * 2 if line else [])
+
+
+def test_the_arguments_of_a_connection_are_the_hosts(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are passed on as they came, whatever the signature is."""
+    seen: list[tuple[object, object]] = []
+
+    def execute(_connection: Connection, *args: object, **kwargs: object) -> None:
+        seen.append((args, kwargs))
+
+    monkeypatch.setattr(Connection, "execute", execute)
+    with watching(INCIDENTS):
+        connection: Any = session.connection()
+        connection.execute()
+        connection.execute("select 1", {"a": 1}, {"a": 2})
+        connection.execute(statement="select 1", b=1)
+    assert seen == [((), {}), (("select 1", {"a": 1}, {"a": 2}), {}), ((), {"statement": "select 1", "b": 1})]
 
 
 def test_a_row_that_a_statement_gives_back(desk: Engine, caplog: pytest.LogCaptureFixture) -> None:

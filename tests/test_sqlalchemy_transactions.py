@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text, update
+from sqlalchemy import Engine, delete, event, text, update
 from sqlalchemy.engine import Transaction
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -234,6 +234,32 @@ def test_a_row_that_is_deleted_in_a_savepoint_that_is_not_kept(
     assert said(noted) == [("create", 1)]
 
 
+def test_a_row_that_is_closed_and_then_deleted(
+    noted: list[IncidentEvent], session: Session, incident: Incident
+) -> None:
+    """It was there before, so that it ended in the same transaction is said."""
+    incident.status = "closed"
+    session.flush()
+    session.delete(incident)
+    session.commit()
+    assert said(noted) == [("end", 1)]
+
+
+@pytest.mark.parametrize("synchronize", ["evaluate", "fetch"])
+def test_a_row_that_a_statement_deletes_in_its_transaction(
+    noted: list[IncidentEvent], session: Session, synchronize: Any
+) -> None:
+    """Of a row that nobody else has ever seen nothing is said, but of one that such a statement leaves."""
+    made, user = [Incident(), Incident()], User(id=2)
+    session.add_all([*made, user])
+    session.flush()
+    statement = delete(Incident).where(Incident.id == made[0].id)
+    session.execute(statement, execution_options={"synchronize_session": synchronize})
+    session.execute(delete(User))
+    session.commit()
+    assert said(noted) == [("create", 2)]
+
+
 def test_sessions_do_not_hear_of_one_another(noted: list[IncidentEvent], desk: Engine) -> None:
     """Two threads of a web server: what one commits says nothing of the other's."""
     one, two = Session(desk), Session(desk)
@@ -321,6 +347,76 @@ def test_a_session_within_a_transaction_of_the_hosts(
             session.get_one(Incident, 1).status = "open"
             session.commit()
     assert said(noted) == [("restart", 1)]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_session_that_is_closed_within_a_transaction_of_the_hosts(
+    noted: list[IncidentEvent], desk: Engine, *, kept: bool
+) -> None:
+    """What it has flushed is in the transaction, and is reported or forgotten with it."""
+    with desk.connect() as connection:
+        outer = connection.begin()
+        with Session(connection) as session:
+            session.add(Incident(id=1))
+            session.flush()
+            with rolled_back(session):
+                session.add(Incident(id=2))
+            with session.begin_nested(), session.begin_nested():
+                session.add(Incident(id=3))
+            with rolled_back(session), session.begin_nested():
+                session.add(Incident(id=4))
+        with Session(connection) as session, session.begin_nested():
+            session.add(Incident(id=5))
+        assert noted == []
+        if kept:
+            outer.commit()
+        else:
+            outer.rollback()
+    assert said(noted) == ([("create", 1), ("create", 3), ("create", 5)] if kept else [])
+
+
+def test_a_session_that_takes_its_work_back_within_a_transaction_of_the_hosts(
+    noted: list[IncidentEvent], desk: Engine
+) -> None:
+    """Its rollback is one, and so is its end where it has a savepoint of its own, or ends all itself."""
+    with desk.connect() as connection:
+        with connection.begin() as outer, Session(connection) as session:
+            session.add(Incident(id=1))
+            session.flush()
+            session.rollback()
+            assert not outer.is_active
+        for mode in ("create_savepoint", "control_fully"):
+            with connection.begin(), Session(connection, join_transaction_mode=mode) as session:
+                session.add(Incident(id=2))
+                session.flush()
+        with connection.begin():
+            connection.begin_nested()
+            with Session(connection, join_transaction_mode="rollback_only") as session:
+                session.add(Incident(id=3))
+                session.flush()
+                session.rollback()
+    assert noted == []
+
+
+@pytest.mark.parametrize("end", [Session.commit, Session.close])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_statement_within_a_transaction_of_the_hosts(
+    noted: list[IncidentEvent], desk: Engine, incident: Incident, end: Any, *, kept: bool
+) -> None:
+    """What it has made of the rows that its session holds waits for the connection, too."""
+    with desk.connect() as connection:
+        outer = connection.begin()
+        session = Session(connection)
+        incident = session.get_one(Incident, 1)
+        session.execute(update(Incident).values(status="closed"))
+        assert incident.status == "closed"
+        end(session)
+        assert noted == []
+        if kept:
+            outer.commit()
+        else:
+            outer.rollback()
+    assert said(noted) == ([("end", 1)] if kept else [])
 
 
 def test_a_commit_that_the_database_refuses(
@@ -498,6 +594,7 @@ def test_a_statement_that_is_rolled_back(
     assert incident.status == "open"
     session.execute(update(Incident).values(status="closed"))
     session.rollback()
+    assert noted == []
     incident.status = "closed"
     session.commit()
     assert said(noted) == [("end", 1)]

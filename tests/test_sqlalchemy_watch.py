@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import Engine, insert, update
+from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy.engine import Transaction
 from sqlalchemy.orm import Session, configure_mappers
 
 from otel_incident.hooks.activation import Activation
 from otel_incident.hooks.spec import parse
+from otel_incident.hooks.sqlalchemy_versions import too_old
 from tests.hosts.mapped import Case, Drill, Incident
 from tests.mapped_host import CASES, INCIDENTS, said, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
@@ -122,6 +124,48 @@ def test_an_id_that_is_not_found(desk: Engine, caplog: pytest.LogCaptureFixture)
             "without an id; correct the path. This is said once."
         )
     ]
+
+
+@pytest.mark.parametrize("preset", [True, False])
+def test_a_sqlalchemy_that_is_too_old(
+    desk: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, *, preset: bool
+) -> None:
+    """One line for the hook, and nothing of SQLAlchemy's is touched."""
+    monkeypatch.setattr("sqlalchemy.__version__", "1.4.54")
+    before = {each: dict(vars(each)) for each in (Connection, Session, Transaction)}
+    text = INCIDENTS.replace('name = "desk"', 'name = "desk"\nmodule = "tests.hosts.mapped"')
+    activation = Activation([parse(text, "one.toml", preset=preset)], lambda _: None)
+    activation.install()
+    with Session(desk) as session:
+        session.add(Incident())
+        session.commit()
+    assert not activation.matched
+    assert {each: dict(vars(each)) for each in before} == before
+    listeners = (
+        Incident.__mapper__.dispatch.after_update,
+        Session().dispatch.after_commit,
+        Session().dispatch.persistent_to_deleted,
+    )
+    assert [len(each) for each in listeners] == [0, 0, 0]
+    activation._ended()  # noqa: SLF001  what the interpreter calls
+    activation.uninstall()
+    assert caplog.messages == [
+        (
+            f"{START} the model tests.hosts.mapped:Incident is to be SQLAlchemy's, of which 1.4.54 is "
+            "installed, and hooks on models need 2.0 or newer, so it reports nothing; upgrade SQLAlchemy, or "
+            "watch a function (kind `call`) instead."
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [("1.4.54", "1.4.54"), ("1.3.24b1", "1.3.24"), ("2.0.0b1", ""), ("2.1.9", ""), ("10.1", ""), ("", "")],
+)
+def test_which_versions_are_too_old(version: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All before 2.0, by their numbers alone."""
+    monkeypatch.setattr("sqlalchemy.__version__", version)
+    assert too_old() == found
 
 
 # -- statements

@@ -19,6 +19,7 @@ from otel_incident.hooks.sqlalchemy_meta import UnknownFieldError, astray
 from otel_incident.hooks.sqlalchemy_models import MappedRows
 from otel_incident.hooks.sqlalchemy_sessions import MODULE
 from otel_incident.hooks.sqlalchemy_values import unheld
+from otel_incident.hooks.sqlalchemy_versions import too_old
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -111,10 +112,21 @@ class MappedClassWatch:
         self._look()
 
     def _found_orm(self, orm: Any) -> None:
-        if self._active:
-            self._orm = True
-            self._undo.append(listen(orm.Mapper, "after_configured", self._look))
-            self._look()
+        if not self._active or self._settled:
+            return
+        version = too_old()
+        if version:
+            self._settled = True
+            self._warn(
+                "the model %s is to be SQLAlchemy's, of which %s is installed, and hooks on models need 2.0 "
+                "or newer, so it reports nothing; upgrade SQLAlchemy, or watch a function (kind `call`) "
+                "instead.",
+                version,
+            )
+            return
+        self._orm = True
+        self._undo.append(listen(orm.Mapper, "after_configured", self._look))
+        self._look()
 
     def _mapper(self) -> Any:
         if not self._orm:

@@ -67,7 +67,7 @@ class MappedRows:
         sink: Callable[[IncidentEvent], None],
     ) -> None:
         self._hook, self._sessions, self._complaints, self._sink = hook, sessions, complaints, sink
-        from sqlalchemy.orm import QueryableAttribute  # noqa: PLC0415  the host's library, which is at work
+        from sqlalchemy.orm import QueryableAttribute, Session  # noqa: PLC0415  the host's library, which is at work
         from sqlalchemy.sql import ClauseElement  # noqa: PLC0415  the same
 
         self._expressions = ClauseElement, QueryableAttribute
@@ -84,6 +84,7 @@ class MappedRows:
             self._steady = self._related.attributes
             self._undo.append(self._related.uninstall)
         self._attributes = {**self._steady, **{each.key: each for each in found.values()}}
+        self._mapper = mapper
         self.tables: tuple[Any, ...] = tuple(mapper.tables)
         sessions.watch(self)
         # what is in an instance's history if one of them may change: a relation may set its key later
@@ -96,9 +97,10 @@ class MappedRows:
             ("after_insert", self._inserted),
             ("before_update", self._updating),
             ("after_update", self._updated),
-            ("after_delete", self._deleted),
         ):
             self._undo.append(listen(mapper.class_, name, listener, raw=True, propagate=True))
+        # in a flush or by a statement
+        self._undo.append(listen(Session, "persistent_to_deleted", self._deleted, raw=True))
         names = frozenset(name for each in found.values() for name in (each.key, each.column))
         self._statements = Statements(mapper, names, hook.target, complaints)
         self._undo.append(self._statements.uninstall)
@@ -130,6 +132,8 @@ class MappedRows:
         # instance does not hold is not known any longer.
         written = {key: read[key] for key in read if key in names}
         lost = {key for key in self._attributes if key in names and key not in read}
+        if state.session is not None and (written or lost):
+            self._sessions.works_by_statement(state.session)
         if state.session is not None and written:
             self._changed(state.session, state, {}, written)
         if state.session is not None and lost:
@@ -154,9 +158,9 @@ class MappedRows:
             written = partial(self._written, state.session, state)
             self._sessions.after_flush(state.session, connection, written)
 
-    def _deleted(self, _mapper: Any, connection: Any, state: Any) -> None:
-        if self._sessions.at_work:
-            self._sessions.after_flush(state.session, connection, partial(self._gone, state.session, state))
+    def _deleted(self, session: Any, state: Any) -> None:
+        if self._sessions.at_work and state.mapper.isa(self._mapper):
+            self._gone(session, state)
 
     # -- at the end of a flush, when all is written and the history is still there
 

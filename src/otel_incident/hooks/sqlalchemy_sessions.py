@@ -22,6 +22,7 @@ from otel_incident.hooks.ended_spans import on_recording_span
 from otel_incident.hooks.rows import with_first_commander
 from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_joined import JoinedTransactions
+from otel_incident.hooks.sqlalchemy_versions import too_old
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
@@ -84,11 +85,20 @@ class Row:
 @final
 @dataclass(eq=False, slots=True)
 class _Work:
-    """What a session has done, by transaction or savepoint; whom the flush at hand concerns; and where."""
+    """What a session has done, by transaction or savepoint; whom the flush at hand concerns; and where.
+
+    Where: by connection, in which transaction or savepoint of the connection's the session's own is, as far
+    as that is known by now.
+    """
 
     rows: dict[Any, dict[Key, Row]] = field(default_factory=dict)
     touched: list[Callable[[], None]] = field(default_factory=list)
-    connections: set[Any] = field(default_factory=set)
+    connections: dict[Any, Any] = field(default_factory=dict)
+
+    def goes_on(self) -> bool:
+        """Whether a session that was closed is within a transaction of a connection's that goes on."""
+        within = self.connections.values()
+        return bool(within) and all(each is not None and each.is_active for each in within)
 
 
 @final
@@ -118,7 +128,7 @@ class SqlAlchemySessions:
         self._joined.uninstall()
 
     def _listen(self, orm: Any) -> None:
-        if not self._active:
+        if not self._active or too_old():
             return
         for name, listener in (
             ("after_flush", self._flushed),
@@ -141,7 +151,17 @@ class SqlAlchemySessions:
 
     def works_on(self, session: Any, connection: Any) -> None:
         """Know on which connection a session has written something."""
-        self._work(session).connections.add(connection)
+        connections = self._work(session).connections
+        connections.setdefault(connection, None)
+        if session.get_nested_transaction() is None:
+            connections[connection] = _innermost(connection)
+
+    def works_by_statement(self, session: Any) -> None:
+        """Know that a session has written something by a statement, of which no connection is told."""
+        from sqlalchemy.engine import Connection  # noqa: PLC0415  the host's library, which is at work
+
+        if isinstance(session.bind, Connection):
+            self.works_on(session, session.bind)
 
     def watch(self, watch: Watch) -> None:
         """Know of somebody who watches a class."""
@@ -217,7 +237,10 @@ class SqlAlchemySessions:
             self._ended_well(work, work.rows.pop(session.get_transaction(), {}))
             self._done(session)
             return
-        around = work.rows.setdefault(_owner(savepoint.parent), {})
+        owner = _owner(savepoint.parent)
+        if owner.parent is None:
+            work.connections = {each: _innermost(each) for each in work.connections}
+        around = work.rows.setdefault(owner, {})
         for key, row in work.rows.pop(savepoint, {}).items():
             outer = around.pop(key, None)
             if outer is not None:
@@ -239,7 +262,11 @@ class SqlAlchemySessions:
         if work is None:
             return
         work.touched.clear()  # of a flush that failed
-        _forget(work.rows.pop(transaction, {}))
+        rows = work.rows.pop(transaction, {})
+        if transaction.parent is None and work.goes_on():
+            self._ended_well(work, rows)
+        else:
+            _forget(rows)
         if transaction.parent is None:
             self._done(session)
 
@@ -247,6 +274,11 @@ class SqlAlchemySessions:
 def _current(session: Any) -> Any:
     """The savepoint that a session is in, or its transaction."""
     return session.get_nested_transaction() or session.get_transaction()
+
+
+def _innermost(connection: Any) -> Any:
+    """The savepoint that a connection is in, or its transaction."""
+    return connection.get_nested_transaction() or connection.get_transaction()
 
 
 def _owner(transaction: Any) -> Any:

@@ -78,19 +78,20 @@ class Statements:
         look = fail_open("hook")(self._core_executed)
 
         @functools.wraps(execute)
-        def executed(
-            connection: Any, statement: Any, parameters: Any = None, *, execution_options: Any = None
-        ) -> Any:
-            result = execute(connection, statement, parameters, execution_options=execution_options)
-            if getattr(statement, "is_dml", False):
-                look(statement, parameters, execution_options or (), result)
+        def executed(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            result = execute(connection, *args, **kwargs)
+            if getattr(args[0] if args else kwargs.get("statement"), "is_dml", False):
+                look(args, kwargs, result)
             return result
 
         return executed
 
-    def _core_executed(self, statement: Any, parameters: Any, options: Any, result: Any) -> None:
+    def _core_executed(self, args: Any, kwargs: Any, result: Any) -> None:
+        options = kwargs.get("execution_options") or ()
         if _OF_ORM in options or _IN_SESSION in options:
             return
+        statement = args[0] if args else kwargs["statement"]
+        parameters = args[1] if len(args) > 1 else kwargs.get("parameters")
         if statement.table not in self._tables or not getattr(result, "rowcount", 1):
             return
         if statement.is_insert:

@@ -1,8 +1,9 @@
 """Records lifecycle events, with fixed time and ids, and raises on a bad value.
 
 While a recording is on, every emitter and hook of the process reports to it, those with a provider of
-their own and those that were disabled too; a value that breaks its rule raises `PolicyViolation`, and an
-internal error is raised instead of swallowed. Afterwards everything is as it was.
+their own and those that were disabled too; a value that breaks its rule, so that production leaves it out,
+raises `PolicyViolation`, and an internal error is raised instead of swallowed. An id that no machine made is
+recorded as its keyed hash, as it would leave. Afterwards everything is as it was.
 """
 
 from __future__ import annotations
