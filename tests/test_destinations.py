@@ -147,6 +147,7 @@ def test_what_is_written_down(tmp_path: Path) -> None:
     found = destinations(Config.from_env({GENERAL: "https://me:secret@a:4317/x?token=1#y"}))
     describe(tmp_path, "desk", found)
     assert json.loads((tmp_path / DESCRIPTION).read_text()) == {
+        "format": 1,
         "service": "desk",
         "exporters": {"otlp_proto_grpc": {"exporter": "otlp_proto_grpc", "endpoint": "https://a:4317/x"}},
     }

@@ -397,6 +397,42 @@ def test_a_description_that_is_none(capsys: pytest.CaptureFixture[str], text: by
     assert "  service: not known\n  otlp_proto_http, to an endpoint that is not known\n    1 record (" in out
 
 
+@pytest.mark.parametrize("words", ["status", "show {}", "drain {}", "requeue {}"])
+def test_a_folder_of_another_format(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    """What another release has made is named in one line with what to do, and none of it is touched."""
+    spooled = Spooled()
+    spooled.write(1)
+    spooled.set_aside("HTTP 400", [line(AT)])
+    description = spooled.path / "destination.json"
+    description.write_text(description.read_text().replace('"format": 1', '"format": 2'))
+    before = contents(spooled.path)
+    code, out, err = told(capsys, *words.format(spooled.path).split())
+    why = "it has format 2; use the release of otel-incident that made it"
+    assert code == 1
+    assert [each for each in (out + err).splitlines() if why in each] == [
+        f"  cannot be read: {why}"
+        if words == "status"
+        else f"otel-incident: {spooled.path.name} cannot be read ({why})."
+    ]
+    assert contents(spooled.path) == before
+
+
+def test_a_folder_that_says_no_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """One that was made before folders said so is read as the first format."""
+    spooled = Spooled()
+    spooled.write(1)
+    description = spooled.path / "destination.json"
+    description.write_text(description.read_text().replace('"format": 1,', ""))
+    code, out, err = told(capsys, "status")
+    assert (code, err) == (0, "")
+    assert "  service: desk\n" in out
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """All files of a directory."""
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize("host", ["h", "h\x1b[31m", "h\x1b"])
 def test_hostile_names(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, host: str

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,18 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         patched.setattr(os, "open", full)
         assert cursor.keep() is False
     assert cursor.unusable is None
+
+
+@pytest.mark.parametrize(
+    "state", ["[]", '{"a":{"offset":5}}', '{"aside":[1]}', '{"begun":[1,2]}', '{"begun":5}']
+)
+def test_a_cursor_of_another_format(tmp_path: Path, state: str) -> None:
+    """What a release has written otherwise means the beginning, and is written over by the next offset."""
+    data = b"7 " + state.encode()
+    for number in range(2):
+        (tmp_path / f"x.cursor.{number}").write_bytes(b"%08x %s\n" % (zlib.crc32(data), data))
+    cursor = Cursor(tmp_path / "x.cursor")
+    assert (cursor.of("a"), cursor.aside("a"), cursor.begun, cursor.unusable) == (0, {}, None, None)
+    cursor.move("a", 5)
+    assert cursor.keep() is True
+    assert Cursor(tmp_path / "x.cursor").of("a") == 5

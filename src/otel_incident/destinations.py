@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 DESCRIPTION: Final = "destination.json"
 """In the folder of a destination: what it is, for a person and for `otel-incident spool`."""
 
+FORMAT: Final = 1
+"""Of the files in such a folder; one that says nothing has this one.
+
+Another format that this release could not read would need folders of other names, so that neither of two
+releases delivers, or deletes, what the other one keeps there.
+"""
+
 _GROUP: Final = "opentelemetry_logs_exporter"
 # One that a protocol of the specification leads to, though none of our dependencies brings it.
 _PACKAGES: Final = {HTTP_JSON: "opentelemetry-exporter-otlp-json-http"}
@@ -133,7 +140,7 @@ def describe(folder: Path, service: str, found: Sequence[Destination]) -> None:
         return
     where = {each.name: {"exporter": each.kind, "endpoint": each.shown} for each in found}
     draft = folder / f".{DESCRIPTION}.{os.getpid()}"
-    text = json.dumps({"service": service, "exporters": where}, indent=2)
+    text = json.dumps({"format": FORMAT, "service": service, "exporters": where}, indent=2)
     try:
         draft.touch(0o600)
         draft.write_text(f"{text}\n", "utf-8")

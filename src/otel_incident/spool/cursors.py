@@ -226,7 +226,7 @@ class Cursor:
             number, _, state = data.partition(b" ")
             if int(check, 16) == zlib.crc32(data):
                 return _kept(int(number), json.loads(state))
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, AttributeError):  # or of a release that writes it otherwise
             pass
         return _Kept()
 
@@ -234,7 +234,8 @@ class Cursor:
 def _kept(number: int, state: dict[str, Any]) -> _Kept:
     aside = {segment: dict(spans) for segment, spans in state.pop(_ASIDE, {}).items()}
     begun = state.pop(_BEGUN, None)
-    return _Kept(number, state, aside, begun and Begun(*begun))
+    offsets = {segment: int(offset) for segment, offset in state.items()}
+    return _Kept(number, offsets, aside, begun and Begun(*begun))
 
 
 def _open_file(path: Path, flags: int) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from otel_incident.config import variables_of_process
-from otel_incident.destinations import DESCRIPTION, destinations, folder_of
+from otel_incident.destinations import DESCRIPTION, FORMAT, destinations, folder_of
 from otel_incident.errors import SpoolCommandError
 from otel_incident.identity import Identity
 from otel_incident.spool.cursors import Cursor
@@ -292,7 +292,10 @@ def _read(path: Path, name: str) -> Folder | None:
         return Folder(path, name, status.st_uid, unreadable=_why(error))
     if stat.S_ISLNK(status.st_mode) or not {SEGMENTS, DESCRIPTION} & {*names}:
         return None
-    service, targets = _described(path)
+    try:
+        service, targets = _described(path)
+    except _OtherFormatError as other:
+        return Folder(path, name, status.st_uid, unreadable=str(other))
     for each in sorted(names):
         for ending in _OF_EXPORTER:
             if each.endswith(ending) and not each.startswith("."):
@@ -300,10 +303,20 @@ def _read(path: Path, name: str) -> Folder | None:
     return Folder(path, name, status.st_uid, stat.S_IMODE(status.st_mode), service, targets)
 
 
+class _OtherFormatError(Exception):
+    """Another release has made a folder, and this one does not know what is in it."""
+
+
 def _described(path: Path) -> tuple[str | None, dict[str, Target | None]]:
-    """What a folder's description says; nothing of it where it is not one that we have written."""
+    """What a folder's description says; nothing of it where it is not one that we have written.
+
+    Raises:
+        _OtherFormatError: It is of a folder that is not to be touched.
+    """
     try:
         data: Any = json.loads((path / DESCRIPTION).read_bytes())
+        if type(other := data.get("format")) is int and other != FORMAT:
+            raise _OtherFormatError(f"it has format {other}; use the release of otel-incident that made it")
         service = data["service"]
         targets: dict[str, Target | None] = {
             name: Target(each["exporter"], each["endpoint"]) for name, each in data["exporters"].items()
