@@ -1,14 +1,16 @@
 """What goes out beside the record: the trace, the event on its span, and two metrics without an id."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
 from opentelemetry.context import Context
+from opentelemetry.metrics import NoOpCounter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, set_span_in_context, use_span
+from opentelemetry.util.types import Attributes
 
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.version import __version__
@@ -194,3 +196,37 @@ def test_exemplars_carry_no_attribute(host: Emitting, spans: Any) -> None:
     ]
     assert exemplars
     assert all(not exemplar.filtered_attributes for exemplar in exemplars)
+
+
+class Interrupted(NoOpCounter):
+    """A counter that is not to be entered twice by one thread, and is interrupted by a signal's handler."""
+
+    def __init__(self, handler: Callable[[], object]) -> None:
+        """Nothing is counted yet."""
+        super().__init__("incident.events")
+        self.counted: list[object] = []
+        self._handlers = [handler]
+        self._inside = False
+
+    def add(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None:
+        """Count, as the SDK does under a lock."""
+        assert not self._inside
+        self._inside = True
+        if self._handlers:
+            self._handlers.pop()()
+        self.counted.append((amount, attributes and attributes["incident.action"], context))
+        self._inside = False
+
+
+def test_a_signal_handler_may_report_while_an_event_is_counted(
+    host: Emitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its event is counted behind the one that it has interrupted: the SDK's locks are taken once."""
+    host.emitter.create(INCIDENT)
+    counter = Interrupted(lambda: host.emitter.end(INCIDENT))
+    monkeypatch.setattr(host.emitter._route, "_events", counter)  # noqa: SLF001  no host's meter is interrupted so
+    host.emitter.restart(INCIDENT)
+    assert counter.counted == [(1, "restart", None), (1, "end", None)]
+    assert host.names() == ["incident.create", "incident.restart", "incident.end"]
+    host.emitter.end(INCIDENT)
+    assert len(counter.counted) == 3

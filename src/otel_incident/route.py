@@ -6,8 +6,9 @@ to our own pipeline. What is raised here is caught by the emitter, which has the
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
 
 from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
 _EVENT_NAMES: Final[Mapping[str, str]] = {event.action: event.name for event in EVENTS.values()}
 _ACTIVE_AFTER: Final[Mapping[str, bool]] = {"create": True, "restart": True, "end": False}
 _LAST_NANOSECOND: Final = 2**63 - 1  # one time that OTLP cannot encode would cost its whole batch
+
+
+_Uncounted: TypeAlias = "list[tuple[Mapping[str, Any], Context | None]]"
 
 
 class Write(Protocol):
@@ -106,6 +110,7 @@ class Route:
     __slots__ = (
         "__weakref__",
         "_check",
+        "_counting",
         "_durations",
         "_events",
         "_new_uid",
@@ -131,6 +136,7 @@ class Route:
         self._now = now
         self._new_uid = new_uid
         self.closed = False
+        self._counting = threading.local()  # what this thread is about to count
         events, durations = METRICS[METRIC_INCIDENT_EVENTS], METRICS[METRIC_INCIDENT_DURATION]
         self._events = meter.create_counter(events.name, events.unit, events.brief)
         self._durations = meter.create_histogram(
@@ -153,13 +159,30 @@ class Route:
             return
         context = _trace_context(event.context)
         self._write(name, attributes, timestamp=happened, observed_timestamp=observed, context=context)
-        self._events.add(1, {INCIDENT_ACTION: attributes[INCIDENT_ACTION]}, context=context)
-        if INCIDENT_DURATION in attributes:
-            self._durations.record(attributes[INCIDENT_DURATION], context=context)
+        self._count(attributes, context)
         if self._span_events:
             span = get_current_span(context)
             if span.is_recording():
                 span.add_event(name, attributes, timestamp=happened)
+
+    def _count(self, attributes: Mapping[str, Any], context: Context | None) -> None:
+        """Count one event in the metrics.
+
+        The SDK counts under locks that a thread cannot take twice: what a signal handler reports in the midst
+        of that is counted behind what it has interrupted.
+        """
+        interrupted: _Uncounted | None = getattr(self._counting, "uncounted", None)
+        if interrupted is not None:
+            interrupted.append((attributes, context))
+            return
+        self._counting.uncounted = uncounted = [(attributes, context)]
+        try:
+            for said, where in uncounted:
+                self._events.add(1, {INCIDENT_ACTION: said[INCIDENT_ACTION]}, context=where)
+                if INCIDENT_DURATION in said:
+                    self._durations.record(said[INCIDENT_DURATION], context=where)
+        finally:
+            self._counting.uncounted = None
 
     def _attributes(self, event: IncidentEvent, happened: int, observed: int) -> dict[str, object]:
         """Everything the event says, in wire types; what the host did not say is absent."""
