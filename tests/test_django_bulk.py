@@ -49,6 +49,20 @@ def test_rows_that_are_changed_at_once_are_reported(reported: list[IncidentEvent
     assert said(reported) == [("end", one.pk)]
 
 
+def test_arguments_by_place_are_what_they_are_by_name(
+    reported: list[IncidentEvent], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A flag for conflicts that is False is none, however it is given; one that is True is said."""
+    rows = model("Incident").objects
+    without, conflicts = (100, False), (100, True)
+    made = [*rows.bulk_create(incidents(1), *without), *rows.bulk_create(incidents(1), *without, False)]  # noqa: FBT003  by place
+    assert said(reported) == [("create", each.pk) for each in made]
+    assert caplog.messages == []
+    rows.bulk_create(incidents(1), *conflicts)
+    assert len(reported) == 2
+    assert caplog.messages == [CONFLICTS]
+
+
 def test_bulk_writes_that_are_rolled_back_never_were(reported: list[IncidentEvent]) -> None:
     """Neither is said, and a row is what it was before."""
     (one,) = model("Incident").objects.bulk_create(incidents(1))

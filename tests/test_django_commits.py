@@ -184,17 +184,6 @@ def test_a_rollback_to_a_savepoint_that_fails_takes_nothing(
     assert said(reported) == [("end", incident.pk)]
 
 
-def test_nothing_is_kept_of_savepoints_after_a_commit(reported: list[IncidentEvent], incident: Any) -> None:
-    """A connection that lives for ever does not remember them for ever."""
-    with transaction.atomic():
-        with transaction.atomic():
-            incident.save()
-        kept = vars(connections["default"])
-        assert list(kept["_otel_incident_savepoints"].values()) == [0]
-    assert "_otel_incident_savepoints" not in kept
-    assert reported == []
-
-
 # -- receivers of the host's, connected before ours
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
 from otel_incident.events import IncidentEvent
 from tests.django_host import CASES, actions, model, said, watching
@@ -363,6 +363,22 @@ def test_rows_that_are_deleted_without_a_look_at_them(ops: None) -> None:
             made = rows.create()
             rows.filter(owner=None).delete()
         assert said(reported) == [("create", made.pk)]
+        reported.clear()
+        with transaction.atomic():
+            made = rows.create()
+            rows.filter(owner=made.pk).delete()
+            rows.filter(pk=made.pk, owner=made.pk).delete()
+        assert said(reported) == [("create", made.pk)]
+
+
+def test_a_table_that_is_emptied_again_adds_nothing(reported: list[IncidentEvent]) -> None:
+    """What has never been waits once, however often nothing more is deleted."""
+    with transaction.atomic():
+        model("Incident").objects.create()
+        for _ in range(3):
+            model("Incident").objects.all()._raw_delete("default")  # noqa: SLF001  a delete without a look has no public name
+        assert len(connections["default"].run_on_commit) == 2
+    assert reported == []
 
 
 def test_the_memory_of_an_instance_follows_the_commit(reported: list[IncidentEvent], incident: Any) -> None:

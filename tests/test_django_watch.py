@@ -1,5 +1,6 @@
 """Model hooks and the host's program: found when it comes, said when it does not, harmless, and removable."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,14 @@ from tests.django_host import CASES, INCIDENTS, actions, model, said, script, wa
 pytestmark = pytest.mark.usefixtures("ops")
 
 
-DATABASE: Final = ("run_and_clear_commit_hooks", "savepoint", "savepoint_rollback")
+DATABASE: Final = (
+    "run_and_clear_commit_hooks",
+    "savepoint",
+    "savepoint_commit",
+    "savepoint_rollback",
+    "rollback",
+    "close",
+)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> str:
@@ -249,7 +257,7 @@ def test_uninstalling_restores_everything(ops: None) -> None:
             assert receivers() != connected
             model("Incident").objects.create()
             assert actions(reported) == ["create"]
-        assert [now is then for now, then in zip(patched(), before, strict=True)] == [True] * 7
+        assert [now is then for now, then in zip(patched(), before, strict=True)] == [True] * 10
         assert receivers() == connected
         model("Incident").objects.create()
         assert actions(reported) == ["create"]
@@ -297,18 +305,44 @@ def test_watching_twice_reports_twice_and_for_itself(ops: None) -> None:
     assert said(outer) == [("create", made.pk), ("end", made.pk)]
 
 
-def test_what_is_kept_of_a_transaction_goes_with_it(ops: None) -> None:
-    """A connection keeps no change of a transaction that has ended once the next one comes."""
-    del ops
-    with watching(INCIDENTS) as reported:
-        rows = [model("Incident").objects.create() for _ in range(3)]
-        reported.clear()
-        with transaction.atomic():
-            for row in rows:
-                row.status = 4
-                row.save()
-            transaction.set_rollback(True)
-        with transaction.atomic():
-            rows[0].save()
-            assert [row[2] for row in vars(connections["default"])["_otel_incident_waiting"]] == [rows[0].pk]
+def committed() -> None:
+    """A transaction ends well."""
+
+
+def rolled_back() -> None:
+    """It does not."""
+    transaction.set_rollback(True)
+
+
+def closed() -> None:
+    """Nor does it with its connection."""
+    connections["default"].close()
+
+
+@pytest.mark.parametrize(("end", "said"), [(committed, 2), (rolled_back, 0), (closed, 0)])
+def test_what_is_kept_of_a_transaction_goes_with_it(
+    reported: list[IncidentEvent], end: Callable[[], None], said: int
+) -> None:
+    """However it ends, a connection that lives for ever keeps neither its changes nor its savepoints."""
+    kept = vars(connections["default"])
+    with transaction.atomic():
+        for _ in range(2):
+            model("Incident").objects.create()
+            with transaction.atomic():
+                pass
+        assert [name for name in kept if name.startswith("_otel_incident")] == ["_otel_incident_waiting"]
+        end()
+    assert [name for name in kept if name.startswith("_otel_incident")] == []
+    assert actions(reported) == ["create"] * said
+    model("Incident").objects.create()
+    assert actions(reported) == ["create"] * (said + 1)
+
+
+def test_a_transaction_of_whose_end_nobody_hears(reported: list[IncidentEvent]) -> None:
+    """Where a connection is emptied without a word, its changes are forgotten when the next one comes."""
+    with transaction.atomic():
+        row = model("Incident").objects.create()
+        connections["default"].run_on_commit = []
+        row.status = 4
+        row.save()
     assert actions(reported) == ["end"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from otel_incident.hooks.actors import request_user
-from otel_incident.hooks.django_commits import FirstCommander, was_made_within
+from otel_incident.hooks.django_commits import was_made_within
+from otel_incident.hooks.django_rows import normal
+from otel_incident.hooks.django_waiting import FirstCommander
 from otel_incident.hooks.extraction import incident_of
 from otel_incident.hooks.rows import meant
 from otel_incident.hooks.transitions import created_actions
@@ -66,12 +68,14 @@ class NewRows:
         if not self._is_of_new(connection, using, instance):
             return None
         commander = incident_of(self._hook, {"self": instance, "user": request_user()}).commander_id
-        key = instance.__dict__.get(self._of.attname)
-        return FirstCommander(self._of.related_model, using, key, commander)
+        return FirstCommander(self._of.related_model, using, self._key_of_incident(instance), commander)
 
     def _is_of_new(self, connection: Any, using: str, instance: Any) -> bool:
         """Whether the incident that a row belongs to was made in the same transaction."""
         of = self._of
         if not of.is_relation:
             return bool(of.primary_key)  # it is the incident itself
-        return was_made_within(connection, using, of.related_model, instance.__dict__.get(of.attname))
+        return was_made_within(connection, using, of.related_model, self._key_of_incident(instance))
+
+    def _key_of_incident(self, instance: Any) -> Any:
+        return normal(self._of, instance.__dict__.get(self._of.attname))

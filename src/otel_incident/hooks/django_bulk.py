@@ -14,12 +14,14 @@ from otel_incident.guard import fail_open
 from otel_incident.hooks.patching import wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from otel_incident.hooks.complaints import Complaints
 
 _ITERABLES: Final = ("objs", "fields")
 """The first parameters of `bulk_update`."""
+_CREATED: Final = ("objs", "batch_size", "ignore_conflicts", "update_conflicts")
+"""Those of `bulk_create`."""
 _WITHIN_BULK_UPDATE: Final[ContextVar[bool]] = ContextVar("otel_incident_bulk_update", default=False)
 """Django's own `bulk_update` calls `update`, whose rows are known then."""
 
@@ -72,7 +74,9 @@ class BulkWrites:
     def _bulk_create(self, wrapped: Callable[..., Any], rows: Any, args: Any, kwargs: Any) -> Any:
         made = wrapped(*args, **kwargs)
         if self._is_ours(rows):
-            fail_open("hook")(self._created)(made, rows.db, kwargs, len(args))
+            fail_open("hook")(self._created)(
+                made, rows.db, {**dict(zip(_CREATED, args, strict=False)), **kwargs}
+            )
         return made
 
     def _bulk_update(self, wrapped: Callable[..., Any], rows: Any, args: Any, kwargs: Any) -> Any:
@@ -99,9 +103,8 @@ class BulkWrites:
     def _is_ours(self, rows: Any) -> bool:
         return isinstance(rows.model, type) and issubclass(rows.model, self._model)
 
-    def _created(self, made: Iterable[Any], using: str, kwargs: Any, positional: int) -> None:
-        # objs, batch_size, ignore_conflicts, update_conflicts: then nobody knows which rows are new
-        if positional > 2 or kwargs.get("ignore_conflicts") or kwargs.get("update_conflicts"):  # noqa: PLR2004  the same
+    def _created(self, made: Iterable[Any], using: str, given: Mapping[str, Any]) -> None:
+        if given.get("ignore_conflicts") or given.get("update_conflicts"):
             self._say("made by bulk_create with conflicts, which tells nobody which of them are new")
             return
         for instance in made:

@@ -1,47 +1,33 @@
-"""What was saved in Django waits for its transaction, and hears of the commit before the host's callbacks.
+"""What was saved in Django hears of the commit of its transaction before the host's callbacks do.
 
 Django keeps callbacks for the commit in the order in which they came, and drops them with a rollback.
 Two things it does not do, and they are done here. A callback of the host's that came before ours may
 save the row again, or raise, which skips the rest: so ours are moved before the host's at the commit.
 And a savepoint that is rolled back by hand takes no callback with it: so ours are undone.
 
-Of each row only the last save that stays is reported: what the row was before the transaction against what it
-is after it. What instances read of it in between is not what it was: rolled back, it never was that.
+A host's own tests run within a transaction that never commits (`TestCase`): there, what the host does is
+taken as it would be without that transaction, a save outside of the host's own ones as committed at once.
 """
 
 from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass, field
 from functools import partial
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from otel_incident.guard import fail_open
+from otel_incident.hooks.django_waiting import Change, Waiting, complete_creations, report
 from otel_incident.hooks.patching import wrap
-from otel_incident.hooks.rows import with_first_commander
 from otel_incident.imports import when_imported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
-    from otel_incident.events import IncidentEvent
-
-
-class Watch(Protocol):
-    """Who watches a model."""
-
-    def watches(self, model: Any) -> bool:
-        """Whether it watches the rows of a model."""
-
-
-Row = tuple[Watch, str, Any]
-"""Who watches, the database's alias, the primary key."""
+    from otel_incident.hooks.django_waiting import Row, Watch
 
 _MODULE: Final = "django.db.backends.base.base"
 _WAITING: Final = "_otel_incident_waiting"
-_SAVEPOINTS: Final = "_otel_incident_savepoints"
 
 watches: Final[weakref.WeakSet[Watch]] = weakref.WeakSet()
 """Who watches a model that was found."""
@@ -52,8 +38,7 @@ class _Thread(threading.local):
     """What is known of the thread at hand: a connection of Django's belongs to one.
 
     Attributes:
-        at_work: The connections on which changes may wait: whose last transaction with one has not been
-            committed.
+        at_work: The connections on which changes may wait.
     """
 
     def __init__(self) -> None:
@@ -61,89 +46,6 @@ class _Thread(threading.local):
 
 
 this_thread: Final = _Thread()
-
-
-class FirstCommander(NamedTuple):
-    """Who commands an incident from its creation on, which hosts say when its row is there already."""
-
-    model: Any
-    using: str
-    key: Any
-    commander: Any
-
-    def of(self, row: Row) -> bool:
-        """Whether a watched row is the incident."""
-        watch, alias, key = row
-        return alias == self.using and key == self.key and watch.watches(self.model)
-
-
-@final
-@dataclass(eq=False, slots=True)
-class Change:
-    """One save that waits for its transaction.
-
-    Django keeps it among the callbacks of the connection and drops it on a rollback, of a savepoint
-    too: so what is there is what the row will be if the transaction commits.
-
-    Attributes:
-        row: Which row.
-        base: What its watched fields were before the transaction, as far as that is known.
-        after: What they are then.
-        fresh: Whether the row was made in the same transaction.
-        events: What to report of all that the transaction has made of the row.
-        sink: Takes these.
-        keep: Told what the row is, for each instance that has read or written it in the transaction.
-        first: Who becomes the first commander of an incident of the same transaction; None for nobody.
-        readers: These instances, by identity; all changes of a row share them.
-        place: Where it stands among the connection's callbacks.
-        earlier: The last change of the same row before it.
-        later: The next one.
-        undone: Whether a savepoint before it was rolled back.
-    """
-
-    row: Row
-    base: Mapping[str, Any]
-    after: Mapping[str, Any]
-    fresh: bool
-    events: tuple[IncidentEvent, ...]
-    sink: Callable[[IncidentEvent], None]
-    keep: Callable[[Any, Mapping[str, Any]], None]
-    first: FirstCommander | None = None
-    readers: dict[int, weakref.ref[Any]] = field(default_factory=dict)
-    place: int = -1
-    earlier: Change | None = None
-    later: Change | None = None
-    undone: bool = False
-
-    def __call__(self) -> None:
-        """Told by Django that it is committed: without our part in it, as in a host's own tests."""
-        if self.stays:
-            _report([self])
-
-    @property
-    def stays(self) -> bool:
-        """Whether it was not undone, and no later one of its row has taken its place."""
-        later = self.later
-        while later is not None and later.undone:
-            later = later.later
-        return not self.undone and later is None
-
-    def before(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What the row was before the transaction.
-
-        Args:
-            values: What an instance is known to have been, which may have been read in the transaction.
-        """
-        return {**{name: value for name, value in values.items() if name not in self.after}, **self.base}
-
-    def read_by(self, instance: Any) -> None:
-        """Have an instance know what the row is, if it is committed."""
-        self.readers[id(instance)] = weakref.ref(instance)
-
-    def waits(self, connection: Any) -> bool:
-        """Whether Django still has it."""
-        callbacks = connection.run_on_commit
-        return not self.undone and self.place < len(callbacks) and callbacks[self.place][1] is self
 
 
 @final
@@ -173,36 +75,90 @@ class DjangoCommits:
         for name, wrapper in (
             ("run_and_clear_commit_hooks", _committing),
             ("savepoint", _saving),
+            ("savepoint_commit", _releasing),
             ("savepoint_rollback", _rolling_back),
+            ("rollback", _ending),
+            ("close", _ending),
         ):
             if hasattr(database, name):
                 self._undo.append(wrap(database, name, wrapper))
 
 
+def waiting_on(connection: Any) -> Waiting | None:
+    """What waits on a connection; None for nothing, as where its transaction has ended."""
+    waiting: Waiting | None = connection.__dict__.get(_WAITING)
+    if waiting is not None and waiting.is_left_of(connection.run_on_commit):
+        forget(connection)
+        return None
+    return waiting
+
+
+def settled_on(connection: Any) -> Waiting | None:
+    """The same, where what a host's test has done outside of a transaction of the host's is committed."""
+    waiting = waiting_on(connection)
+    if waiting is not None and not _in_transaction(connection):
+        forget(connection)
+        waiting.settle()
+        return None
+    return waiting
+
+
+def forget(connection: Any) -> None:
+    """Keep nothing any longer of a connection whose transaction has ended."""
+    connection.__dict__.pop(_WAITING, None)
+    this_thread.at_work.discard(connection)
+
+
+def wait(connection: Any, change: Change) -> None:
+    """Keep a change until its transaction commits; without a transaction that is now."""
+    if not connection.in_atomic_block:
+        report([change])
+        return
+    waiting = settled_on(connection)
+    if waiting is None:
+        waiting = connection.__dict__[_WAITING] = Waiting()
+        this_thread.at_work.add(connection)
+    change.place = len(connection.run_on_commit)
+    waiting.add(change)
+    connection.on_commit(change)
+    settled_on(connection)
+
+
 def pending(connection: Any, row: Row) -> Change | None:
     """The last save of a row that waits for the connection's transaction."""
-    change: Change | None = connection.__dict__.get(_WAITING, {}).get(row)
-    while change is not None and not change.waits(connection):
-        change = change.earlier
-    return change
+    waiting = settled_on(connection)
+    return None if waiting is None else waiting.of(row)
 
 
-def waiting_of(connection: Any, watch: Watch) -> list[Change]:
-    """The last saves of all rows that somebody watches, if they wait for the connection's transaction."""
-    rows = [row for row in connection.__dict__.get(_WAITING, {}) if row[0] is watch]
-    return [change for row in rows if (change := pending(connection, row)) is not None]
+def pending_all(connection: Any, watch: Watch, keys: Iterable[Any] | None) -> Iterator[Change]:
+    """The last saves of rows that somebody watches, if they wait for the connection's transaction.
+
+    Args:
+        connection: To the database.
+        watch: Who watches.
+        keys: Of the rows; None for all.
+    """
+    waiting = settled_on(connection)
+    if waiting is None:
+        return
+    rows = waiting.rows(watch) if keys is None else [(watch, connection.alias, key) for key in keys]
+    for row in rows:
+        change = waiting.of(row)
+        if change is not None:
+            yield change
 
 
-def pending_here(watch: Watch, instance: Any) -> Change | None:
+def pending_here(watch: Watch, instance: Any, key: Any) -> Change | None:
     """The last save of a row that waits for a transaction of this thread's.
 
     Args:
         watch: Who watches.
         instance: Of the row, perhaps just being made: then it does not know its database yet.
+        key: Its primary key.
     """
-    for connection in this_thread.at_work:
+    for connection in list(this_thread.at_work):
         if instance._state.db in (None, connection.alias):  # noqa: SLF001  Django's documented state
-            change = pending(connection, (watch, connection.alias, instance.pk))
+            change = pending(connection, (watch, connection.alias, key))
             if change is not None:
                 return change
     return None
@@ -224,31 +180,15 @@ def was_made_within(connection: Any, using: str, model: Any, key: Any) -> bool:
     return False
 
 
-def wait(connection: Any, change: Change) -> None:
-    """Keep a change until its transaction commits; without a transaction that is now."""
-    if not connection.in_atomic_block:
-        _report([change])
-        return
-    # By row, since a transaction may save thousands; what a rollback left here goes with the next change.
-    waiting: dict[Row, Change] = connection.__dict__.setdefault(_WAITING, {})
-    if waiting and not next(reversed(waiting.values())).waits(connection):
-        _forget_what_ended(connection, waiting)
-    change.earlier = waiting.pop(change.row, None)
-    if change.earlier is not None:
-        change.earlier.later = change
-    change.place = len(connection.run_on_commit)
-    waiting[change.row] = change
-    this_thread.at_work.add(connection)
-    connection.on_commit(change)
+def _in_transaction(connection: Any) -> bool:
+    """Whether a transaction of the host's is open, around which a test may have put its own."""
+    blocks = getattr(connection, "atomic_blocks", None)  # an older Django has none
+    return not blocks or any(not getattr(block, "_from_testcase", False) for block in blocks)
 
 
-def _forget_what_ended(connection: Any, waiting: dict[Row, Change]) -> None:
-    for row in list(waiting):
-        waits = pending(connection, row)
-        if waits is None:
-            del waiting[row]
-        else:
-            waiting[row] = waits
+_waiting_on: Final = fail_open("hook")(waiting_on)
+_settled_on: Final = fail_open("hook")(settled_on)
+_forget: Final = fail_open("hook")(forget)
 
 
 def _committing(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
@@ -256,75 +196,49 @@ def _committing(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs:
     return wrapped(*args, **kwargs)
 
 
+def _ending(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
+    result = wrapped(*args, **kwargs)
+    _forget(connection)
+    return result
+
+
 def _saving(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
+    waiting = _settled_on(connection)
     savepoint = wrapped(*args, **kwargs)
-    _note(connection, savepoint)
+    if waiting is not None:
+        waiting.mark(savepoint)
     return savepoint
 
 
-def _rolling_back(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
-    waited = fail_open("hook")(_ours)(connection.run_on_commit)
+def _releasing(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
     result = wrapped(*args, **kwargs)
-    _undo_since(connection, args[0] if args else kwargs.get("sid"), waited)
+    waiting = _settled_on(connection)
+    if waiting is not None:
+        waiting.release(_savepoint(args, kwargs))
     return result
+
+
+def _rolling_back(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
+    waiting = _waiting_on(connection)
+    result = wrapped(*args, **kwargs)
+    savepoint = _savepoint(args, kwargs)
+    if waiting is not None and savepoint is not None:  # None: of a database that has no savepoints
+        fail_open("hook")(waiting.undo)(savepoint)
+    return result
+
+
+def _savepoint(args: Any, kwargs: Any) -> Any:
+    return args[0] if args else kwargs.get("sid")
 
 
 @fail_open("hook")
 def _put_ours_first(connection: Any) -> None:
-    connection.__dict__.pop(_SAVEPOINTS, None)
-    this_thread.at_work.discard(connection)
+    forget(connection)
     callbacks = connection.run_on_commit
     ours = [callback for callback in callbacks if type(callback[1]) is Change]
     if ours:
-        changes = [change for change in _ours(callbacks) if change.stays]
-        _complete_creations(changes)
+        changes = [change for _, change, *_ in ours if change.stays and not change.told]
+        complete_creations(changes)
         savepoints, _, *how = ours[0]
         others = [callback for callback in callbacks if type(callback[1]) is not Change]
-        callbacks[:] = [(savepoints, partial(_report, changes), *how), *others]
-
-
-@fail_open("hook")
-def _report(changes: list[Change]) -> None:
-    """Changes are committed: each event in its turn, whichever rows came in between."""
-    for change in changes:
-        for reader in list(change.readers.values()):
-            instance = reader()
-            if instance is not None:
-                fail_open("hook")(change.keep)(instance, change.after)
-    events = [(event.timestamp or 0, event, change.sink) for change in changes for event in change.events]
-    for _, event, sink in sorted(events, key=itemgetter(0)):
-        fail_open("hook")(sink)(event)
-
-
-@fail_open("hook")
-def _complete_creations(changes: list[Change]) -> None:
-    """Only now is it known which of the transaction's rows stay."""
-    firsts = [change.first for change in changes if change.first is not None]
-    if not firsts:
-        return
-    created: dict[tuple[str, Any], list[Change]] = {}  # rows of several models may have one key
-    for change in changes:
-        if any(event.action == "create" for event in change.events):
-            created.setdefault(change.row[1:], []).append(change)
-    for first in firsts:
-        for change in created.get((first.using, first.key), ()):
-            if first.of(change.row):
-                change.events = tuple(with_first_commander(event, first.commander) for event in change.events)
-
-
-@fail_open("hook")
-def _note(connection: Any, savepoint: Any) -> None:
-    connection.__dict__.setdefault(_SAVEPOINTS, {})[savepoint] = len(connection.run_on_commit)
-
-
-@fail_open("hook")
-def _undo_since(connection: Any, savepoint: Any, waited: list[Change] | None) -> None:
-    callbacks = connection.run_on_commit
-    since = connection.__dict__.get(_SAVEPOINTS, {}).get(savepoint, len(callbacks))
-    kept = {id(change) for change in _ours(callbacks[:since])}
-    for change in waited or ():
-        change.undone = change.undone or id(change) not in kept
-
-
-def _ours(callbacks: Any) -> list[Change]:
-    return [callback[1] for callback in callbacks if type(callback[1]) is Change]
+        callbacks[:] = [(savepoints, partial(report, changes), *how), *others]

@@ -60,22 +60,30 @@ class Deletions:
         return {
             instance.pk
             for model, instances in collector.data.items()
-            if issubclass(model, self._model)
+            if self._is_ours(model)
             for instance in instances
         }
 
+    def _is_ours(self, model: Any) -> bool:
+        """Whether these are the very rows; of a child's Django deletes the parent's, too, or keeps them."""
+        return _table_of(model) is _table_of(self._model)
+
     def _deleted(self, rows: Any, using: str) -> None:
         """Rows were deleted without a look at them."""
-        if not issubclass(rows.model, self._model) or rows.query.is_sliced:
+        if not self._is_ours(rows.model):
             return
         where = rows.query.where
         if not where.children:
             self._gone(using, None)
-        elif len(where.children) == 1 and not where.negated:
+        elif len(where.children) == 1:
             (condition,) = where.children
             column = getattr(getattr(condition, "lhs", None), "target", None)
             if column is rows.model._meta.pk:  # noqa: SLF001  Django's documented Meta API
                 self._gone(using, _named(condition))
+
+
+def _table_of(model: Any) -> Any:
+    return model._meta.concrete_model  # noqa: SLF001  Django's documented Meta API
 
 
 def _named(condition: Any) -> Collection[Any]:

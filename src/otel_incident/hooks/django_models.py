@@ -24,20 +24,20 @@ from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.django_belonging import NewRows
 from otel_incident.hooks.django_bulk import BulkWrites
 from otel_incident.hooks.django_commits import (
-    Change,
     pending,
+    pending_all,
     pending_here,
     this_thread,
     wait,
-    waiting_of,
     watches,
 )
 from otel_incident.hooks.django_deletions import Deletions
 from otel_incident.hooks.django_meta import astray, columns
 from otel_incident.hooks.django_related import Conditions
-from otel_incident.hooks.django_rows import Memory, held, plain, stored
+from otel_incident.hooks.django_rows import Memory, held, key_of, normal, plain, stored
 from otel_incident.hooks.django_signals import Signals
 from otel_incident.hooks.django_values import unheld
+from otel_incident.hooks.django_waiting import Change
 from otel_incident.hooks.ended_spans import on_recording_span
 from otel_incident.hooks.extraction import event_of, incident_of
 from otel_incident.hooks.modules import why_absent
@@ -201,7 +201,7 @@ class ModelWatch:
 
     def _committed(self, instance: Any, values: dict[str, Any]) -> dict[str, Any]:
         """What a row was before the transaction at hand, whose own writes may yet be rolled back."""
-        waiting = pending_here(self, instance)
+        waiting = pending_here(self, instance, key_of(instance, self._model))
         if waiting is None:
             return values
         waiting.read_by(instance)
@@ -249,7 +249,7 @@ class ModelWatch:
         created: bool,
     ) -> Change | None:
         """What a save has made of a row, with all that its transaction did before; None for nothing."""
-        row = (self, using, instance.pk)
+        row = (self, using, key_of(instance, self._model))
         waiting = None if created else pending(connection, row)
         known = {} if created else stored(self._memory.of(instance), self._watched)
         base, now = (known, known) if waiting is None else (waiting.before(known), waiting.after)
@@ -287,9 +287,10 @@ class ModelWatch:
         """
         from django.db import transaction  # noqa: PLC0415  the host's library, which is at work
 
-        connection = transaction.get_connection(using)
-        for waiting in waiting_of(connection, self):
-            if waiting.fresh and (keys is None or waiting.row[-1] in keys):
+        connection, key = transaction.get_connection(using), self._model._meta.pk  # noqa: SLF001  Django's documented Meta API
+        known = None if keys is None else [normal(key, each) for each in keys]
+        for waiting in list(pending_all(connection, self, known)):
+            if waiting.fresh and (waiting.events or waiting.first is not None):
                 wait(connection, replace(waiting, base=waiting.after, events=(), first=None))
 
     def _written(self, instance: Any, created: bool, using: str, update_fields: Any) -> None:  # noqa: FBT001  as above

@@ -74,6 +74,20 @@ def stored(values: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, An
     return known
 
 
+def key_of(instance: Any, model: Any) -> Any:
+    """A row's primary key in a model's table: a child's instance may have another of its own."""
+    key = model._meta.pk  # noqa: SLF001  as above
+    return normal(key, instance.__dict__.get(key.attname, instance.pk))
+
+
+def normal(field: Any, value: Any) -> Any:
+    """What a field makes of a key: a host may hold the text of a UUID, which is the same row."""
+    try:
+        return field.to_python(value)
+    except Exception:  # noqa: BLE001  the host's field may raise anything; then it is what it is
+        return value
+
+
 def plain(values: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The same where a value is an object of somebody's; what is plain stays as it is, at no cost."""
     objects = {name: value for name, value in values.items() if not _is_plain(value)}

@@ -62,6 +62,15 @@ class Outage(Incident):
     region = models.CharField(max_length=20, default="eu")
 
 
+class Drill(Incident):
+    """The same with a key of their own."""
+
+    number = models.AutoField(primary_key=True)
+    incident = models.OneToOneField(
+        Incident, on_delete=models.CASCADE, parent_link=True, related_name="drill"
+    )
+
+
 class Case(models.Model):
     """By choices, with ids that are UUIDs."""
 
