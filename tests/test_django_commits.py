@@ -184,6 +184,20 @@ def test_a_rollback_to_a_savepoint_that_fails_takes_nothing(
     assert said(reported) == [("end", incident.pk)]
 
 
+def test_a_database_without_savepoints_goes_back_to_none(
+    reported: list[IncidentEvent], incident: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There Django makes none and rolls none back, so nothing is undone."""
+    monkeypatch.setattr(connections["default"], "_savepoint_allowed", lambda: False)
+    with transaction.atomic():
+        savepoint = transaction.savepoint()
+        assert savepoint is None
+        incident.status = 4
+        incident.save()
+        transaction.savepoint_rollback(savepoint)
+    assert said(reported) == [("end", incident.pk)]
+
+
 # -- receivers of the host's, connected before ours
 
 

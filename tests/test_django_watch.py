@@ -338,11 +338,14 @@ def test_what_is_kept_of_a_transaction_goes_with_it(
     assert actions(reported) == ["create"] * (said + 1)
 
 
-def test_a_transaction_of_whose_end_nobody_hears(reported: list[IncidentEvent]) -> None:
+@pytest.mark.parametrize("callbacks", [[], [(set(), list, False)]], ids=["none", "the host's"])
+def test_a_transaction_of_whose_end_nobody_hears(
+    reported: list[IncidentEvent], callbacks: list[object]
+) -> None:
     """Where a connection is emptied without a word, its changes are forgotten when the next one comes."""
     with transaction.atomic():
         row = model("Incident").objects.create()
-        connections["default"].run_on_commit = []
+        connections["default"].run_on_commit = callbacks[:]
         row.status = 4
         row.save()
     assert actions(reported) == ["end"]

@@ -114,7 +114,7 @@ def wait(connection: Any, change: Change) -> None:
     if not connection.in_atomic_block:
         report([change])
         return
-    waiting = settled_on(connection)
+    waiting = waiting_on(connection)
     if waiting is None:
         waiting = connection.__dict__[_WAITING] = Waiting()
         this_thread.at_work.add(connection)
@@ -212,23 +212,17 @@ def _saving(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any
 
 def _releasing(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
     result = wrapped(*args, **kwargs)
-    waiting = _settled_on(connection)
-    if waiting is not None:
-        waiting.release(_savepoint(args, kwargs))
+    _settled_on(connection)  # it may have been the outermost block of the host's
     return result
 
 
 def _rolling_back(wrapped: Callable[..., Any], connection: Any, args: Any, kwargs: Any) -> Any:
     waiting = _waiting_on(connection)
     result = wrapped(*args, **kwargs)
-    savepoint = _savepoint(args, kwargs)
+    savepoint = args[0] if args else kwargs.get("sid")
     if waiting is not None and savepoint is not None:  # None: of a database that has no savepoints
         fail_open("hook")(waiting.undo)(savepoint)
     return result
-
-
-def _savepoint(args: Any, kwargs: Any) -> Any:
-    return args[0] if args else kwargs.get("sid")
 
 
 @fail_open("hook")

@@ -162,10 +162,6 @@ class Waiting:
         """A savepoint was made."""
         self._savepoints[savepoint] = len(self._changes)
 
-    def release(self, savepoint: Any) -> None:
-        """A savepoint is there no longer."""
-        self._savepoints.pop(savepoint, None)
-
     def undo(self, savepoint: Any) -> None:
         """A savepoint was rolled back; one that was made before anything waited, if it was not marked."""
         since = self._savepoints.get(savepoint, 0)
@@ -180,7 +176,7 @@ class Waiting:
 
     def settle(self) -> None:
         """They count as committed: Django may still call them, to say so."""
-        changes = [change for change in self._changes if change.stays and not change.told]
+        changes = [change for change in self._changes if change.stays]
         complete_creations(changes)
         for change in changes:
             change.settle()
