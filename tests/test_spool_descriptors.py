@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from otel_incident.spool.descriptors import file_of
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.segments import segments_in
 from otel_incident.spool.writer import SegmentWriter, SpoolError
@@ -72,6 +73,19 @@ def test_a_line_is_not_written_to_the_hosts_file(tmp_path: Path, host: HostFiles
     host.take_place_of(opened_by(writer))
     writer.close()
     assert host.are_whole()
+
+
+def test_a_file_of_the_hosts_that_has_the_inode_of_a_deleted_segment(tmp_path: Path, host: HostFiles) -> None:
+    """It is told by its size: neither written to nor closed; the lines go on in another segment."""
+    writer = SegmentWriter(tmp_path)
+    for line in (b"1\n", b"2\n"):
+        writer.append(line)
+        host.take_place_of(opened_by(writer))
+        # what a file system does when it pleases; a test cannot ask for it
+        writer._file = file_of(opened_by(writer))  # noqa: SLF001
+    writer.close()
+    assert host.are_whole()
+    assert kept_in(tmp_path) == [b"1", b"2"]
 
 
 def test_a_forked_child_leaves_it_open(tmp_path: Path, host: HostFiles) -> None:
@@ -168,6 +182,7 @@ def test_a_daemon_with_a_database(tmp_path: Path) -> None:
             "OTEL_INCIDENT_SERVER_VERSION": "1",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_BLRP_SCHEDULE_DELAY": "60000",  # a connection that is being made then is requests' to close
         },
     )
     assert (ended.status, ended.stdout) == (0, "48\n"), ended.stderr

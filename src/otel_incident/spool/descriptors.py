@@ -49,9 +49,17 @@ def file_of(descriptor: int) -> File:
     return File(status.st_dev, status.st_ino)
 
 
-def is_still(descriptor: int, file: File | None) -> bool:
-    """Whether a descriptor stands for the file that it was opened for, as far as the kernel says."""
+def is_still(descriptor: int, file: File | None, size: int | None = None) -> bool:
+    """Whether a descriptor stands for the file that it was opened for, as far as the kernel says.
+
+    Args:
+        descriptor: Its number.
+        file: What it was opened for.
+        size: How many bytes that has, where nobody else writes to it: once it is deleted the host's next file
+            may have its inode.
+    """
     try:
-        return file_of(descriptor) == file
+        status = os.fstat(descriptor)
     except OSError as error:
         return error.errno != errno.EBADF  # a disk that fails has put nothing in its place
+    return File(status.st_dev, status.st_ino) == file and size in {None, status.st_size}

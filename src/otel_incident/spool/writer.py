@@ -160,18 +160,20 @@ class SegmentWriter:
                 os.close(descriptor)
 
     def _append(self, line: bytes) -> None:
+        begun = self._size
         try:
             if self._size >= SEGMENT_BYTES or self._flush_failed or not self._is_open():
                 self._close()
                 self._open()
+            begun = self._size
             written = os.write(self._descriptor, line)
+            self._size += written
             if written != len(line):
                 _raise(errno.ENOSPC)
         except OSError as error:
-            if not (error.errno in FULL and self._take_back()):
+            if not (error.errno in FULL and self._take_back(begun)):
                 self._close()  # whatever is at its end, nothing comes after it
             raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
-        self._size += written
         self._written += written
 
     def _is_open(self) -> bool:
@@ -192,25 +194,29 @@ class SegmentWriter:
             if error.errno == errno.EBADF:
                 return False
             raise
-        if status.st_ino != file.inode or status.st_dev != file.device:
+        if status.st_ino != file.inode or status.st_dev != file.device or status.st_size != self._size:
             return False
         if not status.st_nlink:
             _raise(errno.ENOENT)
         return True
 
-    def _take_back(self) -> bool:
+    def _take_back(self, begun: int) -> bool:
         """On a full disk: leave no half line; whether the segment is empty then, and can wait for room.
 
         One that is not is let go, since it can be deleted only then: what was delivered of it may be all that
         fills the disk.
+
+        Args:
+            begun: Where the line begins.
         """
-        if not is_still(self._descriptor, self._file):
+        if not is_still(self._descriptor, self._file, self._size):
             return False
         try:
-            os.ftruncate(self._descriptor, self._size)
+            os.ftruncate(self._descriptor, begun)
         except OSError:
             return False
-        return not self._size
+        self._size = begun
+        return not begun
 
     def _sync(self, end: int) -> None:
         """Flush up to a line's end, unless another thread's flush has covered it meanwhile."""
@@ -281,9 +287,10 @@ class SegmentWriter:
                     self._flush()
             except OSError:
                 pass  # whoever waits for it is told
-            descriptor, self._descriptor, self._size = self._descriptor, -1, 0
+            descriptor, self._descriptor = self._descriptor, -1
+            size, self._size = self._size, 0
             self._flush_failed = False
-        if not is_still(descriptor, self._file):
+        if not is_still(descriptor, self._file, size):
             return
         with contextlib.suppress(OSError):  # said: closing alone would leave it to a child that has a copy
             fcntl.flock(descriptor, fcntl.LOCK_UN)
