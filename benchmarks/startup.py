@@ -62,7 +62,7 @@ def waiting(presets: list[Preset], count: int) -> list[float]:
     """Milliseconds that it takes to wait for the hosts of presets, each time."""
     taken = []
     for _ in range(count):
-        activation = Activation([], _refuse, None, presets)
+        activation = Activation([], _refuse, presets)
         began = time.perf_counter()
         activation.install()
         taken.append((time.perf_counter() - began) * _MS_IN_S)

@@ -1,11 +1,13 @@
 """`OTEL_CONFIG_FILE`: our options in it, its switches, and its exporters in place of the variables'."""
 
 import builtins
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from otel_incident import Incident, IncidentEmitter
 from otel_incident.config import Config
@@ -104,6 +106,78 @@ def test_an_instrumentation_that_is_disabled(write: Write) -> None:
     """`incident: {enabled: false}` turns us off alone; a value that is neither does, too."""
     assert read(write(INCIDENT + "{enabled: false}")).off == "OTEL_INCIDENT_ENABLED is not true"
     assert read(write(INCIDENT + "{enabled: nonsense}")).off == "OTEL_INCIDENT_ENABLED is not true"
+
+
+MISTYPED: Final = "span_event: true"
+WHOLE: Final = {
+    "gate": "standard",
+    "gate_is_set": True,
+    "gate_alone": True,
+    "allowed_attributes": ("desk.*",),
+    "forbidden_attributes": ("note",),
+    "hook_files": (Path("a.toml"), Path("b.toml")),
+    "disabled_hooks": ("pagerduty",),
+}
+WRITTEN: Final = {
+    "gate": "gate: standard",
+    "allowed_attributes": "allowed_attributes: [desk.*]",
+    "forbidden_attributes": "forbidden_attributes: [note]",
+    "hooks": "hooks: [a.toml, b.toml]",
+    "disabled_hooks": "disabled_hooks: [pagerduty]",
+}
+OF_THE_ENVIRONMENT: Final = {
+    "OTEL_INCIDENT_ALLOWED_ATTRIBUTES": "*",
+    "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES": "other",
+    "OTEL_INCIDENT_HOOKS": "c.toml",
+    "OTEL_INCIDENT_DISABLED_HOOKS": "thehive4py",
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "differs"),
+    [
+        ({}, {}),
+        ({"gate": "gate: [standard]"}, {"gate": "strict"}),
+        ({"gate": "gate: false"}, {"gate": "off"}),
+        ({"allowed_attributes": "allowed_attributes: [desk.*, 1]"}, {"allowed_attributes": ()}),
+        ({"allowed_attributes": ""}, {"allowed_attributes": ("*",)}),
+        ({"forbidden_attributes": "forbidden_attributes: [note, 1]"}, {}),
+        ({"forbidden_attributes": "forbidden_attributes: {a: b}"}, {"forbidden_attributes": ("other",)}),
+        ({"hooks": "hooks: [a.toml, 1, b.toml]"}, {}),
+        ({"hooks": "hooks: {a: b}"}, {"hook_files": (Path("c.toml"),)}),
+        ({"disabled_hooks": "disabled_hooks: [pagerduty, 1]"}, {"disabled_hooks": ("thehive4py",)}),
+    ],
+    ids=lambda each: next(iter(each.values()), None) if isinstance(each, dict) else None,
+)
+@pytest.mark.parametrize("by_call", [False, True])
+def test_what_the_gate_needs_of_a_block_that_cannot_be_used(
+    write: Write, by_call: object, written: dict[str, str], differs: dict[str, Any]
+) -> None:
+    """A gate that was asked for has all that can be read; what cannot be is said, and lets less leave."""
+    block = f"{{{', '.join(filter(None, (MISTYPED, *{**WRITTEN, **written}.values())))}}}"
+    if by_call:
+        config = Config.from_env(OF_THE_ENVIRONMENT, yaml.safe_load(block))
+    else:
+        config = Config.from_env({**OF_THE_ENVIRONMENT, "OTEL_CONFIG_FILE": write(INCIDENT + block)})
+    assert config.off == "the configuration cannot be read"
+    assert {name: getattr(config, name) for name in WHOLE} == {**WHOLE, **differs}
+    named = {name for line in config.problems for name in re.findall("The option '([a-z_]+)'", line)}
+    assert named == {"span_event", *(name for name, text in written.items() if text[-1:] in {"]", "}"})}
+
+
+def test_a_call_that_cannot_be_used_leaves_the_file(write: Write) -> None:
+    """What a call mistypes of the gate does not take what the file says of it."""
+    text = "{gate: standard, forbidden_attributes: [note], allowed_attributes: [desk.*]}"
+    options = {
+        "forbidden_attributes": {"a": 1},
+        "allowed_attributes": {"a": 1},
+        "gate": None,
+        "hooks": [Path("a.toml"), 1],
+    }
+    config = Config.from_env({"OTEL_CONFIG_FILE": write(INCIDENT + text)}, options)
+    assert (config.gate, config.gate_alone) == ("standard", True)
+    assert (config.forbidden_attributes, config.allowed_attributes) == (("note",), ())
+    assert config.hook_files == (Path("a.toml"),)
 
 
 @pytest.mark.parametrize(

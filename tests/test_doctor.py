@@ -319,13 +319,14 @@ def test_hook_files(
     good, bare, bad, absent = (tmp_path / name for name in ("good", "bare", "bad", "absent"))
     good.write_text(HOOKS)
     bare.write_text('[host]\nname = "bare"\n')
-    bad.write_text(HOOKS.replace('"create"', '"made"'))
+    bad.write_text(HOOKS.replace('"create"', '"made"').replace("[host]", '[host]\ncontent = ["title"]'))
     monkeypatch.setenv("OTEL_INCIDENT_HOOKS", os.pathsep.join(map(str, (good, bare, bad, absent))))
     status, lines = diagnosis(capsys, "--offline")
     assert about("hooks", lines) == [
         (
             f"failure: {bad}, hook 'declare', key 'action': must be one of create, end, restart, "
-            "change_commander, change_stage; the file is not in force; correct it"
+            "change_commander, change_stage; the file is not in force, but what it names as content is; "
+            "correct it"
         ),
         (
             f"failure: {absent}: cannot be read (No such file or directory); the file is not in force; "

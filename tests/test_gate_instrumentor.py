@@ -4,9 +4,10 @@ import functools
 import importlib
 import logging
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final, Literal
@@ -33,6 +34,7 @@ from otel_incident.gate.rules import FIELD, GateRules, Mode
 from otel_incident.gate.self_check import AGENTS, SelfCheck
 from otel_incident.gate.wrapping import Wrapping
 from otel_incident.guard import set_reraise, swallowed
+from otel_incident.hooks.shipped import Preset
 from otel_incident.instrumentor import IncidentInstrumentor
 from tests.gated_pipelines import ATTRIBUTES, CANARY, FREE, KEPT, LEFT, Sent, gated, make_span
 from tests.host_package import desk_package as desk_package  # noqa: PLC0414  a fixture is used by its name
@@ -164,28 +166,129 @@ def test_the_environment_s_keys(instrumentor: Any, monkeypatch: pytest.MonkeyPat
     assert sent() == {KEPT: "42"}
 
 
-def test_what_an_operator_s_file_names_as_content(instrumentor: Any, tmp_path: Path) -> None:
-    """The content fields of a hook file may not stand, alone or as the last part of a key."""
+WAYS: Final[dict[str, tuple[Callable[[], None], dict[str, str]]]] = {
+    "in our turn": (lambda: IncidentInstrumentor().instrument(), {}),
+    "an instrumentor raised before it": (pre_instrument.begin, {}),
+    "telemetry off": (
+        lambda: IncidentInstrumentor().instrument(),
+        {"OTEL_INCIDENT_ENABLED": "tru", "OTEL_INCIDENT_GATE": "standard"},
+    ),
+}
+"""How a gate can have been put up, and the settings for that."""
+
+
+@pytest.fixture(params=WAYS)
+def begin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Puts the gate up, in each way."""
+    start, variables = WAYS[request.param]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return start
+
+
+REFUSED: Final = {
+    "an action that there is not": HOOKS.replace('"create"', '"creat"'),
+    "a host without a name": HOOKS.replace('name = "desk"\ncontent', "content"),
+    "a key that is not known": HOOKS.replace("content =", "kind = 1\ncontent ="),
+}
+
+
+@pytest.mark.usefixtures("instrumentor")
+@pytest.mark.parametrize("text", [HOOKS, *REFUSED.values()], ids=["good", *REFUSED])
+def test_what_an_operator_s_file_names_as_content(
+    text: str, begin: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a hook file, refused or not, names as content goes, alone or as the last part of a key."""
     hooks = tmp_path / "hooks.toml"
-    hooks.write_text(HOOKS)
-    instrumentor.instrument(hooks=[hooks])
+    hooks.write_text(text)
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    begin()
     assert sent({**ATTRIBUTES, "headline": "x", "head.line": "y"}) == {KEPT: "42", "head.line": "y"}
 
 
+@pytest.mark.usefixtures("instrumentor")
+def test_of_two_files_for_one_thing_the_content_of_both_holds(
+    begin: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two files that are about one target is refused, and what it names as content is not."""
+    one, two = tmp_path / "one.toml", tmp_path / "two.toml"
+    one.write_text(HOOKS)
+    two.write_text(HOOKS.replace('"queue", "headline"', '"note"'))
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", f"{one}{os.pathsep}{two}")
+    begin()
+    assert sent({"headline": "x", "desk.note": "y", "z": 1}) == {"z": 1}
+
+
+@pytest.mark.usefixtures("instrumentor")
+@pytest.mark.parametrize("text", ["[host", '[host]\ncontent = "headline"', "host = 1"])
+def test_a_file_whose_content_cannot_be_read(
+    text: str,
+    begin: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is said, once for each reason, and costs no other file: what that one names as content is gone."""
+    bad, good = tmp_path / "bad.toml", tmp_path / "good.toml"
+    bad.write_text(text)
+    good.write_text(HOOKS)
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", f"{bad}{os.pathsep}{good}")
+    begin()
+    assert sent({"headline": "x", "z": 1}) == {"z": 1}
+    said = [line for line in caplog.messages if line.startswith(str(bad))]
+    assert len(said) == len(set(said)) >= 1
+    assert all(line.endswith(" The file is not in force; the host runs without it.") for line in said)
+
+
+@pytest.mark.usefixtures("instrumentor")
 @pytest.mark.parametrize("own", [False, True])
 def test_what_a_preset_names_as_content(
-    own: object, instrumentor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: object, begin: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The content fields of a preset are forbidden once its own host is imported, not another's."""
     monkeypatch.delitem(sys.modules, "helpdesk", raising=False)
     distribution(tmp_path / "installed", "django-helpdesk" if own else "acme", modules={"helpdesk": ""})
     monkeypatch.syspath_prepend(str(tmp_path / "installed"))
-    instrumentor.instrument()
+    begin()
     attributes = {"resolution": CANARY, FREE: CANARY}
     assert sent(attributes) == attributes
     importlib.import_module("helpdesk")
     assert sent(attributes) == ({FREE: CANARY} if own else attributes)
     del sys.modules["helpdesk"]
+
+
+@pytest.mark.parametrize("ended_by", ["a variable", "an option", "the gate's end"])
+def test_a_preset_is_asked_while_there_is_a_gate(
+    ended_by: str, instrumentor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is switched off is not asked for its content, and none is where the gate has gone."""
+
+    def fail(_: Preset) -> tuple[str, ...]:
+        raise LookupError(CANARY)
+
+    monkeypatch.setattr(Preset, "content", fail)
+    monkeypatch.delitem(sys.modules, "helpdesk", raising=False)
+    distribution(tmp_path / "installed", "django-helpdesk", modules={"helpdesk": ""})
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
+    if ended_by == "a variable":
+        monkeypatch.setenv("OTEL_INCIDENT_DISABLED_HOOKS", "django-helpdesk")
+    pre_instrument.begin()
+    if ended_by == "an option":
+        instrumentor.instrument(disabled_hooks="django-helpdesk")
+    elif ended_by == "the gate's end":
+        instrumentor.remove_gate()
+    importlib.import_module("helpdesk")  # an error of ours would be raised here
+    del sys.modules["helpdesk"]
+
+
+def test_hook_files_that_come_after_the_gate(instrumentor: Any, tmp_path: Path) -> None:
+    """A file that the instrumentor is told of in its turn is known to the gate that stood before."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(HOOKS)
+    pre_instrument.begin()
+    assert sent({"headline": "x", "z": 1}) == {"headline": "x", "z": 1}
+    instrumentor.instrument(hooks=[hooks])
+    assert sent({"headline": "x", "z": 1}) == {"z": 1}
 
 
 @pytest.mark.usefixtures("desk_package")
@@ -270,9 +373,10 @@ def test_a_mistake_elsewhere(
     monkeypatch.setenv("OTEL_INCIDENT_GATE", gate)
     instrumentor.instrument(titel="x", **options)
     assert sent() == left
-    assert [line.partition(";")[0] for line in caplog.messages] == [
-        "The option 'titel' of the incident instrumentation is not known"
-    ]
+    said = ["The option 'titel' of the incident instrumentation is not known"]
+    if type(options.get("gate")) is list:
+        said.append("The option 'gate' of the incident instrumentation has the wrong type (list)")
+    assert [re.split(r"[;.]", line)[0] for line in caplog.messages] == said
 
 
 @pytest.mark.parametrize("mode", ["standard", "strict"])

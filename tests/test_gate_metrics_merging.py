@@ -19,6 +19,7 @@ from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Buckets,
     Gauge,
+    Metric,
     MetricsData,
     PeriodicExportingMetricReader,
     ResourceMetrics,
@@ -30,8 +31,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from otel_incident import gate, guard
-from otel_incident.gate import ContentGateMetricExporter, addition, merging
-from otel_incident.gate.merging import Merge, Point, Shape
+from otel_incident.gate import ContentGateMetricExporter, addition, merging, standard_metrics
+from otel_incident.gate.merging import Merge, Point, Shape, called
 from tests.metric_points import (
     ACTIVE,
     CUMULATIVE,
@@ -367,10 +368,11 @@ def test_what_may_fall_does(mode: gate.Mode, temporality: AggregationTemporality
     assert one(number(11, title("a"))) == [11]
 
 
-def test_counters_are_remembered_apart() -> None:
+@BOTH
+def test_counters_are_remembered_apart(mode: gate.Mode) -> None:
     """Neither another metric nor another identity, scope or resource is added to one that has ended."""
     following = Exported()
-    exporter = ContentGateMetricExporter(following)
+    exporter = ContentGateMetricExporter(following, mode=mode)
     first = counter([number(5, title("a")), number(3, title("b"))])
     exporter.export(collected(metric(first)))
     again = counter([number(1, title("c"))])
@@ -530,6 +532,23 @@ def test_standard_makes_no_twins_of_two_views() -> None:
     left = gated.export(counter([number(5, title("a"))]), counter([number(5)]), other)
     assert left == [number(5), number(6)]
     assert gated.drops == {LOST: 2, FELL: 1}
+
+
+@pytest.mark.parametrize("count", [10, 100])
+def test_standard_looks_for_twins_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many metrics of a scope lose an attribute, each name is read a few times, not once by each."""
+    read = []
+
+    def counted(of: Metric) -> Hashable:
+        read.append(of.name)
+        return called(of)
+
+    monkeypatch.setattr(standard_metrics, "called", counted)
+    following = Exported()
+    metrics = [metric(counter([number(1, title("a"))]), name=f"m{index}") for index in range(count)]
+    ContentGateMetricExporter(following, mode="standard").export(collected(*metrics))
+    assert [m.data for m in metrics_of(following.batches[0])] == [counter([number(1)])] * count
+    assert 0 < len(read) <= 4 * count
 
 
 @BOTH

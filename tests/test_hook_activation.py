@@ -103,6 +103,20 @@ def test_a_refused_file_is_one_error_and_the_others_work(
     ]
 
 
+@pytest.mark.parametrize("content", ['["title"]', "[]", '"title"'])
+def test_what_a_refused_file_names_as_content_is_said_to_hold(
+    content: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only where there is a list of names that can be read."""
+    path = tmp_path / "bad.toml"
+    path.write_text(GOOD.replace('"create"', '"stop"').replace("[host]", f"[host]\ncontent = {content}"))
+    read_files([path])
+    (line,) = caplog.messages
+    end = "The file is not in force; the host runs without it."
+    although = " What it names as content holds all the same." if content == '["title"]' else ""
+    assert line.partition(". ")[2] == f"{end}{although}"
+
+
 def test_a_refused_file_is_said_where_opentelemetry_alone_listens(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -10,7 +10,11 @@ from typing import Final
 
 import pytest
 
+from otel_incident.hooks import activation
+from otel_incident.hooks.content import ContentNames
+from otel_incident.hooks.definitions import HookFile
 from otel_incident.hooks.ownership import is_of, places_of
+from otel_incident.hooks.shipped import PRESETS
 from otel_incident.hooks.spec import parse
 from tests.host_package import watching
 from tests.zero_code import distribution
@@ -100,8 +104,19 @@ def test_a_preset_watches_its_own_host_alone(
     """Of another host whose module has the same name nothing is watched, and nothing is forbidden there."""
     monkeypatch.syspath_prepend(str(distribution(package(tmp_path), name)))
     file = parse(PRESET, "django-helpdesk", preset=True)
+    started: list[HookFile] = []
+
+    def note(each: HookFile) -> str:
+        started.append(each)
+        return ""
+
+    monkeypatch.setattr(activation, "about_version", note)
     forbidden: list[str] = []
-    with watching(file) as watched:
-        watched.activation._forbid = forbidden.extend  # noqa: SLF001  what the gate hands over
+    presets = [preset for preset in PRESETS if preset.name == file.source]
+    content = ContentNames([], presets, forbidden.extend)
+    content.install()
+    with watching(file):
         importlib.import_module("helpdesk")
-    assert forbidden == (["title"] if own else [])
+    content.uninstall()
+    assert started == ([file] if own else [])
+    assert forbidden == ([*presets[0].content()] if own else [])

@@ -12,6 +12,7 @@ import pytest
 
 from otel_incident.gate.rules import Standard
 from otel_incident.hooks.activation import Activation
+from otel_incident.hooks.content import ContentNames
 from otel_incident.hooks.shipped import PRESETS, Preset, enabled, unknown
 from otel_incident.hooks.spec import ID_ATTRIBUTES
 from otel_incident.hooks_cli.check import check, of_file
@@ -144,16 +145,21 @@ def test_a_preset_is_read_with_its_host(off: object, tmp_path: Path, monkeypatch
     monkeypatch.setattr(tomllib, "loads", counted)
     forbidden: list[str] = []
     presets = enabled(["mattermostautodriver"] if off else [])
-    activation = Activation([], lambda _: None, forbidden.extend, presets)
+    waiting = (
+        Activation([], lambda _: None, presets),
+        ContentNames([], presets, forbidden.extend),
+    )
     before = set(sys.modules)
-    activation.install()
+    for each in waiting:
+        each.install()
     try:
         assert (read, set(sys.modules)) == ([], before)
         importlib.import_module("mattermostautodriver")
     finally:
-        activation.uninstall()
+        for each in waiting:
+            each.uninstall()
         del sys.modules["mattermostautodriver"]
-    assert read == ([] if off else ["mattermostautodriver"])
+    assert read == ([] if off else ["mattermostautodriver"] * 2)  # for its hooks, and for its content
     assert ("run.name" in forbidden) is not off
 
 

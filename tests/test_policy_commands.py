@@ -200,12 +200,37 @@ def test_twins_that_cannot_be_told_apart_are_found(
     )
 
 
-def test_what_the_installation_has_set_holds(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", ["strict", "standard"])
+def test_twins_are_found_beside_what_else_goes(
+    mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Mode, allowed and forbidden keys and the content of hook files are the gate's own."""
+    """That metrics go only because of one another is said, too, where an attribute of theirs goes anyway."""
+    twin = {**SUM, "description": ""}
+    point = "resourceMetrics[0].scopeMetrics[0].metrics[{}]"
+    goes = ("sum.dataPoints[1].attributes", "incident.host")
+    alone = [(1, point.format(0), *goes)]
+
+    assert checked(tmp_path, capsys, metrics(twin), "--mode", mode) == (1, alone)
+    assert checked(tmp_path, capsys, metrics(twin, twin), "--mode", mode) == (
+        1,
+        [
+            *alone,
+            (1, point.format(1), *goes),
+            (1, "resourceMetrics", "points that could not be told apart any more", ""),
+        ],
+    )
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_the_installation_has_set_holds(
+    refused: object,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mode, allowed and forbidden keys and the content of hook files, refused or not, are the gate's own."""
     hooks = tmp_path / "hooks.toml"
-    hooks.write_text('[host]\nname = "desk"\ncontent = ["target"]\n')
+    hooks.write_text('[host]\nname = "desk"\ncontent = ["target"]\n' + "kind = 1\n" * bool(refused))
     monkeypatch.setenv("OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES", "*.method")
     monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
     place = "resourceSpans[0].scopeSpans[0].spans[0]"
@@ -541,8 +566,12 @@ def test_explain_says_that_there_is_no_gate(
     assert main(["policy", "explain", "--json"]) == 0
     here = json.loads(capsys.readouterr().out)["installation"]
     assert (here["mode"], here["mode_is_set"], here["no_gate"]) == (mode, True, why)
+    off = "" if "INSTRUMENTATIONS" in variable else why
+    assert here["telemetry_off"] == off
     assert main(["policy", "explain"]) == 0
-    assert f" The gate: {state}. Allowed beyond" in " ".join(capsys.readouterr().out.split())
+    said = f" Incident telemetry is off: {off}." if off else ""
+    expected = f" Mode: {mode}.{said} The gate: {state}. Allowed beyond"
+    assert expected in " ".join(capsys.readouterr().out.split())
     main(["doctor", "--offline"])
     assert f" {state}" in capsys.readouterr().out
 

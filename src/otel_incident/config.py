@@ -27,7 +27,7 @@ from otel_incident.config_file import (
     REPLACED_BY_FILE,
     as_variables,
     described_processors,
-    gate_alone,
+    for_gate_alone,
     load_file,
     options_in,
 )
@@ -149,10 +149,11 @@ class Config:
             file = load_file(path)
             given = options_in(file, path) | as_variables(options or {})
         except ConfigurationError as error:
-            off = cls(off="the configuration cannot be read", problems=(str(error),))
-            said = gate_alone(file, options or {})
-            gate = _gate_in(variables | ({OTEL_INCIDENT_GATE: said} if said else {}))
-            # whoever asked for a gate relies on it, whatever else he mistyped
+            said, unread = for_gate_alone(file, options or {})
+            problems = (str(error), *(line for line in unread if line not in str(error)))
+            off = cls(off="the configuration cannot be read", problems=problems)
+            gate = _gate_in(variables | said)
+            # whoever asked for a gate relies on it and on what it takes out, whatever else he mistyped
             return replace(off, **gate, gate_alone=gate["gate_is_set"])
         if file is not None and file.disabled:
             return cls(off="OTEL_CONFIG_FILE says disabled: true", **_gate_in(variables))
@@ -173,7 +174,14 @@ def _says_yes(value: str) -> bool:
 def _gate_in(variables: Mapping[str, str]) -> dict[str, Any]:
     """What is known of the gate where nothing else is read."""
     read = _Reader(variables, {}).config()
-    names = ("gate", "gate_is_set", "allowed_attributes", "forbidden_attributes")
+    names = (
+        "gate",
+        "gate_is_set",
+        "allowed_attributes",
+        "forbidden_attributes",
+        "hook_files",
+        "disabled_hooks",
+    )
     return {name: getattr(read, name) for name in names}
 
 
@@ -183,7 +191,8 @@ def strict_is_asked_for(options: Mapping[str, Any]) -> bool:
     Args:
         options: What the instrumentor was given.
     """
-    said = gate_alone(None, options) or os.environ.get(OTEL_INCIDENT_GATE, "")  # noqa: TID251  as above
+    given, _ = for_gate_alone(None, options)
+    said = given.get(OTEL_INCIDENT_GATE) or os.environ.get(OTEL_INCIDENT_GATE, "")  # noqa: TID251  as above
     return said.strip().lower() not in {"", "standard", "audit", "off"}
 
 

@@ -60,6 +60,7 @@ _FILE_OPTIONS: Final[Mapping[str, str]] = {
 }
 OPTION_OF: Final[Mapping[str, str]] = {variable: name for name, variable in _FILE_OPTIONS.items()}
 """The option of a file or a call that sets a variable."""
+_OF_THE_GATE: Final = ("gate", "allowed_attributes", "forbidden_attributes", "hooks", "disabled_hooks")
 _LISTS: Final = ("allowed_attributes", "forbidden_attributes", "disabled_hooks")
 _ALSO: Final = {
     **dict.fromkeys(_LISTS, ", or as a list of them"),
@@ -105,12 +106,30 @@ def options_in(file: Any, path: str) -> dict[str, str]:
         raise ConfigurationError(f"OTEL_CONFIG_FILE ({path}): {error}") from None
 
 
-def gate_alone(file: Any, options: Mapping[str, Any]) -> str:
-    """What options that cannot be used as a whole say of the gate; "" where they say nothing."""
-    value = options.get("gate", _block(file).get("gate"))
-    if value is False:
-        return "off"
-    return "" if value is None else str(value).strip()
+def for_gate_alone(file: Any, options: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """What options that cannot be used as a whole say of the gate, as variables; and what of it is not read.
+
+    What has the wrong type decides for less to leave: a mode is one that nobody can read, of what goes the
+    texts in a list count, and what may stay is nothing.
+    """
+    variables: dict[str, str] = {}
+    unread: list[str] = []
+    for said in (_block(file), options):
+        for name in [each for each in _OF_THE_GATE if each in said]:
+            value = said[name]
+            try:
+                variables |= as_variables({name: value})
+            except ConfigurationError as error:
+                unread.append(str(error))
+                kinds = str | Path if name == "hooks" else str
+                texts = [each for each in value if isinstance(each, kinds)] if isinstance(value, list) else []
+                if name == "gate":
+                    variables[_FILE_OPTIONS[name]] = str(value)
+                elif name == "allowed_attributes":
+                    variables[_FILE_OPTIONS[name]] = ""
+                elif texts and name != "disabled_hooks":
+                    variables |= as_variables({name: texts})
+    return variables, unread
 
 
 def _block(file: Any) -> Mapping[str, Any]:

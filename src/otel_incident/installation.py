@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_incident.config import SDK_DISABLED, Config
 from otel_incident.gate.arguments import globs_in
 from otel_incident.gate.rules import GateRules
-from otel_incident.hooks.activation import read_files
+from otel_incident.hooks.content import content_in
 from otel_incident.hooks.ownership import is_of
 from otel_incident.hooks.shipped import enabled
 
@@ -55,8 +55,9 @@ def without_gate(mode: str, why: str) -> str:
 
 def content_names(config: Config) -> dict[str, tuple[str, ...]]:
     """What hosts call their content, by hook file: the operator's, and presets whose host is installed."""
-    presets = [preset.read() for preset in enabled(config.disabled_hooks) if is_installed(preset)]
-    return {file.source: file.content for file in [*read_files(config.hook_files), *presets] if file.content}
+    named = content_in(config.hook_files)
+    named |= {each.name: each.content() for each in enabled(config.disabled_hooks) if is_installed(each)}
+    return {source: names for source, names in named.items() if names}
 
 
 def is_installed(preset: Preset) -> bool:

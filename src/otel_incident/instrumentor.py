@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from otel_incident.gate.self_check import SelfCheck
     from otel_incident.gate.wrapping import Wrapping
     from otel_incident.hooks.activation import Activation
+    from otel_incident.hooks.content import ContentNames
     from otel_incident.refusal import Refusal
 
 _UNREAD: Final = object()  # settings that could not be read, in the place of what they ask for
@@ -47,6 +48,7 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
 
     _activation: Activation | None = None
     _wrapping: Wrapping | None = None
+    _content: ContentNames | None = None
     _check: SelfCheck | None = None
     _refusal: Refusal | None = None
     _asked: object = None
@@ -120,7 +122,6 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         from otel_incident.pipeline import Pipeline, set_default_pipeline  # noqa: PLC0415  the same
 
         emitter = IncidentEmitter()
-        forbid = self._wrapping.rules.standard.forbid if self._wrapping is not None else None
         for line in unknown(config.disabled_hooks):
             say("%s. Correct or remove it.", line)
 
@@ -128,7 +129,7 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             return pipeline.actor_as_sent(actor, id_shapes)  # which has to know of the hooks, and comes later
 
         files, presets = read_files(config.hook_files), enabled(config.disabled_hooks)
-        activation = Activation(files, emitter.emit, forbid, presets, as_sent)
+        activation = Activation(files, emitter.emit, presets, as_sent)
         pipeline = Pipeline(
             config,
             logger_provider=logger_provider,
@@ -148,7 +149,13 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             if self._asked is not None:
                 self.remove_gate()
             return
-        asked = (config.gate, config.allowed_attributes, config.forbidden_attributes)
+        asked = (
+            config.gate,
+            config.allowed_attributes,
+            config.forbidden_attributes,
+            config.hook_files,
+            config.disabled_hooks,
+        )
         if asked != self._asked:
             self.remove_gate()
             self._asked = asked
@@ -159,8 +166,13 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             from otel_incident.exporters import DeferredExporter  # noqa: PLC0415  off loads as little as it can
             from otel_incident.gate.rules import GateRules  # noqa: PLC0415  the same
             from otel_incident.gate.wrapping import Wrapping  # noqa: PLC0415  the same
+            from otel_incident.hooks.content import ContentNames  # noqa: PLC0415  the same
+            from otel_incident.hooks.shipped import enabled  # noqa: PLC0415  the same
 
             rules = GateRules(mode, allowed=config.allowed_attributes, forbidden=config.forbidden_attributes)
+            presets = enabled(config.disabled_hooks)
+            self._content = ContentNames(config.hook_files, presets, rules.standard.forbid)
+            self._content.install()
             wrapping = Wrapping(rules, (DeferredExporter,))
             wrapping.install()
         except Exception as error:  # noqa: BLE001  whatever it is, in strict nothing may leave ungated
@@ -211,6 +223,9 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         if self._wrapping is not None:
             fail_open("gate")(self._wrapping.undo)()
             self._wrapping = None
+        if self._content is not None:
+            self._content.uninstall()
+            self._content = None
 
     def _stop(self) -> None:
         self.remove_gate()

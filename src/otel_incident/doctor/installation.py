@@ -10,6 +10,7 @@ from otel_incident.config import SDK_DISABLED
 from otel_incident.doctor.findings import failure, ok, warning
 from otel_incident.gate.rules import GateRules
 from otel_incident.gate.wrapping import Wrapping
+from otel_incident.hooks.content import holds_although_refused
 from otel_incident.hooks.shipped import unknown
 from otel_incident.hooks_cli.files import chosen_files
 from otel_incident.identity import ID_TO_COME, Identity
@@ -19,6 +20,7 @@ from otel_incident.state import ephemeral_mount, places_of
 if TYPE_CHECKING:
     from otel_incident.config import Config
     from otel_incident.doctor.findings import Finding
+    from otel_incident.errors import HookFileError
     from otel_incident.hooks.definitions import HookFile
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
@@ -39,7 +41,10 @@ def hooks(config: Config) -> list[Finding]:
     """Which hook files and presets would be in force."""
     live, refused = chosen_files((), config)
     found = [warning("hooks", line, "correct or remove it") for line in unknown(config.disabled_hooks)]
-    found += [failure("hooks", f"{error}; the file is not in force", "correct it") for error in refused]
+    found += [
+        failure("hooks", f"{error}; the file is not in force{_although(error)}", "correct it")
+        for error in refused
+    ]
     found += [
         ok("hooks", f"{_called(file)}: {_count(len(file.hooks), 'hook')} read for {file.host}; {_TO_CHECK}")
         for file in live
@@ -170,6 +175,10 @@ def _ephemeral(directory: Path, mountinfo: Path) -> list[Finding]:
             "mount a volume there, or set OTEL_INCIDENT_STATE_DIR",
         )
     ]
+
+
+def _although(error: HookFileError) -> str:
+    return ", but what it names as content is" if holds_although_refused(Path(error.file)) else ""
 
 
 def _called(file: HookFile) -> str:

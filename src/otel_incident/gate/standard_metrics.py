@@ -5,7 +5,9 @@ Only where an attribute goes are points added up (merging.py), or dropped.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
@@ -17,11 +19,12 @@ from otel_incident.gate.rules import FAILED
 from otel_incident.guard import swallow
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from opentelemetry.sdk.metrics import Exemplar
     from opentelemetry.sdk.metrics.export import DataPointT
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from otel_incident.gate.rules import GateRules
     from otel_incident.policy import Drop
@@ -54,10 +57,12 @@ class StandardMetrics:
 
     def _of_scope(self, resource: Resource, came: ScopeMetrics, drops: list[Drop]) -> ScopeMetrics | None:
         made: list[Metric | None] = []
+        # asked of few, and the same of all: counted once, or many metrics would take very long
+        kinds = cache(partial(_kinds, came.metrics))
         for metric in came.metrics:
             noted: list[Drop] = []
             try:
-                made.append(self._metric(metric, resource, came, noted))
+                made.append(self._metric(metric, resource, came.scope, kinds, noted))
             except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
                 made.append(None)
                 noted[:] = [FAILED]
@@ -67,7 +72,12 @@ class StandardMetrics:
         return came if kept is None else replace(came, metrics=kept) if kept else None
 
     def _metric(
-        self, metric: Metric, resource: Resource, among: ScopeMetrics, drops: list[Drop]
+        self,
+        metric: Metric,
+        resource: Resource,
+        scope: InstrumentationScope,
+        kinds: Callable[[], Counter[tuple[Hashable, type]]],
+        drops: list[Drop],
     ) -> Metric | None:
         came: Sequence[DataPointT] = getattr(metric.data, "data_points", ())
         made = [self._point(point, drops) for point in came]
@@ -76,14 +86,13 @@ class StandardMetrics:
 
         def place() -> Hashable:
             of_resource = identity(mapping(resource.attributes))
-            return (of_resource, scope_source(among.scope), called(metric))
+            return (of_resource, scope_source(scope), called(metric))
 
         regroup = lost or self._merge.remembers(place)
         if untouched and not regroup:
             return metric
         shape = shape_of(metric.data)
-        kinds = [type(other.data) for other in among.metrics if called(other) == called(metric)]
-        if shape is None or (regroup and kinds.count(shape.kind) > 1):
+        if shape is None or (regroup and kinds()[called(metric), shape.kind] > 1):
             drops.append(NOT_MERGEABLE)  # cannot be made anew, or may have become another's twin
             return None
         if not regroup:
@@ -123,6 +132,11 @@ class StandardMetrics:
             return attributes if len(keyed) == len(attributes) else keyed
         drops.extend(filtered.drops)
         return filtered.attributes
+
+
+def _kinds(metrics: Sequence[Metric]) -> Counter[tuple[Hashable, type]]:
+    """How many metrics of one name, unit and kind there are."""
+    return Counter((called(metric), type(metric.data)) for metric in metrics)
 
 
 def _unless_same(came: Sequence[T], made: Sequence[T | None]) -> list[T] | None:

@@ -15,6 +15,7 @@ from otel_incident.errors import HookFileError
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.guard import fail_open, say
 from otel_incident.hooks.celery_tasks import CeleryTasks
+from otel_incident.hooks.content import say_refused
 from otel_incident.hooks.django_requests import DjangoRequests
 from otel_incident.hooks.file_complaints import about_distribution, about_hooks, about_version
 from otel_incident.hooks.ownership import is_of, places_of
@@ -51,7 +52,7 @@ def read_files(paths: Iterable[Path]) -> list[HookFile]:
             refuse_double(file, files)
             files.append(file)
         except HookFileError as error:
-            say("%s. The file is not in force; the host runs without it.", error)
+            say_refused(error, path)
     return files
 
 
@@ -62,7 +63,6 @@ class Activation:
     Args:
         files: The hook files.
         sink: Takes the events.
-        forbid: Is told what a host calls its content, as soon as the host's file is in force.
         presets: Presets that are read when their host is imported.
         as_sent: What of an actor would leave in an event; without it no task carries who started it.
     """
@@ -71,13 +71,11 @@ class Activation:
         self,
         files: Iterable[HookFile],
         sink: Callable[[IncidentEvent], None],
-        forbid: Callable[[Iterable[str]], None] | None = None,
         presets: Iterable[Preset] = (),
         as_sent: AsSent | None = None,
     ) -> None:
         self._files = tuple(files)
         self._sink = sink
-        self._forbid = forbid
         self._presets = tuple(presets)
         self._matched: list[HookFile] = []
         self._hooks: list[Hook] = []
@@ -143,8 +141,6 @@ class Activation:
         return without_doubles(preset.read(), self._files)
 
     def _start(self, file: HookFile) -> None:
-        if self._forbid is not None:
-            self._forbid(file.content)
         if not file.content:  # one that names content alone does so for the gate
             _tell(file, about_hooks(file))
         _tell(file, about_version(file))

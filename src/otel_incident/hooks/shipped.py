@@ -42,8 +42,18 @@ class Preset:
         with no_fork_while_importing():
             from otel_incident.hooks.spec import parse  # noqa: PLC0415  not at the start of a host
 
+        return parse(self._text(), self.name, preset=True)
+
+    def content(self) -> tuple[str, ...]:
+        """What it names as content."""
+        with no_fork_while_importing():
+            from otel_incident.hooks.spec import content_of  # noqa: PLC0415  as above
+
+        return content_of(self._text(), self.name)
+
+    def _text(self) -> str:
         file = resources.files("otel_incident.hooks") / "presets" / f"{self.name}.toml"
-        return parse(file.read_text("utf-8"), self.name, preset=True)
+        return file.read_text("utf-8")
 
 
 def _client(name: str, module: str, oldest: str) -> Preset:

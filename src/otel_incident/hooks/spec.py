@@ -69,14 +69,35 @@ def load(path: pathlib.Path) -> HookFile:
     Raises:
         HookFileError: It cannot be read or used; the message says where and why.
     """
+    return parse(_text(path), str(path))
+
+
+def load_content(path: pathlib.Path) -> tuple[str, ...]:
+    """What an operator's hook file names as content, be its hooks refused or not.
+
+    Raises:
+        HookFileError: That cannot be read; the message says where and why.
+    """
+    return content_of(_text(path), str(path))
+
+
+def content_of(text: str, source: str) -> tuple[str, ...]:
+    """What a hook file's text names as content.
+
+    Raises:
+        HookFileError: That cannot be read; the message says where and why.
+    """
+    return _top(text, source).table("host").texts("content")
+
+
+def _text(path: pathlib.Path) -> str:
     try:
-        text = _read(path)
+        return _read(path)
     except UnicodeDecodeError as error:
         raise HookFileError(str(path), "", "", "is not UTF-8") from error
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise HookFileError(str(path), "", "", f"cannot be read ({reason})") from error
-    return parse(text, str(path))
 
 
 def _read(path: pathlib.Path) -> str:
@@ -97,19 +118,7 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
     Raises:
         HookFileError: It cannot be used; the message says where and why.
     """
-    try:
-        if text.startswith("\ufeff"):
-            raise HookFileError(
-                source, "", "", "begins with a byte order mark, which TOML does not know; save it without one"
-            )
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise HookFileError(source, "", "", f"is not TOML: {error}") from error
-    except RecursionError as error:
-        raise HookFileError(source, "", "", "is nested too deeply") from error
-    except ValueError as error:  # Python reads integers of at most some thousand digits
-        raise HookFileError(source, "", "", "holds a number that is too long") from error
-    top = Table(source, "", "", values)
+    top = _top(text, source)
     top.allow("host", "client", "hook")
     host = top.table("host", required="names the host")
     host.allow("name", "module", "distribution", "content", "ids")
@@ -138,6 +147,23 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
         hooks=tuple(hooks),
         preset=preset,
     )
+
+
+def _top(text: str, source: str) -> Table:
+    """What is read of a text before anything in it is looked at."""
+    try:
+        if text.startswith("\ufeff"):
+            raise HookFileError(
+                source, "", "", "begins with a byte order mark, which TOML does not know; save it without one"
+            )
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise HookFileError(source, "", "", f"is not TOML: {error}") from error
+    except RecursionError as error:
+        raise HookFileError(source, "", "", "is nested too deeply") from error
+    except ValueError as error:  # Python reads integers of at most some thousand digits
+        raise HookFileError(source, "", "", "holds a number that is too long") from error
+    return Table(source, "", "", values)
 
 
 def _clients(top: Table) -> tuple[Client, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -26,6 +27,7 @@ from otel_incident.policy_cli.rebuilding import metric_of, record_of, resource_o
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from otel_incident.drops import Kind
     from otel_incident.gate.rules import GateRules
     from otel_incident.policy_cli.payload import Request
 
@@ -168,11 +170,9 @@ class _Metrics(_Signal):
 
     def records(self) -> Iterator[list[Taken]]:
         """As of the others; and what is taken only because of other metrics beside it."""
-        found: list[Taken] = []
-        for taken in super().records():
-            found += taken
-            yield taken
-        if not found and self._whole_loses():
+        counted = Counter(self._rules.dropped.counts())
+        yield from super().records()
+        if self._whole_loses_more(Counter(self._rules.dropped.counts()) - counted):
             yield [Taken(self._line, _json(self.root), "points that could not be told apart any more", "")]
 
     def _compared(
@@ -200,15 +200,15 @@ class _Metrics(_Signal):
         before = None if self._rules.mode == "strict" else encode_metrics(data)
         return before, None if passed is None else encode_metrics(passed)
 
-    def _whole_loses(self) -> bool:
-        counted = self._rules.dropped.counts()
+    def _whole_loses_more(self, one_by_one: Counter[Kind]) -> bool:
+        counted = Counter(self._rules.dropped.counts())
         MetricFilter(self._rules)(
             _metrics_data(
                 (group, [(scoped, scoped.metrics) for scoped in group.scope_metrics])
                 for group in self._message.resource_metrics
             )
         )
-        return self._rules.dropped.counts() != counted
+        return bool(Counter(self._rules.dropped.counts()) - counted - one_by_one)
 
 
 def _metrics_data(groups: Iterable[tuple[Any, list[tuple[Any, Iterable[Any]]]]]) -> MetricsData:
