@@ -4,30 +4,15 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
-from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
-from otel_incident.exporters import DeferredExporter
+from otel_incident import forks
 from otel_incident.forks import Stays, no_fork, no_fork_while_importing, no_fork_while_sending
-from otel_incident.spool.attempts import Attempts
-from tests.spool_records import numbered
 
 Moment = Callable[[], AbstractContextManager[None]]
-
-
-class OverGrpc:
-    """What the SDK's exporters over gRPC have."""
-
-    def _initialize_channel_and_stub(self) -> None: ...
-
-
-def no_fork_while_sending_over_grpc() -> AbstractContextManager[None]:
-    """As an exporter's caller says it."""
-    return no_fork_while_sending(OverGrpc())
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -44,7 +29,7 @@ def forked() -> float:
     return taken
 
 
-@pytest.mark.parametrize("moment", [no_fork, no_fork_while_importing, no_fork_while_sending_over_grpc])
+@pytest.mark.parametrize("moment", [no_fork, no_fork_while_importing, no_fork_while_sending])
 def test_a_fork_waits(moment: Moment) -> None:
     """Until another thread has left, and afterwards everybody can enter."""
     entered, leave, left = threading.Event(), threading.Event(), threading.Event()
@@ -73,7 +58,7 @@ def test_a_fork_waits(moment: Moment) -> None:
         pass
 
 
-@pytest.mark.parametrize("moment", [no_fork, no_fork_while_importing, no_fork_while_sending_over_grpc])
+@pytest.mark.parametrize("moment", [no_fork, no_fork_while_importing, no_fork_while_sending])
 def test_a_fork_does_not_wait_for_ever(moment: Moment) -> None:
     """A thread that hangs in there costs the host a second, and still leaves in good order."""
     entered, leave = threading.Event(), threading.Event()
@@ -171,49 +156,30 @@ def test_who_was_interrupted_on_his_way_in_is_not_waited_for() -> None:
     assert not fork.is_alive()
 
 
-def test_a_request_over_http_holds_up_no_fork() -> None:
-    """Only gRPC has hooks of its own for a fork."""
-    assert isinstance(no_fork_while_sending(object()), contextlib.nullcontext)
+class Clock:
+    """A clock that only waiting moves on."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.now += seconds
 
 
-class Forking(LogRecordExporter):
-    """Over gRPC, in a host another thread of which forks during each request."""
-
-    _client = None
-
-    def __init__(self) -> None:
-        """Nobody has forked yet."""
-        self.forked_meanwhile: bool | None = None
-
-    def _initialize_channel_and_stub(self) -> None:
-        """As the SDK's has."""
-
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Have another thread fork, and look whether it can."""
-        self.thread = threading.Thread(target=forked)
-        self.thread.start()
-        self.thread.join(0.2)
-        self.forked_meanwhile = not self.thread.is_alive()
-        return LogRecordExportResult.SUCCESS if batch else LogRecordExportResult.FAILURE
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Wait for the fork."""
-        self.thread.join(timeout_millis / 1000)
-        return not self.thread.is_alive()
-
-    def shutdown(self) -> None:
-        """Nothing is open."""
-
-
-@pytest.mark.parametrize("by_way_of", ["disk", "memory"])
-def test_a_fork_waits_for_a_request_over_grpc(by_way_of: str) -> None:
-    """With the spool and without it, another thread's fork comes after the answer."""
-    exporter = Forking()
-    batch = [numbered(1)]
-    if by_way_of == "disk":
-        assert Attempts(exporter)(batch).verdict == "delivered"
-    else:
-        deferred = DeferredExporter("otlp_proto_grpc", lambda: exporter)
-        assert deferred.export(batch) is LogRecordExportResult.SUCCESS
-    assert exporter.force_flush()
-    assert exporter.forked_meanwhile is False
+@pytest.mark.parametrize(("begun", "waited"), [(0.0, 0.5), (-0.3, 0.2), (-0.6, 0.0), (0.4, 0.5)])
+def test_a_fork_waits_for_the_first_half_second_of_a_request(
+    monkeypatch: pytest.MonkeyPatch, begun: float, waited: float
+) -> None:
+    """One that takes longer waits for its answer: a fork does it no harm, and does not wait for it."""
+    clock = Clock()
+    monkeypatch.setattr(forks, "time", clock)
+    with no_fork_while_sending(), contextlib.ExitStack() as afterwards:
+        (request,) = no_fork_while_sending._inside  # noqa: SLF001  who is in there can be seen nowhere else
+        request.thread, request.since = -1, begun
+        afterwards.callback(no_fork_while_sending.in_parent)
+        no_fork_while_sending.before()
+    assert clock.now == pytest.approx(waited, abs=0.01)

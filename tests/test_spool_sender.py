@@ -565,3 +565,15 @@ def test_a_thread_that_cannot_start_costs_no_record(
     processor.take(numbered(3))
     assert processor.force_flush() is True
     assert exporter.taken == [1, 2, 3]
+
+
+def test_a_grandchild_keeps_what_was_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grandparent's exporter that is collected would close its connections: by their numbers."""
+    store = Store(tmp_path / "spool", ["x"])
+    sender = Sender(store, "x", ["x"], partial(Attempts, Obedient()), delay=0.0)
+    turns = []
+    for pid in (1, 2):
+        turns.append(sender._turns)  # noqa: SLF001  they are used nowhere afterwards, and that is the point
+        monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
+        assert sender.end(1.0) == 0.0  # in a child that has sent nothing
+    assert sender._parents == turns  # noqa: SLF001  the same

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, final
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 
 from otel_incident.errors import ConfigurationError
-from otel_incident.forks import no_fork_while_importing, no_fork_while_sending
+from otel_incident.forks import no_fork_while_importing
+from otel_incident.grpc_calls import guard_calls
 from otel_incident.guard import HostLock, say, swallow
 from otel_incident.quiet import attach, quiet
 
@@ -44,7 +45,7 @@ class DeferredExporter(LogRecordExporter):
         self._build = build
         self._lock = HostLock()
         self._exporter: LogRecordExporter | None = None
-        self._parents: LogRecordExporter | None = None
+        self._parents: list[LogRecordExporter | None] = []
         self._closed = False
         self._late = False
         self._begin()
@@ -66,8 +67,10 @@ class DeferredExporter(LogRecordExporter):
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Deliver a batch; never raises."""
         if self._pid != os.getpid():
-            # kept, since a gRPC channel must not be closed in a child; the child makes its own
-            self._parents, self._exporter = self._exporter, None
+            # kept, since the connections of a parent, or of its own, must not be closed in a child, which
+            # makes its own
+            self._parents.append(self._exporter)
+            self._exporter = None
             self._begin()
         with self._lock:
             if self._closed:
@@ -149,9 +152,10 @@ class DeferredExporter(LogRecordExporter):
             if self._exporter is None:
                 with no_fork_while_importing():
                     self._exporter = self._make()
+                    guard_calls(self._exporter)
             # each time, since loggers are made as one goes
             attach(type(self._exporter).__module__.partition(".")[0])
-            with quiet(self), no_fork_while_sending(self._exporter):
+            with quiet(self):
                 return self._exporter.export(batch)
         except ConfigurationError as error:
             self.reason = str(error)

@@ -24,7 +24,6 @@ from otel_incident.guard import LOCK_SECONDS, renew_locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
 FORK_SECONDS: Final = 1.0  # a file system that hangs must not make the host's fork hang
 IMPORT_SECONDS: Final = 5.0  # on a busy machine; a child that has half an import hangs for ever
@@ -168,21 +167,14 @@ no_fork: Final = _Moment()
 no_fork_while_importing: Final = Stays(IMPORT_SECONDS, _FORGOTTEN_SECONDS)
 """While modules of ours, or an exporter's, are imported where the host is at work already."""
 
-_no_fork_while_sending: Final = Stays(SENDING_SECONDS, SENDING_SECONDS)
+no_fork_while_sending: Final = Stays(SENDING_SECONDS, SENDING_SECONDS)
+"""While a request over gRPC is at its first moments."""
 
 # Who sends may import, and who imports may open a file, never the other way round.
-_moments: Final = (_no_fork_while_sending, no_fork_while_importing, no_fork)
+_moments: Final = (no_fork_while_sending, no_fork_while_importing, no_fork)
 _all: Final[weakref.WeakSet[Inherited]] = weakref.WeakSet()
 _known: Final = [os.getpid()]
 """The process that knows which files are its own."""
-
-
-def no_fork_while_sending(exporter: object) -> AbstractContextManager[None]:
-    """While an exporter is at its first moments of a request, if that goes over gRPC."""
-    over_grpc = hasattr(
-        exporter, "_initialize_channel_and_stub"
-    )  # of the SDK's; no class to ask for without gRPC
-    return _no_fork_while_sending() if over_grpc else contextlib.nullcontext()
 
 
 def forget_in_children(inherited: Inherited) -> None:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from otel_incident.errors import ConfigurationError
-from otel_incident.forks import no_fork_while_sending
+from otel_incident.grpc_calls import guard_calls
 from otel_incident.quiet import attach, quiet
 from otel_incident.spool.answers import Answer, of_grpc, of_http
+from otel_incident.spool.inherited_connections import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,6 +76,7 @@ class SessionListener:
         self._session = session
         self._timeout = timeout
         self._now = now
+        self._before: list[object] = []
 
     def __getattr__(self, name: str) -> Any:
         """All else is the session's."""
@@ -128,8 +130,8 @@ class SessionListener:
         return self.request("POST", url, **named)
 
     def renew(self) -> None:
-        """Close the connections that a parent may use; new ones are made as needed."""
-        self._session.close()
+        """Leave the parent's connections alone; new ones are made as needed."""
+        self._before += set_aside(self._session)
 
 
 @final
@@ -232,6 +234,7 @@ class Attempts:
     def __init__(self, exporter: LogRecordExporter, timeout: float | None = None) -> None:
         self.reason = ""  # what the exporter has told its log
         self._exporter = exporter
+        guard_calls(exporter)
         self._listener = listener_of(exporter, timeout)
         if isinstance(self._listener, StubListener) and _greenlets():
             raise ConfigurationError(
@@ -246,7 +249,7 @@ class Attempts:
         if listener is not None:
             listener.answer = None  # of the last batch; it must not be taken for this one's
         attach(type(self._exporter).__module__.partition(".")[0])
-        with quiet(self), no_fork_while_sending(self._exporter):
+        with quiet(self):
             try:
                 result = self._exporter.export(batch)
             except Exception as error:  # noqa: BLE001  an exporter that raises is one that has not delivered

@@ -89,7 +89,7 @@ class Sender:
             durable=durable,
         )
         self._lock = HostLock()
-        self._parents: Turns | None = None
+        self._parents: list[Turns] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -103,7 +103,7 @@ class Sender:
     def _begin_in_child(self) -> None:
         """Begin anew, if this is a forked child of the process that has begun."""
         if not self.is_own:
-            self._parents = self._turns  # kept: a gRPC channel is not closed in a child
+            self._parents.append(self._turns)  # kept: a child closes no connection of those before it
             self._begin()
 
     def notify(self) -> None:
