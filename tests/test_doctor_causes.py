@@ -124,6 +124,7 @@ OF_GRPC: Final = [
     ({"https_proxy": "proxy:3128"}, None, "https_proxy"),
     ({"https_proxy": "socks5://proxy:3128", "http_proxy": URL}, None, "https_proxy"),
     ({"https_proxy": URL, "no_proxy": "acme.example"}, None, None),
+    ({"https_proxy": URL, "no_proxy": ".acme.example"}, None, None),
     ({"https_proxy": URL, "no_proxy": ".example, other"}, None, None),
     ({"https_proxy": URL, "no_proxy": "cme.example"}, "https_proxy", None),
     ({"https_proxy": URL, "no_proxy": "*"}, "https_proxy", None),

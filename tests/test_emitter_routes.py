@@ -5,6 +5,9 @@ import threading
 from typing import Any
 
 import pytest
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import set_span_in_context
 
 from otel_incident import emitter as emitter_module
 from otel_incident.config import Config
@@ -54,6 +57,28 @@ def test_a_log_handler_may_report_incidents(to_receiver: OtlpReceiver) -> None:
     assert default_pipeline().force_flush()
     arrived = [event.attributes["incident.id"] for event in to_receiver.wait_for_events(4)]
     assert arrived == ["1", "3", "3", "2"]
+
+
+@pytest.mark.parametrize("spool", ["true", "false"])
+def test_an_event_carries_its_own_trace(
+    to_receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, spool: str
+) -> None:
+    """By disk and by memory: that of the change, else the current one, and none where there was none."""
+    monkeypatch.setenv("OTEL_INCIDENT_SPOOL", spool)
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
+    made = tracer.start_span("the change")
+    made.end()
+    contexts = [set_span_in_context(made, Context()), None, Context()]
+    emitter = IncidentEmitter()
+    with tracer.start_as_current_span("the commit") as current:
+        for context in contexts:
+            emitter.emit(IncidentEvent(action="create", incident=Incident(id=1), context=context))
+    assert default_pipeline().force_flush()
+    spans = [span.get_span_context() for span in (made, current)]
+    assert [(event.trace_id, event.span_id) for event in to_receiver.wait_for_events(3)] == [
+        *((format(span.trace_id, "032x"), format(span.span_id, "016x")) for span in spans),
+        ("", ""),
+    ]
 
 
 def test_an_emitter_outlives_the_default_pipeline(to_receiver: OtlpReceiver) -> None:

@@ -196,6 +196,29 @@ def test_who_looks_does_not_wait_for_himself(host: Emitting, monkeypatch: pytest
     assert (busy.waited, looks.looker) == (0, 0)
 
 
+def test_a_search_that_takes_long_is_waited_for_once(host: Emitting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by each event: a second after its beginning nobody waits any more."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    looks = settling.Settling()
+    busy: Any = Patient()
+    looks.busy = busy
+    monkeypatch.setattr(emitter_module, "_settling", looks)
+
+    def meanwhile() -> None:
+        for seconds in (99.5, 100.5, 101.0, 102.0):
+            now[0] = seconds
+            other = threading.Thread(target=emitter.create, args=(Incident(id=2),))
+            other.start()
+            other.join(30)
+            waited.append(busy.waited)
+
+    waited: list[int] = []
+    emitter = looking(host, meanwhile)
+    emitter.create(Incident(id=1))
+    assert waited == [1, 2, 2, 2]
+
+
 def test_an_emitter_without_arguments_goes_the_way_of_the_others(
     host: Emitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

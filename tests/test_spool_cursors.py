@@ -191,3 +191,20 @@ def test_a_cursor_of_another_format(tmp_path: Path, state: str) -> None:
     cursor.move("a", 5)
     assert cursor.keep() is True
     assert Cursor(tmp_path / "x.cursor").of("a") == 5
+
+
+def test_a_file_that_another_process_is_just_making(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was not there when it was opened, and is a moment later, can be used."""
+    opened = os.open
+
+    def open_late(path: Path, flags: int, mode: int = 0o777) -> int:
+        try:
+            return opened(path, flags, mode)
+        except FileNotFoundError:
+            Path(path).touch()
+            raise
+
+    monkeypatch.setattr(os, "open", open_late)
+    cursor = Cursor(tmp_path / "x.cursor")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert cursor.unusable is None

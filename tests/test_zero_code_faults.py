@@ -159,7 +159,7 @@ def test_an_exporter_that_raises_when_we_make_it(started: Started) -> None:
     day = started.run(OTEL_LOGS_EXPORTER="acme,otlp")
     assert day.stderr == (
         "Log records wait in the spool: the exporter acme cannot deliver them (it cannot be made of its "
-        "settings: LookupError). This is said once for an outage.\n"
+        "settings: LookupError; `otel-incident doctor` says which). This is said once for an outage.\n"
     )
     assert started.names(5) == NAMES
 

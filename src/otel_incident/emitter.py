@@ -129,8 +129,12 @@ class IncidentEmitter:
 
     def emit(self, event: IncidentEvent) -> None:
         """Report an event that was put together elsewhere, with its time and its trace context."""
-        if not _switch.off:
+        if _switch.off:
+            return
+        try:
             self._report(event)
+        except boundary.no_frame_left:
+            boundary.unseen += 1
 
     def _report(self, event: IncidentEvent) -> None:
         """The same, whatever the switch says: it was on when the event came."""
@@ -177,7 +181,7 @@ class IncidentEmitter:
                         _plain.route = route
                 if route is not None:
                     route.send(event)
-                _settling.send()  # before others can send by themselves: each thread's events stay in order
+                _settling.send()  # before another looks: what a thread has left goes before its next search
             finally:
                 _settling.looker = 0
                 _settling.busy.release()

@@ -110,10 +110,9 @@ def _of_grpc(variables: Mapping[str, str]) -> Proxy | None:
 def _is_excepted_by_grpc(target: Address, variables: Mapping[str, str]) -> bool:
     """Whether gRPC goes there without a proxy: it reads lower case, and knows no `*`."""
     excepted = variables.get("no_grpc_proxy") or variables.get("no_proxy") or ""
-    names = [each.strip().lower() for each in excepted.split(",") if each.strip()]
+    names = [each.strip().lower().removeprefix(".") for each in excepted.split(",") if each.strip()]
     return any(
-        target.host == name or target.host.endswith(f".{name.removeprefix('.')}") or _is_in(target.host, name)
-        for name in names
+        target.host == name or target.host.endswith(f".{name}") or _is_in(target.host, name) for name in names
     )
 
 

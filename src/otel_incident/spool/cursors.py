@@ -214,7 +214,8 @@ class Cursor:
         try:
             return _open_file(path, flags)
         except OSError as error:
-            if error.errno not in _OF_THE_DISK and os.path.lexists(path):
+            # what is there although it was not is what another process has just made
+            if error.errno not in {errno.ENOENT, *_OF_THE_DISK} and os.path.lexists(path):
                 self.unusable = Unusable(path.name, error.strerror or type(error).__name__)
             raise
 
