@@ -9,6 +9,7 @@ import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.baggage import get_all, set_baggage
 from opentelemetry.context import Context, attach, detach, get_value, set_value
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -16,19 +17,21 @@ from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
     SpanContext,
+    SpanKind,
     TraceFlags,
     TraceState,
     get_current_span,
     set_span_in_context,
 )
 
-from otel_incident.gate import GateRules
+from otel_incident.gate import GateRules, fields
 from otel_incident.gate.checks import Checks, Operator
 from otel_incident.gate.live import shown_context
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import Standard, Strict
 from otel_incident.gate.spans import SpanFilter
+from otel_incident.guard import set_reraise
 from tests.hostile_spans import SCHEMA, Agreeing, Disguised, EmptyState, Wavering
 from tests.strategies import CONTENT, Lazy
 from tests.surface_injectors import AT
@@ -371,6 +374,97 @@ def test_what_was_looked_at_is_what_leaves() -> None:
         assert attributes == {"incident.id": "42", "incident.title": CONTENT}
         attributes["incident.id"] = clean["incident.id"] = clean["incident.title"] = CONTENT
         assert [dict(each.attributes or {}) for each in passed] == [{"incident.id": "42"}] * 2
+
+
+class Talking(int):
+    """A number that says what it likes when it is asked for its bytes."""
+
+    def to_bytes(self, *_: object, **__: object) -> bytes:
+        """Content."""
+        return CONTENT.encode()
+
+
+TALKING: Final = SpanContext(Talking(5), Talking(7), is_remote=True)
+HALF: Final = (
+    SpanContext(Talking(5), 7, is_remote=True),
+    SpanContext(5, Talking(7), is_remote=True),
+    SpanContext(Talking(5), Talking(7), is_remote=True, trace_state=TraceState([("ot", "th:8")])),
+)
+
+
+@pytest.mark.parametrize("by_fields", [True, False])
+@pytest.mark.parametrize("context", [TALKING, *HALF])
+def test_an_id_is_a_number_and_nothing_else(
+    context: SpanContext, by_fields: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ids of a class of the host's the numbers leave, of spans, their parents and their links."""
+    monkeypatch.setattr(fields, "_BY_FIELDS", by_fields)
+    span = ReadableSpan("x", context, parent=context, links=[Link(context)])
+    assert CONTENT.encode() in encode_spans([span]).SerializeToString()
+    passed = SpanFilter(GateRules())(span)
+    for each in (passed.context, passed.parent, passed.links[0].context):
+        assert each is not None
+        assert (type(each.trace_id), type(each.span_id)) == (int, int)
+        assert (each.trace_id, each.span_id, each.trace_state) == (5, 7, context.trace_state)
+    assert CONTENT.encode() not in encode_spans([passed]).SerializeToString()
+
+
+def test_an_id_of_a_record_is_a_number_and_nothing_else() -> None:
+    """So do the numbers alone of a log record's ids; what is no number at all is no id."""
+    for ids in (
+        {"trace_id": Talking(5), "span_id": Talking(7)},
+        {"context": set_span_in_context(NonRecordingSpan(TALKING))},
+    ):
+        entry = LogFilter(GateRules())(LogRecord(timestamp=AT, **ids), None, None)
+        assert entry is not None
+        made = (entry.record.trace_id, entry.record.span_id)
+        assert made == (5, 7)
+        assert [type(each) for each in made] == [int, int]
+    odd: Any = LogRecord(timestamp=AT, trace_id=5, span_id=7)
+    odd.trace_id = CONTENT
+    entry = LogFilter(GateRules())(odd, None, None)
+    assert entry is not None
+    assert (entry.record.trace_id, entry.record.span_id) == (0, 7)
+
+
+class Kind:
+    """No kind of a span, whatever it says."""
+
+    def __eq__(self, other: object) -> bool:
+        """It is."""
+        return other is SpanKind.SERVER
+
+    def __hash__(self) -> int:
+        """As a server's."""
+        return hash(SpanKind.SERVER)
+
+
+@pytest.mark.parametrize("kind", [Kind(), CONTENT, None, 1])
+def test_a_span_of_no_kind_fails_in_strict_alone(kind: Any) -> None:
+    """A kind could be any text; audit counts the span, and passes it on."""
+    set_reraise(reraise=False)
+    scope = InstrumentationScope(DJANGO)
+    attributes = {"http.request.method": "GET", "http.route": "a/<int:pk>"}  # of which the name is made
+    span = ReadableSpan("x", CONTEXT, kind=kind, attributes=attributes, instrumentation_scope=scope)
+    with pytest.raises(TypeError):
+        SpanFilter(GateRules())(span)
+    rules = GateRules("audit")
+    assert SpanFilter(rules)(span) is span
+    assert rules.audited.counts() == {("spans", "internal_error", "none"): 1}
+    assert rules.dropped.counts() == {}
+
+
+def test_audit_of_a_record_that_fails_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only strict's part fails, audit counts it and passes the record on."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(CONTENT)
+
+    monkeypatch.setattr(Checks, "keep", fail)
+    set_reraise(reraise=False)
+    rules = GateRules("audit")
+    assert LogFilter(rules)(LogRecord(timestamp=AT, attributes={"a": 1}), None, None) is None
+    assert rules.audited.counts() == {("logs", "internal_error", "none"): 1}
 
 
 def test_a_context_is_read_as_it_is_encoded() -> None:

@@ -386,7 +386,7 @@ def test_a_filter_that_fails_lets_nothing_through(mode: Mode, monkeypatch: pytes
     def fail(*_: object) -> None:
         raise RuntimeError(CANARY)
 
-    name = "Standard.filter" if mode == "standard" else "Strict.of_scope"
+    name = "Strict.of_scope" if mode == "strict" else "Standard.filter"
     sent, sends = Sent(), Sends()
     set_reraise(reraise=False)
     with gated(mode) as wrapping:

@@ -588,6 +588,27 @@ def test_check_filters_by_what_is_set_though_the_sdk_is_off(
     assert json.loads(capsys.readouterr().out)["mode"] == "strict"
 
 
+@pytest.mark.parametrize(("mode", "options"), [("strict", []), ("off", []), ("strict", ["--mode", "strict"])])
+def test_check_says_where_there_is_no_gate(
+    mode: str,
+    options: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever asks what this installation would remove learns that here it removes nothing."""
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", mode)
+    monkeypatch.setenv("OTEL_INCIDENT_ENABLED", "false")
+    payload = tmp_path / "payload.json"
+    payload.write_text(json.dumps(logs()))
+    main(["policy", "check", str(payload), *options])
+    line = (
+        "otel-incident: The gate: strict is not in place (OTEL_INCIDENT_ENABLED is not true): the host's own "
+        "spans, logs and metrics leave as they are.\n"
+    )
+    assert capsys.readouterr().err == (line if mode == "strict" and not options else "")
+
+
 @pytest.mark.parametrize("allowed", ["", "http.route"])
 def test_explain_says_what_a_wider_list_widens(
     allowed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -128,15 +128,31 @@ def contents_of(span: ReadableSpan) -> tuple[Mapping[str, Any], Sequence[Any], S
     return span_attributes(span), span_events(span), span_links(span)
 
 
-def is_stateless(context: SpanContext | None) -> bool:
-    """Whether a span context is missing, or is exactly one of the SDK's, without any trace state."""
+def is_bare(context: SpanContext | None) -> bool:
+    """Whether a span context is missing, or is exactly the SDK's with ids that are, and no trace state."""
     if context is None:
         return True
     if type(context) is not SpanContext:
         return False
-    state = context[_PLACE_OF_STATE] if _BY_FIELDS else context.trace_state
+    trace_id, span_id, state = (
+        (context[0], context[1], context[_PLACE_OF_STATE])
+        if _BY_FIELDS
+        else (context.trace_id, context.span_id, context.trace_state)
+    )
+    if type(trace_id) is not int or type(span_id) is not int:
+        return False
     # a subclass may say that it is empty, and be none the less encoded
     return type(state) is TraceState and not (state._dict if _BY_FIELDS else state)
+
+
+def plain_id(value: Any) -> int:
+    """A trace's or a span's id as nothing but a number; 0, which is none, of anything else.
+
+    An encoder asks an id for its bytes, and a class of a host's may answer with any.
+    """
+    if type(value) is int:
+        return value
+    return int.__pos__(value) if issubclass(type(value), int) else 0
 
 
 def rebuilt(  # noqa: PLR0913  a span has that many parts

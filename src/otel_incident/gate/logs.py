@@ -9,9 +9,10 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
-from otel_incident.gate.fields import mapping
+from otel_incident.gate.fields import mapping, plain_id
 from otel_incident.gate.parts import Resources, Scopes
-from otel_incident.gate.rules import FIELD
+from otel_incident.gate.rules import FAILED, FIELD
+from otel_incident.guard import swallow
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -57,7 +58,11 @@ class LogFilter:
             return entry
         if self._rules.mode == "audit":
             would: list[Drop] = []
-            self._strict(record, resource, scope, would)
+            try:
+                self._strict(record, resource, scope, would)
+            except Exception as error:  # noqa: BLE001  what strict would drop, audit only counts
+                would = [FAILED]
+                swallow("gate", error)
             self._rules.would("logs", would)
         filtered = self._rules.standard.filter(mapping(record.attributes))
         if filtered is None:
@@ -103,7 +108,6 @@ class LogFilter:
 
 def _bare_context(record: LogRecord) -> Context:
     """The trace context of a record alone, without baggage; an invalid one is explicit, never ours."""
-    context = SpanContext(
-        record.trace_id or 0, record.span_id or 0, is_remote=False, trace_flags=record.trace_flags
-    )
+    trace_id, span_id = plain_id(record.trace_id), plain_id(record.span_id)
+    context = SpanContext(trace_id, span_id, is_remote=False, trace_flags=record.trace_flags)
     return set_span_in_context(NonRecordingSpan(context), Context())

@@ -10,7 +10,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceState
 
 from otel_incident.gate.checks import FORBIDDEN, UNKNOWN
-from otel_incident.gate.fields import is_stateless, mapping
+from otel_incident.gate.fields import is_bare, mapping, plain_id
 from otel_incident.gate.rules import FIELD
 from otel_incident.policy import Drop, keep_registered, refusal
 from otel_incident.version import __version__
@@ -176,13 +176,13 @@ def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
 
 
 def bare(context: SpanContext | None, drops: list[Drop] | None = None) -> SpanContext:
-    """A span context without foreign trace state; sampling probabilities survive: counts need them.
+    """A span context of plain ids, without foreign trace state; sampling survives: counts need it.
 
     Args:
         context: As it came.
         drops: Where it is noted if something had to go; None notes nothing.
     """
-    if context is None or is_stateless(context):
+    if context is None or is_bare(context):
         return context  # type: ignore[return-value]  # a root span has no parent, which upstream's types allow
     state = context.trace_state
     sampling = state.get("ot") if type(state) is TraceState else None  # a subclass may say anything
@@ -190,8 +190,8 @@ def bare(context: SpanContext | None, drops: list[Drop] | None = None) -> SpanCo
     if drops is not None and not (keep and len(state) == 1):
         drops.append(FIELD)
     return SpanContext(
-        context.trace_id,
-        context.span_id,
+        plain_id(context.trace_id),
+        plain_id(context.span_id),
         context.is_remote,
         context.trace_flags,
         TraceState([("ot", sampling)]) if keep and sampling is not None else None,

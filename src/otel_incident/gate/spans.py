@@ -10,7 +10,7 @@ from opentelemetry.trace.status import Status, StatusCode
 
 from otel_incident.gate.fields import (
     contents_of,
-    is_stateless,
+    is_bare,
     lacking,
     lacking_items,
     mapping,
@@ -18,7 +18,8 @@ from otel_incident.gate.fields import (
     rebuilt,
 )
 from otel_incident.gate.parts import Resources, Scopes, bare
-from otel_incident.gate.rules import FIELD
+from otel_incident.gate.rules import FAILED, FIELD
+from otel_incident.guard import swallow
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -58,7 +59,11 @@ class SpanFilter:
             return passed
         if self._rules.mode == "audit":
             would: list[Drop] = []
-            self._strict(span, would)
+            try:
+                self._strict(span, would)
+            except Exception as error:  # noqa: BLE001  what strict would drop, audit only counts
+                would = [FAILED]
+                swallow("gate", error)
             self._rules.would("spans", would)
         return self._standard(span)
 
@@ -67,6 +72,8 @@ class SpanFilter:
             scope, context, parent, resource, code, description,
             attributes, lost, events, lost_events, links, lost_links,
         ) = parts_of(span)  # fmt: skip
+        if type(span.kind) is not SpanKind:
+            raise TypeError  # it could be any text, and no encoder knows it
         noted: list[Drop] = []  # what is no attribute of the span's, whose count OTLP has
         _, rules, scope = self._scopes.of(scope, noted)
         kept = rules.attributes.keep(attributes, drops)
@@ -80,8 +87,8 @@ class SpanFilter:
         passed = rebuilt(
             span,
             name=name,
-            context=context if is_stateless(context) else bare(context, drops),
-            parent=parent if is_stateless(parent) else bare(parent, drops),
+            context=context if is_bare(context) else bare(context, drops),
+            parent=parent if is_bare(parent) else bare(parent, drops),
             resource=self._resources.of(resource, noted),
             attributes=lacking(kept, lost) if lost else kept,
             events=lacking_items([self._event(event, rules, drops) for event in events], lost_events)

@@ -54,13 +54,17 @@ def run(chosen: argparse.Namespace, variables: Mapping[str, str], say: Callable[
 
         say(collector_config().rstrip("\n"))
         return 0
+    from otel_incident.installation import why_there_is_no_gate, without_gate  # noqa: PLC0415  as above
+
+    no_gate = why_there_is_no_gate(variables)
     if chosen.policy == "explain":
-        from otel_incident.installation import why_there_is_no_gate  # noqa: PLC0415  only for the command that needs it
         from otel_incident.policy_cli import explain  # noqa: PLC0415  only for the command that needs it
 
-        told = explain.explanation(config, why_there_is_no_gate(variables))
+        told = explain.explanation(config, no_gate)
         say(json.dumps(told, indent=2) if chosen.json else explain.text(told))
         return 0
+    if no_gate and chosen.mode is None and config.gate != "off":
+        sys.stderr.write(f"otel-incident: The gate: {without_gate(config.gate, no_gate)}.\n")
     return _check(chosen, config, say)
 
 
