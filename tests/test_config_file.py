@@ -161,6 +161,8 @@ def test_what_the_gate_needs_of_a_block_that_cannot_be_used(
         config = Config.from_env({**OF_THE_ENVIRONMENT, "OTEL_CONFIG_FILE": write(INCIDENT + block)})
     assert config.off == "the configuration cannot be read"
     assert {name: getattr(config, name) for name in WHOLE} == {**WHOLE, **differs}
+    holds = f" Incident telemetry stays off. The gate ({config.gate}) holds all the same."
+    assert config.problems[0].endswith(holds) is (config.gate != "off")
     named = {name for line in config.problems for name in re.findall("The option '([a-z_]+)'", line)}
     assert named == {"span_event", *(name for name, text in written.items() if text[-1:] in {"]", "}"})}
 
@@ -207,7 +209,8 @@ def test_a_block_that_cannot_be_used(write: Write, text: str, reason: str) -> No
     assert config.off == "the configuration cannot be read"
     (line,) = config.problems
     assert reason in line
-    assert line.endswith(" Incident telemetry stays off.")
+    holds = " The gate (strict) holds all the same." if "gate" in text else ""
+    assert line.endswith(f" Incident telemetry stays off.{holds}")
     assert "\n" not in line
 
 

@@ -150,11 +150,7 @@ class Config:
             given = options_in(file, path) | as_variables(options or {})
         except ConfigurationError as error:
             said, unread = for_gate_alone(file, options or {})
-            problems = (str(error), *(line for line in unread if line not in str(error)))
-            off = cls(off="the configuration cannot be read", problems=problems)
-            gate = _gate_in(variables | said)
-            # whoever asked for a gate relies on it and on what it takes out, whatever else he mistyped
-            return replace(off, **gate, gate_alone=gate["gate_is_set"])
+            return _unreadable(str(error), variables | said, unread)
         if file is not None and file.disabled:
             return cls(off="OTEL_CONFIG_FILE says disabled: true", **_gate_in(variables))
         if file is None:
@@ -169,6 +165,19 @@ class Config:
 
 def _says_yes(value: str) -> bool:
     return value.strip().lower() not in {"", "0", "false", "no", "off"}
+
+
+def _unreadable(line: str, variables: Mapping[str, str], unread: list[str]) -> Config:
+    """What is left where the settings as a whole cannot be read.
+
+    Whoever asked for a gate relies on it and on what it takes out, whatever else he mistyped.
+    """
+    gate = _gate_in(variables)
+    others = tuple(each for each in unread if each not in line)
+    if gate["gate_is_set"] and gate["gate"] != "off":
+        line += f" The gate ({gate['gate']}) holds all the same."
+    off = "the configuration cannot be read"
+    return Config(off=off, problems=(line, *others), gate_alone=gate["gate_is_set"], **gate)
 
 
 def _gate_in(variables: Mapping[str, str]) -> dict[str, Any]:
