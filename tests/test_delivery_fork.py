@@ -146,6 +146,38 @@ def test_a_fork_in_the_midst_of_an_import(
     assert len({event.attributes["log.record.uid"] for event in events}) == 2
 
 
+UNGUARDED: Final = """
+    import sys, threading
+    from otel_incident import Incident, IncidentEmitter
+    from otel_incident.forks import no_fork_while_importing as guard
+    from otel_incident.pipeline import default_pipeline
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if all(each.thread != threading.get_ident() for each in list(guard._inside)):
+                print(name)
+
+    sys.meta_path.insert(0, Finder)
+    emitter = IncidentEmitter()
+    for number in range(2):
+        emitter.create(Incident(id=number))
+        default_pipeline().force_flush()
+    sys.meta_path.remove(Finder)  # the interpreter has imports of its own at its end
+"""
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_delivery_imports_nothing_that_a_fork_may_come_into(
+    receiver: OtlpReceiver, transport: str, keeping: dict[str, str]
+) -> None:
+    """From the first event to its arrival each import is one that forks wait for."""
+    variables = {**endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint), **keeping}
+    ended = run(UNGUARDED, {**KNOWN, **variables})
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "", "")
+    assert len(receiver.wait_for_events(2)) == 2
+
+
 AFTER_THE_PROVIDER: Final = """
     import os, signal, sys
     from opentelemetry.sdk.resources import Resource

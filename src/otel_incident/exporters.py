@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, final
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 
 from otel_incident.errors import ConfigurationError
+from otel_incident.first_request import import_for_first_request
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.grpc_calls import guard_calls
 from otel_incident.guard import HostLock, say, swallow
@@ -153,6 +154,7 @@ class DeferredExporter(LogRecordExporter):
                 with no_fork_while_importing():
                     self._exporter = self._make()
                     guard_calls(self._exporter)
+                    import_for_first_request()
             # each time, since loggers are made as one goes
             attach(type(self._exporter).__module__.partition(".")[0])
             with quiet(self):

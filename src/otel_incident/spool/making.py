@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from otel_incident.errors import ConfigurationError
+from otel_incident.first_request import import_for_first_request
 from otel_incident.forks import no_fork_while_importing
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Making:
         try:
             with no_fork_while_importing():
                 made = self._build()
+                import_for_first_request()
         except ConfigurationError as error:
             self.problem = str(error)
         except Exception as error:  # noqa: BLE001  of anybody's; it is tried again
