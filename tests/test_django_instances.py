@@ -173,6 +173,19 @@ def test_copies_of_an_instance_know_what_it_was(reported: list[IncidentEvent], p
     assert actions(reported) == ["end", "restart"] * 3
 
 
+def test_copies_of_what_was_read_in_a_transaction(reported: list[IncidentEvent], pk: Any) -> None:
+    """One that is changed changes no other, though its row was waiting for the commit when it was read."""
+    with transaction.atomic():
+        other = get(pk)
+        other.priority = 1
+        other.save()
+        incident = get(pk)
+    for each in (copy.copy(incident), incident):
+        each.status = 4
+        each.save()
+    assert actions(reported) == ["change_stage", "end", "end"]
+
+
 UNPICKLE: Final = """
 import base64, sys
 

@@ -104,6 +104,61 @@ def test_a_row_that_moves_to_another_database(reported: list[IncidentEvent]) -> 
     assert said(reported) == [("create", made.pk), ("end", made.pk)]
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["saved in the transaction", "saved after it"])
+@pytest.mark.parametrize("reloaded", [False, True], ids=["read", "read again"])
+@pytest.mark.parametrize(
+    ("here", "there", "now", "expected"),
+    [(1, CLOSED, 1, ["end", "restart"]), (CLOSED, 1, 1, ["restart"]), (1, CLOSED, CLOSED, ["end"])],
+)
+def test_rows_of_one_key_in_two_databases(
+    reported: list[IncidentEvent],
+    here: int,
+    there: int,
+    now: int,
+    expected: list[str],
+    reloaded: object,
+    late: object,
+) -> None:
+    """The one that is read while the other waits for its commit is what it was in its own database."""
+    rows = model("Incident").objects
+    made = rows.create(status=here)
+    rows.using("archive").create(pk=made.pk, status=there)
+    reported.clear()
+    read = rows.using("archive").get(pk=made.pk)
+    with transaction.atomic():
+        made.status = 1 if here == CLOSED else CLOSED
+        made.save()
+        if reloaded:
+            read.refresh_from_db()
+        else:
+            read = rows.using("archive").get(pk=made.pk)
+        read.status = now
+        if not late:
+            read.save()
+    if late:
+        read.save()
+    assert sorted(said(reported)) == [(action, made.pk) for action in expected]
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["committed", "rolled back"])
+def test_a_row_that_is_read_from_a_replica(reported: list[IncidentEvent], kept: object) -> None:
+    """What is saved to the database that was just written is compared with what that has, or has again."""
+    rows = model("Incident").objects
+    made = rows.create()
+    rows.using("archive").bulk_create([model("Incident")(pk=made.pk)])
+    reported.clear()
+    with transaction.atomic():
+        made.status = CLOSED
+        made.save()
+        read = rows.using("archive").get(pk=made.pk)
+        transaction.set_rollback(not kept)
+    for status in (1, CLOSED):
+        read.status = status
+        read.save(using="default")
+    expected = ["end", "restart", "end"] if kept else ["end"]
+    assert said(reported) == [(action, made.pk) for action in expected]
+
+
 def test_fields_of_a_parent_that_are_saved_alone(reported: list[IncidentEvent]) -> None:
     """A child with a table of its own writes its parent's field, or only its own."""
     made = model("Outage").objects.create()

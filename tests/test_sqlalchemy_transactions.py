@@ -245,6 +245,35 @@ def test_a_row_that_is_closed_and_then_deleted(
     assert said(noted) == [("end", 1)]
 
 
+def test_a_row_that_is_replaced_in_one_flush(noted: list[IncidentEvent], session: Session) -> None:
+    """Deleted and added again with its key, it is there: it was made in this transaction, as it is now."""
+    made = Incident(id=1)
+    session.add(made)
+    session.flush()
+    session.delete(made)
+    session.add(Incident(id=1, status="closed"))
+    session.flush()
+    session.commit()
+    assert said(noted) == [("create", 1), ("end", 1)]
+
+
+@pytest.mark.parametrize("bulk", [True, False], ids=["in bulk", "expunged"])
+def test_a_row_that_is_deleted_by_another_instance(
+    noted: list[IncidentEvent], session: Session, bulk: object
+) -> None:
+    """It has never been, though the instance that made it does not know of it, or never had a session."""
+    made = Incident(id=1)
+    if bulk:
+        session.bulk_save_objects([made])
+    else:
+        session.add(made)
+        session.flush()
+        session.expunge(made)
+    session.delete(session.get_one(Incident, 1))
+    session.commit()
+    assert noted == []
+
+
 @pytest.mark.parametrize("synchronize", ["evaluate", "fetch"])
 def test_a_row_that_a_statement_deletes_in_its_transaction(
     noted: list[IncidentEvent], session: Session, synchronize: Any

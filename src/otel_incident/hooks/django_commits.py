@@ -148,20 +148,17 @@ def pending_all(connection: Any, watch: Watch, keys: Iterable[Any] | None) -> It
             yield change
 
 
-def pending_here(watch: Watch, instance: Any, key: Any) -> Change | None:
-    """The last save of a row that waits for a transaction of this thread's.
+def pending_here(watch: Watch, key: Any) -> Iterator[Change]:
+    """The last saves that wait for a transaction of this thread's, of the rows that have one key.
 
     Args:
         watch: Who watches.
-        instance: Of the row, perhaps just being made: then it does not know its database yet.
-        key: Its primary key.
+        key: Their primary key, each in its database.
     """
     for connection in list(this_thread.at_work):
-        if instance._state.db in (None, connection.alias):  # noqa: SLF001  Django's documented state
-            change = pending(connection, (watch, connection.alias, key))
-            if change is not None:
-                return change
-    return None
+        change = pending(connection, (watch, connection.alias, key))
+        if change is not None:
+            yield change
 
 
 def was_made_within(connection: Any, using: str, model: Any, key: Any) -> bool:

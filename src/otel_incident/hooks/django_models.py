@@ -197,13 +197,14 @@ class ModelWatch:
 
     def _loaded(self, instance: Any, **_: Any) -> None:
         values = plain(held(instance, self._watched), self._watched)
-        self._memory.keep(instance, self._committed(instance, values) if this_thread.at_work else values)
+        self._memory.made(instance, values)
+        if this_thread.at_work:  # of which database it is, Django says only when it is made
+            for waiting in pending_here(self, key_of(instance, self._model)):
+                committed = self._committed(waiting, instance, values)
+                self._memory.suppose(instance, committed, waiting.row[1])
 
-    def _committed(self, instance: Any, values: dict[str, Any]) -> dict[str, Any]:
+    def _committed(self, waiting: Change, instance: Any, values: dict[str, Any]) -> dict[str, Any]:
         """What a row was before the transaction at hand, whose own writes may yet be rolled back."""
-        waiting = pending_here(self, instance, key_of(instance, self._model))
-        if waiting is None:
-            return values
         waiting.read_by(instance)
         before = waiting.before(values)
         return {name: before[name] for name in values if name in before}
@@ -212,19 +213,23 @@ class ModelWatch:
         values = plain(held(instance, self._watched), self._watched)
         if fields is not None:  # some fields only, or a deferred one that the host has just looked at
             values = self._among(values, fields if isinstance(fields, Collection) else ())
-        values = self._committed(instance, values)
-        self._memory.keep(instance, values if fields is None else {**self._memory.of(instance), **values})
+        using = instance._state.db  # noqa: SLF001  Django's documented state
+        for waiting in pending_here(self, key_of(instance, self._model)):
+            if waiting.row[1] == using:
+                values = self._committed(waiting, instance, values)
+        known = {} if fields is None else self._memory.of(instance, using)
+        self._memory.keep(instance, {**known, **values}, using)
 
     def _saved(
         self, instance: Any, *, created: bool, raw: bool, using: str, update_fields: Any, **_: Any
     ) -> None:
         if not self._active or self._new is None:
             return
-        if not (created or raw or this_thread.at_work) and self._is_known(instance):
+        if not (created or raw or this_thread.at_work) and self._is_known(instance, using):
             return  # the most frequent save: of a row whose watched fields are what they were
         values = held(instance, self._watched)
         if raw:  # a fixture is loaded: data, not an action
-            self._memory.keep(instance, plain(values, self._watched))
+            self._memory.keep(instance, plain(values, self._watched), using)
             return
         from django.db import transaction  # noqa: PLC0415  the host's library, which is at work
 
@@ -251,7 +256,7 @@ class ModelWatch:
         """What a save has made of a row, with all that its transaction did before; None for nothing."""
         row = (self, using, key_of(instance, self._model))
         waiting = None if created else pending(connection, row)
-        known = {} if created else stored(self._memory.of(instance), self._watched)
+        known = {} if created else stored(self._memory.of(instance, using), self._watched)
         base, now = (known, known) if waiting is None else (waiting.before(known), waiting.after)
         fresh = created or (waiting is not None and waiting.fresh)
         after = {name: now[name] for name in now if name not in written} | stored(written, self._watched)
@@ -260,7 +265,7 @@ class ModelWatch:
             waiting.read_by(instance)
         if not (changed or created):
             if waiting is None:
-                self._memory.keep(instance, after)
+                self._memory.keep(instance, after, using)
             return None
         first = None
         if fresh:
@@ -300,9 +305,9 @@ class ModelWatch:
     def _is_meant(self, instance: Any) -> bool:
         return self._conditions is None or self._conditions.hold({"self": instance, "user": request_user()})
 
-    def _is_known(self, instance: Any) -> bool:
+    def _is_known(self, instance: Any, using: str) -> bool:
         """Whether an instance holds the very objects that are remembered; their values need no look then."""
-        kept, loaded = self._memory.of(instance), instance.__dict__
+        kept, loaded = self._memory.of(instance, using), instance.__dict__
         for name in self._watched:  # noqa: SIM110  `all` with a generator costs more of each save
             if loaded.get(name, _ABSENT) is not kept.get(name, _ABSENT):
                 return False

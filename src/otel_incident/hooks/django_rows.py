@@ -29,20 +29,43 @@ class Memory:
         key: Tells this memory from others on the same instances, in other processes too.
     """
 
-    __slots__ = ("_attribute",)
+    __slots__ = ("_attribute", "_by_database")
 
     def __init__(self, key: str) -> None:
         # A digest: the key names the hook file, whose path is nobody's business where an instance goes.
         self._attribute = f"_otel_incident_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        self._by_database = f"{self._attribute}_by_database"
 
-    def keep(self, instance: Any, values: Mapping[str, Any]) -> None:
-        """Remember what a row is."""
+    def made(self, instance: Any, values: Mapping[str, Any]) -> None:
+        """Remember what an instance that is just being made holds."""
         setattr(instance._state, self._attribute, dict(values))  # noqa: SLF001  Django's documented state
 
-    def of(self, instance: Any) -> dict[str, Any]:
+    def suppose(self, instance: Any, values: Mapping[str, Any], using: str) -> None:
+        """Remember what a row is if it is one database's: an instance that is just being made does not know.
+
+        Args:
+            instance: Of the row.
+            values: Its fields, there.
+            using: The database's alias.
+        """
+        supposed = {**self._supposed(instance), using: dict(values)}  # its copies may have the other
+        setattr(instance._state, self._by_database, supposed)  # noqa: SLF001  as above
+
+    def keep(self, instance: Any, values: Mapping[str, Any], using: str) -> None:
+        """Remember what a row of a database is."""
+        if using in self._supposed(instance):
+            self.suppose(instance, values, using)
+        else:
+            self.made(instance, values)
+
+    def of(self, instance: Any, using: str) -> dict[str, Any]:
         """What is remembered; nothing of an instance that was read before it was watched."""
         kept: dict[str, Any] = getattr(instance._state, self._attribute, {})  # noqa: SLF001  as above
-        return kept
+        return self._supposed(instance).get(using, kept)
+
+    def _supposed(self, instance: Any) -> dict[str, dict[str, Any]]:
+        supposed: dict[str, dict[str, Any]] = getattr(instance._state, self._by_database, {})  # noqa: SLF001  as above
+        return supposed
 
 
 def held(instance: Any, names: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,8 @@ class Change:
         fresh: Whether the row was made in the same transaction.
         events: What to report of all that the transaction has made of the row.
         sink: Takes these.
-        keep: Told what the row is, for each instance that has read or written it in the transaction.
+        keep: Told what the row is, and in which database, for each instance that has read or written it in
+            the transaction, or may have.
         first: Who becomes the first commander of an incident of the same transaction; None for nobody.
         readers: These instances, by identity; all changes of a row share them.
         place: Where it stands among the connection's callbacks.
@@ -77,7 +78,7 @@ class Change:
     fresh: bool
     events: tuple[IncidentEvent, ...]
     sink: Callable[[IncidentEvent], None]
-    keep: Callable[[Any, Mapping[str, Any]], None]
+    keep: Callable[[Any, Mapping[str, Any], str], None]
     first: FirstCommander | None = None
     readers: dict[int, weakref.ref[Any]] = field(default_factory=dict)
     place: int = -1
@@ -116,7 +117,7 @@ class Change:
         for reader in readers:
             instance = reader()
             if instance is not None:
-                fail_open("hook")(self.keep)(instance, self.after)
+                fail_open("hook")(self.keep)(instance, self.after, self.row[1])
 
 
 @final

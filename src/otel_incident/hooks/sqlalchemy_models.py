@@ -198,7 +198,11 @@ class MappedRows:
     def _gone(self, session: Any, state: Any) -> None:
         key = (self, self._identity(state))
         waiting = self._sessions.row(session, key)
-        if waiting is not None and waiting.fresh:  # to everybody else it has never been there
+        if waiting is None or not waiting.fresh:
+            return
+        writer = waiting.state()
+        # pending: the flush at hand has put it in the place of the deleted one, and is not done
+        if writer is None or not writer.pending:  # to everybody else it has never been there
             self._sessions.put(session, key, replace(waiting, base=waiting.after, events=(), first=None))
 
     def _changed(
@@ -248,8 +252,9 @@ class MappedRows:
         if fresh and self._related is not None:
             roots = {"self": self._instance(state, after), "user": request_user()}
             first = self._related.first_commander(session, self._fields, roots, after)
-        settle = partial(self._settle, weakref.ref(state))
-        row = Row(before, base, after, fresh, events, self._sink, settle, first)
+        writer = weakref.ref(state)
+        settle = partial(self._settle, writer)
+        row = Row(before, base, after, fresh, events, self._sink, settle, writer, first)
         self._sessions.put(session, key, row)
 
     def _events(

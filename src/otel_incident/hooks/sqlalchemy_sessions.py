@@ -69,6 +69,7 @@ class Row:
         events: What to report once it is committed.
         sink: Takes these.
         settle: Told what the row is in the database once that is known: `after`, or `base` again.
+        state: SQLAlchemy's of the instance that wrote it; None once that is gone.
         first: Who becomes the first commander of an incident of the same transaction; None for nobody.
     """
 
@@ -79,6 +80,7 @@ class Row:
     events: tuple[IncidentEvent, ...]
     sink: Callable[[IncidentEvent], None]
     settle: Callable[[Mapping[str, Any]], None]
+    state: Callable[[], Any]
     first: FirstCommander | None = None
 
 
