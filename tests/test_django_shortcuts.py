@@ -108,7 +108,12 @@ def test_a_row_that_moves_to_another_database(reported: list[IncidentEvent]) -> 
 @pytest.mark.parametrize("reloaded", [False, True], ids=["read", "read again"])
 @pytest.mark.parametrize(
     ("here", "there", "now", "expected"),
-    [(1, CLOSED, 1, ["end", "restart"]), (CLOSED, 1, 1, ["restart"]), (1, CLOSED, CLOSED, ["end"])],
+    [
+        (1, CLOSED, 1, ["end", "restart"]),
+        (1, CLOSED, CLOSED, ["end"]),
+        (1, 1, CLOSED, ["end", "end"]),
+        (CLOSED, 1, 1, ["restart"]),
+    ],
 )
 def test_rows_of_one_key_in_two_databases(
     reported: list[IncidentEvent],
@@ -138,6 +143,26 @@ def test_rows_of_one_key_in_two_databases(
     if late:
         read.save()
     assert sorted(said(reported)) == [(action, made.pk) for action in expected]
+
+
+def test_rows_of_one_key_that_wait_in_two_databases(reported: list[IncidentEvent]) -> None:
+    """Each is again what it was in its own, once both are rolled back."""
+    aliases, rows = ("default", "archive"), model("Incident").objects
+    for alias in aliases:
+        rows.using(alias).bulk_create([model("Incident")(pk=1)])
+    reported.clear()
+    read: list[Any] = []
+    with suppress(Refused), transaction.atomic(using="default"), transaction.atomic(using="archive"):
+        for alias in aliases:
+            ended = rows.using(alias).get(pk=1)
+            ended.status = CLOSED
+            ended.save()
+        read.extend(rows.using(alias).get(pk=1) for alias in aliases)
+        raise Refused
+    for each in read:
+        each.save()
+        assert each.status == CLOSED
+    assert said(reported) == [("end", 1), ("end", 1)]
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["committed", "rolled back"])
