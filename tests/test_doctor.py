@@ -315,12 +315,13 @@ def test_settings_that_cannot_be_used(
 def test_hook_files(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A file that is refused is a failure with the reason, one without a hook a warning."""
-    good, bare, bad, absent = (tmp_path / name for name in ("good", "bare", "bad", "absent"))
+    """A refused file is a failure with the reason, one without a hook a warning unless it names content."""
+    good, bare, alone, bad, absent = (tmp_path / name for name in ("good", "bare", "alone", "bad", "absent"))
     good.write_text(HOOKS)
     bare.write_text('[host]\nname = "bare"\n')
+    alone.write_text('[host]\nname = "alone"\ncontent = ["title"]\n')
     bad.write_text(HOOKS.replace('"create"', '"made"').replace("[host]", '[host]\ncontent = ["title"]'))
-    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", os.pathsep.join(map(str, (good, bare, bad, absent))))
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", os.pathsep.join(map(str, (good, bare, alone, bad, absent))))
     status, lines = diagnosis(capsys, "--offline")
     assert about("hooks", lines) == [
         (
@@ -335,6 +336,7 @@ def test_hook_files(
         ),
         f"ok: {good}: 1 hook read for desk; {TO_CHECK}",
         f"warning: {bare} has no hook: nothing of bare is reported; add one",
+        f"ok: {alone}: no hook; it names content of alone for the gate",
     ]
     assert status == 1
 

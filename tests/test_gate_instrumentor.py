@@ -194,7 +194,11 @@ REFUSED: Final = {
 
 
 @pytest.mark.usefixtures("instrumentor")
-@pytest.mark.parametrize("text", [HOOKS, *REFUSED.values()], ids=["good", *REFUSED])
+@pytest.mark.parametrize(
+    "text",
+    [HOOKS, HOOKS.replace('"headline"', '" headline "'), *REFUSED.values()],
+    ids=["good", "blanks around a name", *REFUSED],
+)
 def test_what_an_operator_s_file_names_as_content(
     text: str, begin: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +242,44 @@ def test_a_file_whose_content_cannot_be_read(
     said = [line for line in caplog.messages if line.startswith(str(bad))]
     assert len(said) == len(set(said)) >= 1
     assert all(line.endswith(" The file is not in force; the host runs without it.") for line in said)
+
+
+GLOB: Final = (
+    "lists 'desk.*', and a glob takes nothing out here; write the name itself (globs go into "
+    "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES)"
+)
+
+
+@pytest.mark.usefixtures("instrumentor")
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ('"desk.*"', GLOB),
+        ("5", "must be a list of texts"),
+        ('" "', "must be a list of texts"),
+        ('"desk.*", 5', GLOB),
+    ],
+)
+def test_beside_what_is_no_name_the_names_of_content_hold(
+    item: str,
+    reason: str,
+    begin: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is no name is said once and forbids nothing; the names before and after it are forbidden."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(HOOKS.replace('"queue", "headline"', f'"queue", {item}, "headline"'))
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    begin()
+    assert sent({"queue": "x", "headline": "y", "desk.z": 1}) == {"desk.z": 1}
+    assert [line for line in caplog.messages if line.startswith(str(hooks))] == [
+        (
+            f"{hooks}, key 'host.content': {reason}. The file is not in force; the host runs without it. "
+            "What it names as content holds all the same."
+        )
+    ]
 
 
 @pytest.mark.usefixtures("instrumentor")

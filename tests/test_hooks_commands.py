@@ -284,7 +284,7 @@ def test_what_is_wrong_with_a_file_as_a_whole(words: tuple[str, ...], host: Path
     (host / "hooks.toml").write_text(
         hook("desk.services:later").replace('"desk"', '"desk"\ndistribution = "acme-desk"', 1)
     )
-    (host / "bare.toml").write_text('[host]\nname = "bare"\ncontent = ["title"]\n')
+    (host / "bare.toml").write_text('[host]\nname = "bare"\n')
     (host / "good.toml").write_text(
         hook("desk.services:declare").replace('"desk"', '"desk"\ndistribution = "pytest"', 1)
     )
@@ -304,6 +304,15 @@ def test_what_is_wrong_with_a_file_as_a_whole(words: tuple[str, ...], host: Path
         assert " ".join(ended.stdout.split()).startswith(f"{name} {note}.")
         assert ended.status == 1
     assert hooks(host, "check", "good.toml", *words).status == 0
+
+
+@pytest.mark.parametrize("words", [(), ("--no-import",)])
+def test_a_file_that_names_content_alone_is_right(words: tuple[str, ...], host: Path) -> None:
+    """It does so for the gate: nothing is said of it, and the status is 0."""
+    (host / "alone.toml").write_text('[host]\nname = "desk"\ncontent = ["title"]\n')
+    told = hooks(host, "check", "--json", "alone.toml", *words)
+    assert json.loads(told.stdout)["files"] == [{"file": "alone.toml", "preset": False, "notes": []}]
+    assert told.status == 0
 
 
 def test_lines_fit_a_terminal(host: Path) -> None:

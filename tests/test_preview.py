@@ -167,11 +167,12 @@ def test_the_version_of_a_hook_file_s_distribution_is_shown(tmp_path: Path) -> N
 
 
 def test_a_distribution_that_is_not_installed_is_said(tmp_path: Path) -> None:
-    """The note names the file and the key, in place of a version that nothing would say."""
-    path, bare = tmp_path / "hooks.toml", tmp_path / "bare.toml"
+    """The note names the file and the key, as of a file without a hook unless that names content."""
+    path, bare, alone = (tmp_path / f"{name}.toml" for name in ("hooks", "bare", "alone"))
     path.write_text(HOOKS.replace('"pytest"', '"acme-desk"'))
     bare.write_text('[host]\nname = "bare"\n')
-    config = Config(state_dir=tmp_path / "state", hook_files=(path, bare), diagnostic_id="77")
+    alone.write_text('[host]\nname = "alone"\ncontent = ["title"]\n')
+    config = Config(state_dir=tmp_path / "state", hook_files=(path, bare, alone), diagnostic_id="77")
     assert notes(config) == [
         (
             f"{path}, key 'host.distribution': no distribution 'acme-desk' is installed, so it says nothing "

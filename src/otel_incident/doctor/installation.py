@@ -11,6 +11,7 @@ from otel_incident.doctor.findings import failure, ok, warning
 from otel_incident.gate.rules import GateRules
 from otel_incident.gate.wrapping import Wrapping
 from otel_incident.hooks.content import holds_although_refused
+from otel_incident.hooks.file_complaints import about_hooks
 from otel_incident.hooks.shipped import unknown
 from otel_incident.hooks_cli.files import chosen_files
 from otel_incident.identity import ID_TO_COME, Identity
@@ -45,16 +46,7 @@ def hooks(config: Config) -> list[Finding]:
         failure("hooks", f"{error}; the file is not in force{_although(error)}", "correct it")
         for error in refused
     ]
-    found += [
-        ok("hooks", f"{_called(file)}: {_count(len(file.hooks), 'hook')} read for {file.host}; {_TO_CHECK}")
-        for file in live
-        if file.hooks
-    ]
-    found += [
-        warning("hooks", f"{_called(file)} has no hook: nothing of {file.host} is reported", "add one")
-        for file in live
-        if not file.hooks
-    ]
+    found += [_read(file) for file in live]
     if live:
         return found
     if not refused:
@@ -175,6 +167,15 @@ def _ephemeral(directory: Path, mountinfo: Path) -> list[Finding]:
             "mount a volume there, or set OTEL_INCIDENT_STATE_DIR",
         )
     ]
+
+
+def _read(file: HookFile) -> Finding:
+    called = _called(file)
+    if about_hooks(file):
+        return warning("hooks", f"{called} has no hook: nothing of {file.host} is reported", "add one")
+    if not file.hooks:
+        return ok("hooks", f"{called}: no hook; it names content of {file.host} for the gate")
+    return ok("hooks", f"{called}: {_count(len(file.hooks), 'hook')} read for {file.host}; {_TO_CHECK}")
 
 
 def _although(error: HookFileError) -> str:

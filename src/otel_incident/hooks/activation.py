@@ -141,8 +141,7 @@ class Activation:
         return without_doubles(preset.read(), self._files)
 
     def _start(self, file: HookFile) -> None:
-        if not file.content:  # one that names content alone does so for the gate
-            _tell(file, about_hooks(file))
+        _tell(file, about_hooks(file))
         _tell(file, about_version(file))
         self._hooks.extend(file.hooks)
         with no_fork_while_importing():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def content_in(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
-    """What the operator's hook files name as content, by file; one that cannot be read is said and left out.
+    """What the operator's hook files name as content, by file; what cannot be read is said and left out.
 
     Args:
         paths: Of the files.
@@ -35,8 +35,10 @@ def content_in(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
         from otel_incident.hooks.spec import load_content  # noqa: PLC0415  few hosts have a file of their own
 
         try:
-            named[str(path)] = load_content(path)
-        except HookFileError as error:
+            named[str(path)], error = load_content(path)
+        except HookFileError as unreadable:
+            error = unreadable
+        if error is not None:
             say_refused(error, path)
     return named
 
@@ -51,7 +53,7 @@ def holds_although_refused(path: Path) -> bool:
     from otel_incident.hooks.spec import load_content  # noqa: PLC0415  as above
 
     try:
-        return bool(load_content(path))
+        return bool(load_content(path)[0])
     except HookFileError:
         return False
 

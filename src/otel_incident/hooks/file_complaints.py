@@ -30,12 +30,12 @@ def about_distribution(file: HookFile) -> str:
 
 
 def about_hooks(file: HookFile) -> str:
-    """What is to be said of a file without a hook; "" where it has one.
+    """What is to be said of a file that does nothing; "" where it has a hook, or names content for the gate.
 
     Args:
         file: The file.
     """
-    if file.preset or file.hooks:
+    if file.preset or file.hooks or file.content:
         return ""
     return f"key 'hook': is missing, so nothing of {file.host} is reported; add a [[hook]]"
 

@@ -49,7 +49,7 @@ class Preset:
         with no_fork_while_importing():
             from otel_incident.hooks.spec import content_of  # noqa: PLC0415  as above
 
-        return content_of(self._text(), self.name)
+        return content_of(self._text(), self.name)[0]
 
     def _text(self) -> str:
         file = resources.files("otel_incident.hooks") / "presets" / f"{self.name}.toml"

@@ -72,22 +72,22 @@ def load(path: pathlib.Path) -> HookFile:
     return parse(_text(path), str(path))
 
 
-def load_content(path: pathlib.Path) -> tuple[str, ...]:
-    """What an operator's hook file names as content, be its hooks refused or not.
+def load_content(path: pathlib.Path) -> tuple[tuple[str, ...], HookFileError | None]:
+    """What an operator's hook file names as content, be its hooks refused or not; and what is no name there.
 
     Raises:
-        HookFileError: That cannot be read; the message says where and why.
+        HookFileError: The file cannot be read; the message says where and why.
     """
     return content_of(_text(path), str(path))
 
 
-def content_of(text: str, source: str) -> tuple[str, ...]:
-    """What a hook file's text names as content.
+def content_of(text: str, source: str) -> tuple[tuple[str, ...], HookFileError | None]:
+    """What a hook file's text names as content; and what is no name there.
 
     Raises:
-        HookFileError: That cannot be read; the message says where and why.
+        HookFileError: The text cannot be read; the message says where and why.
     """
-    return _top(text, source).table("host").texts("content")
+    return _top(text, source).table("host").content()
 
 
 def _text(path: pathlib.Path) -> str:
@@ -136,13 +136,16 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
             hooks.append(hook)
     if clients and not any(hook.kind == "http" for hook in hooks):
         raise top.error("client", "is for hooks of kind http, and there is none; add one or remove it")
+    content, error = host.content()
+    if error is not None:
+        raise error
     has_module = preset or "module" in host
     return HookFile(
         source=source,
         host=host.text("name", required=True),
         module=host.matching("module", _MODULE, "a module, as in desk.services") if has_module else "",
         distribution=host.text("distribution"),
-        content=host.texts("content"),
+        content=content,
         clients=clients,
         hooks=tuple(hooks),
         preset=preset,

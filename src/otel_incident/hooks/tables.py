@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from otel_incident.errors import HookFileError
 from otel_incident.hooks.paths import Path, PathError, compile_path
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Plain = str | int | bool
 """What a host's value can be where a hook file lists some: its statuses, its stages."""
+_WILDCARDS: Final = frozenset("*?[]")
 
 
 @final
@@ -124,6 +125,26 @@ class Table:
         if not isinstance(value, list) or not all(_is_text(item) for item in value):
             raise self.error(key, "must be a list of texts")
         return tuple(value)
+
+    def content(self) -> tuple[tuple[str, ...], HookFileError | None]:
+        """What is named as content, and the error for the first item that is no name: the others hold."""
+        value = self._values.get("content", [])
+        if not isinstance(value, list):
+            return (), self.error("content", "must be a list of texts")
+        named: list[str] = []
+        error: HookFileError | None = None
+        for item in value:
+            if not _is_text(item):
+                error = error or self.error("content", "must be a list of texts")
+            elif not _WILDCARDS.isdisjoint(item):
+                error = error or self.error(
+                    "content",
+                    f"lists {item!r}, and a glob takes nothing out here; write the name itself "
+                    "(globs go into OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES)",
+                )
+            else:
+                named.append(item.strip())
+        return tuple(named), error
 
     def plain_or_list(self, key: str) -> tuple[Plain, ...]:
         """A value of the host's, or a list of some."""
