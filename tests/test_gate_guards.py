@@ -427,6 +427,40 @@ def test_an_id_of_a_record_is_a_number_and_nothing_else() -> None:
     assert (entry.record.trace_id, entry.record.span_id) == (0, 7)
 
 
+class Late(int):
+    """A number that says what it likes when it is written down."""
+
+    def __str__(self) -> str:
+        """Content."""
+        return CONTENT
+
+
+@pytest.mark.parametrize("by_fields", [True, False])
+@pytest.mark.parametrize(("time", "left"), [(5, 5), (None, None), (Late(5), 5), (CONTENT, None), (1.5, None)])
+def test_a_time_is_a_number_and_nothing_else(
+    time: Any, left: int | None, by_fields: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a time of a class of the host's the number leaves, and nothing of what is no number."""
+    monkeypatch.setattr(fields, "_BY_FIELDS", by_fields)
+    span = ReadableSpan("x", CONTEXT, start_time=time, end_time=time)
+    passed = SpanFilter(GateRules())(span)
+    for each in (passed.start_time, passed.end_time):
+        assert (type(each), each) == (type(left), left)
+
+
+@pytest.mark.parametrize(("time", "left"), [(Late(5), 5), (CONTENT, None)])
+def test_a_time_of_an_event_or_of_a_record_is_a_number(time: Any, left: int | None) -> None:
+    """Where it is none the SDK says when it was asked."""
+    span = ReadableSpan("x", CONTEXT, events=[Event("x", {}, timestamp=time)])
+    entry = LogFilter(GateRules())(LogRecord(timestamp=time, observed_timestamp=time), None, None)
+    assert entry is not None
+    times = [SpanFilter(GateRules())(span).events[0].timestamp, entry.record.observed_timestamp]
+    assert [type(each) for each in times] == [int, int]
+    assert (type(entry.record.timestamp), entry.record.timestamp) == (type(left), left)
+    if left is not None:
+        assert times == [left, left]
+
+
 class Kind:
     """No kind of a span, whatever it says."""
 

@@ -299,6 +299,27 @@ def test_what_a_preset_names_as_content(
     del sys.modules["helpdesk"]
 
 
+@pytest.mark.usefixtures("instrumentor")
+def test_a_preset_that_cannot_be_asked_breaks_no_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The host is imported all the same; the error is said without its message."""
+
+    def fail(_: Preset) -> tuple[str, ...]:
+        raise LookupError(CANARY)
+
+    set_reraise(reraise=False)
+    monkeypatch.setattr(Preset, "content", fail)
+    monkeypatch.delitem(sys.modules, "helpdesk", raising=False)
+    distribution(tmp_path / "installed", "django-helpdesk", modules={"helpdesk": ""})
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
+    pre_instrument.begin()
+    assert importlib.import_module("helpdesk") is sys.modules["helpdesk"]
+    del sys.modules["helpdesk"]
+    (line,) = [line for line in caplog.messages if "LookupError" in line]
+    assert CANARY not in line
+
+
 @pytest.mark.parametrize("ended_by", ["a variable", "an option", "the gate's end"])
 def test_a_preset_is_asked_while_there_is_a_gate(
     ended_by: str, instrumentor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -155,6 +155,16 @@ def plain_id(value: Any) -> int:
     return int.__pos__(value) if issubclass(type(value), int) else 0
 
 
+def plain_time(value: Any) -> int | None:
+    """A time as nothing but a number; None, which is none, of anything else.
+
+    Protobuf refuses what is no number; JSON writes down whatever it is, as text.
+    """
+    if type(value) is int or value is None:
+        return value
+    return int.__pos__(value) if issubclass(type(value), int) else None
+
+
 def rebuilt(  # noqa: PLR0913  a span has that many parts
     span: ReadableSpan,
     *,
@@ -180,8 +190,8 @@ def rebuilt(  # noqa: PLR0913  a span has that many parts
             links=links,
             kind=span.kind,
             status=status,
-            start_time=span.start_time,
-            end_time=span.end_time,
+            start_time=plain_time(span.start_time),
+            end_time=plain_time(span.end_time),
             instrumentation_scope=scope,
         )
     made = object.__new__(ReadableSpan)
@@ -192,8 +202,8 @@ def rebuilt(  # noqa: PLR0913  a span has that many parts
     made._instrumentation_info = None
     made._instrumentation_scope = scope
     made._parent = parent
-    made._start_time = span._start_time
-    made._end_time = span._end_time
+    made._start_time = plain_time(span._start_time)
+    made._end_time = plain_time(span._end_time)
     made._attributes = attributes
     made._events = events
     made._links = links

@@ -9,7 +9,7 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
-from otel_incident.gate.fields import mapping, plain_id
+from otel_incident.gate.fields import mapping, plain_id, plain_time
 from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import FAILED, FIELD
 from otel_incident.guard import swallow
@@ -91,8 +91,8 @@ class LogFilter:
         texts = (record.body, None if severity else said, record.event_name if event is None else None)
         drops.extend(FIELD for text in texts if text is not None)
         passed = LogRecord(
-            timestamp=record.timestamp,
-            observed_timestamp=record.observed_timestamp,
+            timestamp=plain_time(record.timestamp),
+            observed_timestamp=plain_time(record.observed_timestamp),
             context=_bare_context(record),
             severity_number=record.severity_number,
             severity_text=severity,

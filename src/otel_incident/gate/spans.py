@@ -15,6 +15,7 @@ from otel_incident.gate.fields import (
     lacking_items,
     mapping,
     parts_of,
+    plain_time,
     rebuilt,
 )
 from otel_incident.gate.parts import Resources, Scopes, bare
@@ -117,7 +118,7 @@ class SpanFilter:
         lost = len(drops) - before
         if name is not came:
             drops.append(FIELD)
-        return Event(name, lacking(kept, event.dropped_attributes + lost), event.timestamp)
+        return Event(name, lacking(kept, event.dropped_attributes + lost), plain_time(event.timestamp))
 
     def _standard(self, span: ReadableSpan) -> ReadableSpan:
         forbidden = self._rules.standard.filter
