@@ -1,5 +1,6 @@
 """What is reported while the first event looks for its route: nobody waits for long, and nothing is lost."""
 
+import atexit
 import fcntl
 import os
 import signal
@@ -145,6 +146,40 @@ def test_other_threads_do_not_wait_for_long(host: Emitting, monkeypatch: pytest.
     assert ids(host) == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("in_time", [True, False])
+def test_the_end_of_the_process_waits_for_a_search(
+    host: Emitting,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    in_time: bool,  # noqa: FBT001  a case
+) -> None:
+    """What others have left to it leaves then; of one that does not end there is one line."""
+    monkeypatch.setattr(settling, "WAIT_SECONDS", 0.0)
+    registered: list[Callable[[], None]] = []
+    monkeypatch.setattr(atexit, "register", registered.append)
+    monkeypatch.setattr(emitter_module, "_settling", settling.Settling())
+    found = threading.Event()
+    emitter, first = slow(host, found)
+    for number in (2, 3):
+        emitter.create(Incident(id=number))
+    (end,) = registered
+    if in_time:
+        threading.Timer(0.1, found.set).start()
+    else:
+        monkeypatch.setattr(settling, "END_SECONDS", 0.0)
+    end()
+    if in_time:
+        first.join(30)
+    assert ids(host) == (["1", "2", "3"] if in_time else [])
+    assert caplog.messages == (
+        []
+        if in_time
+        else ["2 incident events ended with the process: where they go was still being looked for."]
+    )
+    found.set()
+    first.join(30)
+
+
 def test_what_was_kept_leaves_though_telemetry_is_disabled_then(
     host: Emitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +232,7 @@ def test_who_looks_does_not_wait_for_himself(host: Emitting, monkeypatch: pytest
 
 
 def test_a_search_that_takes_long_is_waited_for_once(host: Emitting, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not by each event: a second after its beginning nobody waits any more."""
+    """Not by each event: five seconds after its beginning nobody waits any more."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     looks = settling.Settling()
@@ -206,7 +241,7 @@ def test_a_search_that_takes_long_is_waited_for_once(host: Emitting, monkeypatch
     monkeypatch.setattr(emitter_module, "_settling", looks)
 
     def meanwhile() -> None:
-        for seconds in (99.5, 100.5, 101.0, 102.0):
+        for seconds in (99.5, 104.5, 105.0, 106.0):
             now[0] = seconds
             other = threading.Thread(target=emitter.create, args=(Incident(id=2),))
             other.start()

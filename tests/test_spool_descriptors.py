@@ -88,6 +88,29 @@ def test_a_file_of_the_hosts_that_has_the_inode_of_a_deleted_segment(tmp_path: P
     assert kept_in(tmp_path) == [b"1", b"2"]
 
 
+def test_a_signal_handler_that_raises_when_a_line_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The segment goes on behind that line, and is let go of in the end."""
+    writer = SegmentWriter(tmp_path)
+    writer.append(b"1\n")
+    write = os.write
+
+    def write_and_raise(descriptor: int, line: bytes) -> int:
+        write(descriptor, line)
+        raise LookupError
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(os, "write", write_and_raise)
+        with pytest.raises(LookupError):
+            writer.append(b"2\n")
+    writer.append(b"3\n")
+    (segment,) = segments_in(tmp_path)
+    assert segment.path.read_bytes() == b"1\n2\n3\n"
+    writer.close()
+    assert segment.is_complete() is True
+
+
 def test_a_forked_child_leaves_it_open(tmp_path: Path, host: HostFiles) -> None:
     """What a child lets go of is what it has inherited from us."""
     writer, lease = SegmentWriter(tmp_path), Lease(tmp_path / "lease")

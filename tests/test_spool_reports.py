@@ -46,3 +46,20 @@ def test_an_outage_that_comes_soon_and_lasts(tmp_path: Path, caplog: pytest.LogC
     """It is told of once, five minutes after the line of the former one, and so is its end."""
     answers = [DOWN, DELIVERED, *[DOWN] * 100, DELIVERED]
     assert told(tmp_path, caplog, answers) == [(0, OUTAGE), (10, AGAIN), (300, OUTAGE), (1020, AGAIN)]
+
+
+def test_an_outage_whose_next_attempt_is_far_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told of when it is time, by whoever looks after the directory meanwhile."""
+    course = Course(tmp_path, Endpoint(DOWN, DELIVERED, DOWN), batch_size=1)
+    course.write(1, 2)
+    now = [0.0]
+    reports = Reports("x", now=lambda: now[0])
+    for _ in range(3):
+        course.delivery.step()
+        reports.say_what_happened(course.delivery, {})
+    found = []
+    for now[0] in (299.0, 300.0, 305.0):
+        caplog.clear()
+        reports.say_what_came_too_soon()
+        found.append(caplog.messages)
+    assert found == [[], [OUTAGE], []]

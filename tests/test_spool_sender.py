@@ -577,3 +577,33 @@ def test_a_grandchild_keeps_what_was_before_it(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
         assert sender.end(1.0) == 0.0  # in a child that has sent nothing
     assert sender._parents == turns  # noqa: SLF001  the same
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_signal_handler_that_reports_while_the_thread_starts(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    raises: bool,  # noqa: FBT001  a case
+) -> None:
+    """There is one thread, and each record is delivered once, whether or not the handler raises then."""
+    set_reraise(reraise=False)
+    exporter = Obedient()
+    processor = make(exporter)
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def start_and_be_interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        if len(started) == 1:
+            processor.take(numbered(2))
+            if raises:
+                raise LookupError
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_be_interrupted)
+    processor.take(numbered(1))
+    processor.take(numbered(3))
+    wait_until(lambda: len(exporter.taken) == 3, 30, "the records")
+    assert processor.force_flush() is True
+    assert len(started) == 1
+    assert sorted(exporter.taken) == [1, 2, 3]

@@ -12,6 +12,7 @@ the standard library's perhaps, for the rest of the process. A thread with a sta
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING, Final, final
 
 from opentelemetry.context import get_current
 
+from otel_incident.guard import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,8 +33,11 @@ if TYPE_CHECKING:
 MAX_KEPT: Final = 2048
 """As many as the exporters' queue holds by default; a search that takes longer has another trouble."""
 
-WAIT_SECONDS: Final = 1.0
-"""So long from its beginning a search is waited for; it takes some 50 ms, and more on a busy machine."""
+WAIT_SECONDS: Final = 5.0
+"""So long from its beginning a search is waited for; some 50 ms, and a second with a tenth of a CPU."""
+
+END_SECONDS: Final = 2.0
+"""So long the process's end waits for a search that others have left their events to."""
 
 ROOM: Final = 300
 """Frames that must be left of the stack for the imports of a search; about 110 are needed."""
@@ -57,9 +63,10 @@ class Settling:
         looker: His thread, as soon as that can be said, and until just before he gives it back; else 0.
     """
 
-    __slots__ = ("_began", "_helped", "_kept", "_senders", "busy", "looker")
+    __slots__ = ("_began", "_ends", "_helped", "_kept", "_senders", "busy", "looker")
 
     def __init__(self) -> None:
+        self._ends = False  # whether the process's end is heard of
         self.renew()
         os.register_at_fork(after_in_child=self.renew)
 
@@ -124,6 +131,20 @@ class Settling:
         timestamp = time.time_ns() if event.timestamp is None else event.timestamp
         context = get_current() if event.context is None else event.context
         self._kept.append((emit, replace(event, timestamp=timestamp, context=context)))
+        if not self._ends:
+            self._ends = True
+            atexit.register(self.end)
+
+    def end(self) -> None:
+        """At the process's end: send what is kept, when the search that it was left to is over."""
+        if self._kept and self.busy.acquire(timeout=END_SECONDS):
+            self.busy.release()
+            self.send()
+        if self._kept:
+            say(
+                "%d incident events ended with the process: where they go was still being looked for.",
+                len(self._kept),
+            )
 
     def send(self) -> None:
         """Send what is kept; one whose emitter has no route yet may come back.

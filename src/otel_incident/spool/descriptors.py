@@ -49,17 +49,17 @@ def file_of(descriptor: int) -> File:
     return File(status.st_dev, status.st_ino)
 
 
-def is_still(descriptor: int, file: File | None, size: int | None = None) -> bool:
-    """Whether a descriptor stands for the file that it was opened for, as far as the kernel says.
-
-    Args:
-        descriptor: Its number.
-        file: What it was opened for.
-        size: How many bytes that has, where nobody else writes to it: once it is deleted the host's next file
-            may have its inode.
-    """
+def is_still(descriptor: int, file: File | None) -> bool:
+    """Whether a descriptor stands for the file that it was opened for, as far as the kernel says."""
     try:
-        status = os.fstat(descriptor)
+        return file_of(descriptor) == file
     except OSError as error:
         return error.errno != errno.EBADF  # a disk that fails has put nothing in its place
-    return File(status.st_dev, status.st_ino) == file and size in {None, status.st_size}
+
+
+def flags_of(descriptor: int) -> int:
+    """How a descriptor was opened; ours with flags that a host's files seldom have.
+
+    A file that is deleted leaves its inode to the next one, which may be the host's.
+    """
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL)

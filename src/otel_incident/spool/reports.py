@@ -63,6 +63,7 @@ class Reports:
         self._name = name
         self._now = now
         self._outage = -math.inf  # when its line was said
+        self._too_soon: tuple[object, ...] | None = None  # why the outage is that is not said yet
         self._said: set[What] = set()
 
     def say(self, what: What, *arguments: object) -> None:
@@ -71,18 +72,26 @@ class Reports:
             return
         if what == "outage":
             if self._now() - self._outage < OUTAGE_SECONDS:
+                self._too_soon = arguments
                 return
-            self._outage = self._now()
+            self._outage, self._too_soon = self._now(), None
         self._said.add(what)
         say(_LINES[what], self._name, *arguments)
+
+    def say_what_came_too_soon(self) -> None:
+        """One line for an outage that goes on, once it is time: its next attempt may be far away."""
+        if self._too_soon is not None:
+            self.say("outage", *self._too_soon)
 
     def say_what_happened(self, delivery: Delivery, dropped: Mapping[Reason, int]) -> None:
         """One line for an outage and one for its end, and one for each other thing that costs records."""
         if delivery.outage.attempts:
             self.say("outage", delivery.outage.reason)
-        elif "outage" in self._said and delivery.counts.delivered:
-            self._said.discard("outage")
-            say("The exporter %s delivers again.", self._name)
+        else:
+            self._too_soon = None
+            if "outage" in self._said and delivery.counts.delivered:
+                self._said.discard("outage")
+                say("The exporter %s delivers again.", self._name)
         if delivery.backlog.unusable is not None:
             self.say("segment", *delivery.backlog.unusable)
         if delivery.backlog.cursor.unusable is not None:

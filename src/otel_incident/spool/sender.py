@@ -235,13 +235,17 @@ class Sender:
         self._begin_in_child()
         if self._thread is None and not self._turns.closing:
             thread = threading.Thread(target=self._run, name=f"otel-incident-{self.name}", daemon=True)
+            self._thread = thread  # first: a signal handler may report, and come here, before it has started
             try:
                 thread.start()
             except RuntimeError:  # what is kept waits for the next event, or for the next start
+                self._thread = None
                 if not exit_has_begun():  # Python 3.12 starts none then
                     self._turns.reports.say("outage", "the process can start no thread")
-                return
-            self._thread = thread
+            except BaseException:  # a signal handler's; a thread that was on its way comes all the same
+                if thread.ident is None:
+                    self._thread = None
+                raise
 
     def _run(self) -> None:
         turns = self._turns

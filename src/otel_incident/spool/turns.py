@@ -158,6 +158,7 @@ class Turns:
         """Look after the directory, if that is due."""
         if self.upkeep.is_due(LOOK_SECONDS):
             self.upkeep.look(delivers=self.delivery is not None)
+            self.reports.say_what_came_too_soon()
 
     def _turn(self) -> float:
         self.pauses.clear()

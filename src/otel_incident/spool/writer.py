@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from otel_incident.forks import forget_in_children, no_fork
 from otel_incident.guard import LOCK_SECONDS
-from otel_incident.spool.descriptors import File, file_of, is_still, open_to_keep
+from otel_incident.spool.descriptors import File, file_of, flags_of, is_still, open_to_keep
 from otel_incident.spool.segments import FULL, SUFFIX
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class SegmentWriter:
         "_directory",
         "_durable",
         "_file",
+        "_flags",
         "_flush_failed",
         "_last",
         "_lock",
@@ -76,6 +77,7 @@ class SegmentWriter:
         self._flush_failed = False  # of the segment that is open
         self._descriptor = -1
         self._file: File | None = None
+        self._flags = 0
         self._size = 0
         self._busy = False
         # As `HostLock`, which is dearer: the thread that holds it may come back, a child finds it free.
@@ -174,6 +176,10 @@ class SegmentWriter:
             if not (error.errno in FULL and self._take_back(begun)):
                 self._close()  # whatever is at its end, nothing comes after it
             raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
+        except BaseException:  # a signal handler's: only the file knows how much was written
+            with contextlib.suppress(OSError):
+                self._size = os.fstat(self._descriptor).st_size
+            raise
         self._written += written
 
     def _is_open(self) -> bool:
@@ -209,7 +215,7 @@ class SegmentWriter:
         Args:
             begun: Where the line begins.
         """
-        if not is_still(self._descriptor, self._file, self._size):
+        if not is_still(self._descriptor, self._file):
             return False
         try:
             os.ftruncate(self._descriptor, begun)
@@ -268,7 +274,7 @@ class SegmentWriter:
             try:
                 # without a lock, or seen before it is locked, it would be taken for complete and deleted
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file = file_of(descriptor)
+                file, flags = file_of(descriptor), flags_of(descriptor)
                 draft.rename(self._directory / name)
                 if self._durable:
                     _flush_directory(self._directory)
@@ -276,7 +282,7 @@ class SegmentWriter:
                 os.close(descriptor)
                 draft.unlink(missing_ok=True)
                 raise
-            self._descriptor, self._file, self._size = descriptor, file, 0
+            self._descriptor, self._file, self._flags, self._size = descriptor, file, flags, 0
 
     def _close(self, seconds: float = LOCK_SECONDS) -> None:
         if self._descriptor < 0:
@@ -288,9 +294,9 @@ class SegmentWriter:
             except OSError:
                 pass  # whoever waits for it is told
             descriptor, self._descriptor = self._descriptor, -1
-            size, self._size = self._size, 0
+            self._size = 0
             self._flush_failed = False
-        if not is_still(descriptor, self._file, size):
+        if not is_still(descriptor, self._file) or flags_of(descriptor) != self._flags:
             return
         with contextlib.suppress(OSError):  # said: closing alone would leave it to a child that has a copy
             fcntl.flock(descriptor, fcntl.LOCK_UN)
