@@ -435,12 +435,38 @@ class Late(int):
         return CONTENT
 
 
+class Indexed:
+    """A whole number of another library's, as numpy has them."""
+
+    def __init__(self, index: Any) -> None:
+        """What it is."""
+        self._index = index
+
+    def __index__(self) -> int:
+        """Its value, or whatever is raised of it."""
+        if isinstance(self._index, Exception):
+            raise self._index
+        return self._index  # type: ignore[no-any-return]  # which it need not be
+
+
+TIMES: Final = [
+    (5, 5),
+    (None, None),
+    (Late(5), 5),
+    (Indexed(5), 5),
+    (Indexed(LookupError(CONTENT)), None),
+    (Indexed(CONTENT), None),
+    (CONTENT, None),
+    (1.5, None),
+]
+
+
 @pytest.mark.parametrize("by_fields", [True, False])
-@pytest.mark.parametrize(("time", "left"), [(5, 5), (None, None), (Late(5), 5), (CONTENT, None), (1.5, None)])
+@pytest.mark.parametrize(("time", "left"), TIMES)
 def test_a_time_is_a_number_and_nothing_else(
     time: Any, left: int | None, by_fields: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a time of a class of the host's the number leaves, and nothing of what is no number."""
+    """Of a time of another library's, or of a class of the host's, the number leaves; of others nothing."""
     monkeypatch.setattr(fields, "_BY_FIELDS", by_fields)
     span = ReadableSpan("x", CONTEXT, start_time=time, end_time=time)
     passed = SpanFilter(GateRules())(span)

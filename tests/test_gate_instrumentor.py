@@ -244,6 +244,23 @@ def test_a_file_whose_content_cannot_be_read(
     assert all(line.endswith(" The file is not in force; the host runs without it.") for line in said)
 
 
+@pytest.mark.usefixtures("instrumentor")
+def test_a_name_of_content_with_brackets(
+    begin: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is a name as any other, such as a form's, and nothing is said of it."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(HOOKS.replace('"headline"', '"form[headline]", "notes[]"'))
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    begin()
+    attributes = {"form[headline]": "x", "http.form[headline]": "y", "notes[]": "z", "forme": 1}
+    assert sent(attributes) == {"forme": 1}
+    assert [line for line in caplog.messages if line.startswith(str(hooks))] == []
+
+
 GLOB: Final = (
     "lists 'desk.*', and a glob takes nothing out here; write the name itself (globs go into "
     "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES)"

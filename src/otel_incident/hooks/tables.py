@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Plain = str | int | bool
 """What a host's value can be where a hook file lists some: its statuses, its stages."""
-_WILDCARDS: Final = frozenset("*?[]")
+_WILDCARDS: Final = frozenset("*?")  # brackets stand in names of their own: form[title]
 
 
 @final
