@@ -2,7 +2,7 @@
 
 import builtins
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,8 +97,14 @@ def test_options_of_a_call_need_no_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_disabled(write: Write) -> None:
-    """`disabled: true` of the whole file turns us off."""
-    assert read(write(START + "disabled: true\n")) == Config(off="OTEL_CONFIG_FILE says disabled: true")
+    """`disabled: true` of the whole file turns us off; what it or a call says of the gate is known still."""
+    off = "OTEL_CONFIG_FILE says disabled: true"
+    path = write(START + "disabled: true\n")
+    assert read(path) == Config(off=off)
+    by_call = Config.from_env({"OTEL_CONFIG_FILE": path}, {"gate": "strict"})
+    assert by_call == Config(off=off, gate="strict", gate_is_set=True)
+    by_file = read(write(INCIDENT + "{gate: audit, hooks: [a.toml]}\ndisabled: true\n"))
+    assert by_file == Config(off=off, gate="audit", gate_is_set=True, hook_files=(Path("a.toml"),))
     assert read(write(START + "disabled: false\n")).off == ""
 
 
@@ -109,6 +115,7 @@ def test_an_instrumentation_that_is_disabled(write: Write) -> None:
 
 
 MISTYPED: Final = "span_event: true"
+NO_GATE: Final = " No gate is set, and none is in place."
 WHOLE: Final = {
     "gate": "standard",
     "gate_is_set": True,
@@ -167,6 +174,71 @@ def test_what_the_gate_needs_of_a_block_that_cannot_be_used(
     assert named == {"span_event", *(name for name, text in written.items() if text[-1:] in {"]", "}"})}
 
 
+AS_OTHERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "a tuple": tuple,
+    "a set": set,
+    "an iterator": iter,
+}
+OPTIONS_OF_SEVERAL: Final = {
+    "gate": "standard",
+    "hooks": ["a.toml", Path("b.toml")],
+    "allowed_attributes": ["desk.*"],
+    "forbidden_attributes": ["note", "title"],
+    "disabled_hooks": ["pagerduty"],
+}
+
+
+def read_by_call(several: Callable[[Any], Any], **options: Any) -> dict[str, Any]:
+    """What a call says of the gate with something else in place of each list; sets have no order."""
+    given = {
+        name: several(value) if isinstance(value, list) else value
+        for name, value in {**OPTIONS_OF_SEVERAL, **options}.items()
+    }
+    config = Config.from_env({}, given)
+    return {
+        "off": config.off,
+        "allowed_attributes": config.allowed_attributes,
+        "forbidden_attributes": sorted(config.forbidden_attributes),
+        "hook_files": sorted(config.hook_files),
+        "disabled_hooks": config.disabled_hooks,
+    }
+
+
+@pytest.mark.parametrize("several", ["a tuple", "a set", "an iterator"])
+@pytest.mark.parametrize(
+    ("mistyped", "off"), [({}, ""), ({"span_event": True}, "the configuration cannot be read")]
+)
+def test_what_a_call_gives_in_place_of_a_list(several: str, mistyped: dict[str, Any], off: str) -> None:
+    """A tuple, a set or an iterator of texts is read as the list is, also for the gate alone."""
+    assert read_by_call(AS_OTHERS[several], **mistyped) == {
+        "off": off,
+        "allowed_attributes": ("desk.*",),
+        "forbidden_attributes": ["note", "title"],
+        "hook_files": [Path("a.toml"), Path("b.toml")],
+        "disabled_hooks": ("pagerduty",),
+    }
+
+
+@pytest.mark.parametrize("several", ["a tuple", "an iterator"])
+def test_of_what_a_call_gives_in_place_of_a_list_the_texts_count(several: str) -> None:
+    """One item of a wrong type turns telemetry off, and the names beside it are forbidden still."""
+    found = read_by_call(AS_OTHERS[several], forbidden_attributes=["note", 1, "title"], hooks=["a.toml", 2])
+    assert found["off"] == "the configuration cannot be read"
+    assert (found["forbidden_attributes"], found["hook_files"]) == (["note", "title"], [Path("a.toml")])
+
+
+def test_an_iterable_that_raises_is_of_the_wrong_type() -> None:
+    """What the host's own iterator raises does not reach it, and costs no other option."""
+
+    def failing() -> Iterator[str]:
+        yield "note"
+        raise LookupError
+
+    found = read_by_call(list, forbidden_attributes=failing())
+    assert found["off"] == "the configuration cannot be read"
+    assert (found["forbidden_attributes"], found["disabled_hooks"]) == ([], ("pagerduty",))
+
+
 def test_a_call_that_cannot_be_used_leaves_the_file(write: Write) -> None:
     """What a call mistypes of the gate does not take what the file says of it."""
     text = "{gate: standard, forbidden_attributes: [note], allowed_attributes: [desk.*]}"
@@ -209,7 +281,7 @@ def test_a_block_that_cannot_be_used(write: Write, text: str, reason: str) -> No
     assert config.off == "the configuration cannot be read"
     (line,) = config.problems
     assert reason in line
-    holds = " The gate (strict) holds all the same." if "gate" in text else ""
+    holds = " The gate (strict) holds all the same." if "gate" in text else NO_GATE
     assert line.endswith(f" Incident telemetry stays off.{holds}")
     assert "\n" not in line
 
@@ -224,7 +296,7 @@ def test_a_file_that_cannot_be_read(write: Write, text: str) -> None:
     assert config.off == "the configuration cannot be read"
     (line,) = config.problems
     assert line.startswith(f"OTEL_CONFIG_FILE ({path}) cannot be read (")
-    assert line.endswith("). Incident telemetry stays off.")
+    assert line.endswith(f"). Incident telemetry stays off.{NO_GATE}")
     assert "\n" not in line
 
 
@@ -249,7 +321,7 @@ def test_what_reads_files_is_not_installed(write: Write, monkeypatch: pytest.Mon
     config = read(write(START))
     line = (
         "OTEL_CONFIG_FILE is set, but opentelemetry-configuration is not installed: install it, or unset "
-        "the variable. Incident telemetry stays off."
+        f"the variable. Incident telemetry stays off.{NO_GATE}"
     )
     assert config == Config(off="the configuration cannot be read", problems=(line,))
 

@@ -229,9 +229,8 @@ def test_every_switch_that_is_off_is_named(
         (
             "headers: [s3cr3t",
             (
-                "off: OTEL_CONFIG_FILE (FILE) cannot be read (ConfigurationError); correct the file, or "
-                "unset "
-                "OTEL_CONFIG_FILE; the host's log says more"
+                "off: OTEL_CONFIG_FILE (FILE) cannot be read (ConfigurationError). No gate is set, and none "
+                "is in place; correct the file, or unset OTEL_CONFIG_FILE; the host's log says more"
             ),
         ),
     ],

@@ -406,6 +406,26 @@ def test_off(
     assert caplog.messages == ([NOT_IN_PLACE.format(gate, reason)] if gate in {"standard", "strict"} else [])
 
 
+@pytest.mark.parametrize("gate", ["off", "standard", "strict"])
+def test_a_gate_that_a_disabled_file_names(
+    gate: str,
+    instrumentor: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who has set a gate in a configuration file that says `disabled: true` is warned that there is none."""
+    caplog.set_level(logging.WARNING, "otel_incident")
+    file = tmp_path / "otel.yaml"
+    block = f"instrumentation/development: {{python: {{incident: {{gate: {gate}}}}}}}"
+    file.write_text(f'file_format: "1.0"\ndisabled: true\n{block}\n')
+    monkeypatch.setenv("OTEL_CONFIG_FILE", str(file))
+    instrumentor.instrument()
+    assert sent() == ATTRIBUTES
+    line = NOT_IN_PLACE.format(gate, "OTEL_CONFIG_FILE says disabled: true")
+    assert caplog.messages == ([] if gate == "off" else [line])
+
+
 @pytest.mark.parametrize("gate", ["", "off", "standard", "strict"])
 def test_a_switch_that_cannot_be_read(
     gate: Literal["", "off", "standard", "strict"],

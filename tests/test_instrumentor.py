@@ -40,7 +40,7 @@ UNKNOWN: Final = (
     "The option 'titel' of the incident instrumentation is not known; known are enabled, gate, "
     "allowed_attributes, forbidden_attributes, hooks, disabled_hooks, id_mode, state_dir, diagnostic_id, "
     "license_id, server_version, span_events, spool, spool_dir, spool_sync, spool_max_bytes, spool_max_age. "
-    "Correct or remove it. Incident telemetry stays off."
+    "Correct or remove it. Incident telemetry stays off. No gate is set, and none is in place."
 )
 
 

@@ -236,6 +236,6 @@ def test_a_configuration_file_is_not_for_it(
     assert (ended.status, ended.stdout) == (0, GOES_ON)
     assert ended.stderr == (
         "OTEL_CONFIG_FILE is set, but opentelemetry-configuration is not installed: install it, or unset "
-        "the variable. Incident telemetry stays off.\n"
+        "the variable. Incident telemetry stays off. No gate is set, and none is in place.\n"
     )
     assert receiver.requests == ()

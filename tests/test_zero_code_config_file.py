@@ -99,6 +99,9 @@ def test_events_go_where_the_file_says(described: Described) -> None:
     assert said(day) == []
 
 
+NO_GATE: Final = "No gate is set, and none is in place."
+
+
 def test_a_file_that_is_disabled(described: Described) -> None:
     """`disabled: true` turns us off with the SDK: nothing is watched, sent or made."""
     day = described.run("disabled: true")
@@ -216,7 +219,9 @@ def test_gate_off(described: Described) -> None:
 def test_a_block_that_cannot_be_used(options: str, line: str, described: Described) -> None:
     """A mistake in our block is one line with the file, the option and what to do, and we stay off."""
     day = described.run(INCIDENT + options)
-    assert said(day) == [f"OTEL_CONFIG_FILE ({described.file}): {line} Incident telemetry stays off."]
+    assert said(day) == [
+        f"OTEL_CONFIG_FILE ({described.file}): {line} Incident telemetry stays off. {NO_GATE}"
+    ]
     assert "otel_incident.hooks" not in day.modules
     assert described.receiver.requests == ()
 
@@ -239,7 +244,8 @@ def test_a_file_that_cannot_be_read(described: Described) -> None:
     assert (day.status, day.stdout) == (0, PRINTED)
     assert day.stderr == (
         f"OTEL_CONFIG_FILE ({described.file}) cannot be read (ConfigurationError: Configuration does not "
-        "match schema: 5 is not of type 'object' (at tracer_provider)). Incident telemetry stays off.\n"
+        "match schema: 5 is not of type 'object' (at tracer_provider)). Incident telemetry stays off. "
+        f"{NO_GATE}\n"
     )
     assert described.receiver.requests == ()
 

@@ -30,6 +30,7 @@ from otel_incident.config_file import (
     for_gate_alone,
     load_file,
     options_in,
+    with_lists,
 )
 from otel_incident.config_spool import Spooling, read_spooling
 from otel_incident.config_values import Values
@@ -144,15 +145,16 @@ class Config:
         if _says_yes(variables.get("DO_NOT_TRACK", "")):
             return cls(off="DO_NOT_TRACK is set", **_gate_in(variables))
         path = variables.get("OTEL_CONFIG_FILE", "").strip()
+        options = with_lists(options or {})
         file = None
         try:
             file = load_file(path)
-            given = options_in(file, path) | as_variables(options or {})
+            given = options_in(file, path) | as_variables(options)
         except ConfigurationError as error:
-            said, unread = for_gate_alone(file, options or {})
+            said, unread = for_gate_alone(file, options)
             return _unreadable(str(error), variables | said, unread)
         if file is not None and file.disabled:
-            return cls(off="OTEL_CONFIG_FILE says disabled: true", **_gate_in(variables))
+            return cls(off="OTEL_CONFIG_FILE says disabled: true", **_gate_in(variables | given))
         if file is None:
             return _Reader(variables | given, given).config()
         left = {name: value for name, value in variables.items() if not name.startswith(REPLACED_BY_FILE)}
@@ -174,7 +176,9 @@ def _unreadable(line: str, variables: Mapping[str, str], unread: list[str]) -> C
     """
     gate = _gate_in(variables)
     others = tuple(each for each in unread if each not in line)
-    if gate["gate_is_set"] and gate["gate"] != "off":
+    if not gate["gate_is_set"]:
+        line += " No gate is set, and none is in place."
+    elif gate["gate"] != "off":
         line += f" The gate ({gate['gate']}) holds all the same."
     off = "the configuration cannot be read"
     return Config(off=off, problems=(line, *others), gate_alone=gate["gate_is_set"], **gate)

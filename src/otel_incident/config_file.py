@@ -7,8 +7,10 @@ nothing of a file that is disabled or whose options are wrong, so both are looke
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from otel_incident.environment_variables import (
     OTEL_INCIDENT_ALLOWED_ATTRIBUTES,
@@ -30,9 +32,6 @@ from otel_incident.environment_variables import (
     OTEL_INCIDENT_STATE_DIR,
 )
 from otel_incident.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 REPLACED_BY_FILE: Final = ("OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_", "OTEL_BLRP_")
 """Variables by prefix that a file replaces: with one, the SDK does not read them."""
@@ -138,6 +137,20 @@ def _block(file: Any) -> Mapping[str, Any]:
         return {}
     python = file.instrumentation_development.python or {}
     return python.get("incident") or {}
+
+
+def with_lists(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a call with a list wherever several texts may be given, as a tuple, a set or any iterable.
+
+    What can be read but once is read here: the options may be looked at again for what they say of the gate.
+    """
+    given = dict(options)
+    for name in [each for each in ("hooks", *_LISTS) if each in given]:
+        value = given[name]
+        if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+            with suppress(Exception):  # an iterator of the host's: then the type is what is wrong
+                given[name] = list(value)
+    return given
 
 
 def as_variables(options: Mapping[str, Any]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def _file(config: Config) -> list[Finding]:
     if config.problems:
         # what a reader of YAML says of a line may quote a header's value
         lines = [
-            _QUOTED.sub(r"(\1)", each).removesuffix(" Incident telemetry stays off.")
+            _QUOTED.sub(r"(\1)", each).replace(" Incident telemetry stays off.", "")
             for each in config.problems
         ]
         return [failure("on", f"off: {each.removesuffix('.')}", _CORRECT) for each in lines]
