@@ -69,6 +69,21 @@ order = ["triage", "repair", "over"]
 """
 """An incident of `Case`: the status is an enumeration, and the stage."""
 
+ROLES: Final = """
+[host]
+name = "desk"
+
+[[hook]]
+name = "role"
+kind = "model"
+model = "tests.hosts.mapped:Role"
+incident = { id = "self.incident_id", commander_id = "self.person_id" }
+when = { "self.kind.slug" = "commander" }
+row = { of = "incident" }
+commander = { field = "person_id" }
+"""
+"""Who commands an incident of `Incident`: whoever has that role in it."""
+
 
 @contextmanager
 def watching(*files: str) -> Iterator[list[IncidentEvent]]:

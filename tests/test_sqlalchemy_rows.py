@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from otel_incident.events import Actor, IncidentEvent
 from tests.hosts.mapped import Base, Case, Entry, Incident, Phase, Role, RoleKind, User
-from tests.mapped_host import CASES, INCIDENTS, said, statements, transactional, watching
+from tests.mapped_host import CASES, INCIDENTS, ROLES, said, statements, transactional, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
 
 ENTRIES: Final = """
@@ -33,19 +33,6 @@ field = "type"
 create = ["START"]
 end = ["END", "CLOSE"]
 restart = ["REOPEN"]
-"""
-ROLES: Final = """
-[host]
-name = "desk"
-
-[[hook]]
-name = "role"
-kind = "model"
-model = "tests.hosts.mapped:Role"
-incident = { id = "self.incident_id", commander_id = "self.person_id" }
-when = { "self.kind.slug" = "commander" }
-row = { of = "incident" }
-commander = { field = "person_id" }
 """
 PRIORITIES: Final = """
 [host]

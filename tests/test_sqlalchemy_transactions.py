@@ -1,6 +1,7 @@
 """Model hooks for SQLAlchemy and transactions: what is committed is said once, what is not is forgotten."""
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -257,18 +258,21 @@ def test_a_row_that_is_replaced_in_one_flush(noted: list[IncidentEvent], session
     assert said(noted) == [("create", 1), ("end", 1)]
 
 
-@pytest.mark.parametrize("bulk", [True, False], ids=["in bulk", "expunged"])
+@pytest.mark.parametrize("maker", ["in bulk", "expunged", "gone"])
 def test_a_row_that_is_deleted_by_another_instance(
-    noted: list[IncidentEvent], session: Session, bulk: object
+    noted: list[IncidentEvent], session: Session, maker: str
 ) -> None:
-    """It has never been, though the instance that made it does not know of it, or never had a session."""
+    """It has never been, though the instance that made it never had a session, has left it, or is no more."""
     made = Incident(id=1)
-    if bulk:
+    if maker == "in bulk":
         session.bulk_save_objects([made])
     else:
         session.add(made)
         session.flush()
         session.expunge(made)
+    if maker == "gone":
+        del made
+        gc.collect()
     session.delete(session.get_one(Incident, 1))
     session.commit()
     assert noted == []

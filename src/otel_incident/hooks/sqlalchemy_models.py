@@ -26,12 +26,12 @@ from otel_incident.hooks.sqlalchemy_bulk import BulkMethods
 from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_meta import identity_keys, required_attribute
 from otel_incident.hooks.sqlalchemy_related import RelatedRows
-from otel_incident.hooks.sqlalchemy_sessions import Row
+from otel_incident.hooks.sqlalchemy_sessions import Identity, Row
 from otel_incident.hooks.sqlalchemy_statements import Statements
 from otel_incident.hooks.transitions import Fields, as_done, created_actions, differing, transitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from otel_incident.events import IncidentEvent
     from otel_incident.hooks.complaints import Complaints
@@ -184,7 +184,7 @@ class MappedRows:
 
     def _saved(self, session: Any, state: Any, *, fresh: bool) -> bool:
         """An instance was saved without a flush; gives whether its key is known."""
-        if None in self._identity(state):
+        if None in self._identity(state).key:
             return False
         self._sessions.works_on(session, session.connection({"mapper": state.mapper}))
         self._written(session, state, fresh=fresh, flushed=False)
@@ -241,7 +241,7 @@ class MappedRows:
         else:
             before, fresh = {**base, **waiting.before}, waiting.fresh
         if fresh and self._hook.row is not None and self._related is not None:
-            actions = self._related.created(session, self._fields, after)
+            actions = self._related.created(session, self._fields, after, key[1].token)
         elif fresh:
             actions = created_actions(self._fields, after)
         else:
@@ -251,7 +251,7 @@ class MappedRows:
         first = None
         if fresh and self._related is not None:
             roots = {"self": self._instance(state, after), "user": request_user()}
-            first = self._related.first_commander(session, self._fields, roots, after)
+            first = self._related.first_commander(session, self._fields, roots, after, key[1].token)
         writer = weakref.ref(state)
         settle = partial(self._settle, writer)
         row = Row(before, base, after, fresh, events, self._sink, settle, writer, first)
@@ -292,9 +292,11 @@ class MappedRows:
         if alive is not None:
             self._memory[alive] = values
 
-    def _identity(self, state: Any) -> tuple[Hashable, ...]:
+    def _identity(self, state: Any) -> Identity:
+        if state.key is not None:
+            return Identity(*state.key[1:])
         held = state.dict
-        return state.key[1] if state.key is not None else tuple(held.get(key) for key in self._identity_keys)
+        return Identity(tuple(held.get(key) for key in self._identity_keys), state.identity_token)
 
     def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The watched values as hook files know them; without those that the database computes."""

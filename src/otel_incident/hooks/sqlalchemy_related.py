@@ -14,10 +14,10 @@ from otel_incident.hooks.extraction import incident_of
 from otel_incident.hooks.rows import Kinds, all_hold, meant
 from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_meta import attribute, identity_keys, member, required_attribute
-from otel_incident.hooks.sqlalchemy_sessions import FirstCommander
+from otel_incident.hooks.sqlalchemy_sessions import FirstCommander, Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from otel_incident.hooks.complaints import Complaints
     from otel_incident.hooks.definitions import Hook
@@ -68,22 +68,30 @@ class RelatedRows:
         while self._undo:
             self._undo.pop()()
 
-    def created(self, session: Any, fields: Fields, after: Mapping[str, Any]) -> tuple[Action, ...]:
+    def created(
+        self, session: Any, fields: Fields, after: Mapping[str, Any], token: Hashable
+    ) -> tuple[Action, ...]:
         """What a new row means.
 
         Args:
             session: In which it was made.
             fields: Which are watched.
             after: What they are.
+            token: Where the row is, and so the incident that it belongs to.
         """
         row = self._hook.row
         if row is None:
             return ()
-        fresh = self._is_itself or self._is_of_new(session, after)
+        fresh = self._is_itself or self._is_of_new(session, after, token)
         return meant(row, fields.commander, after, self._field, fresh=fresh)
 
     def first_commander(
-        self, session: Any, fields: Fields, roots: Mapping[str, Any], after: Mapping[str, Any]
+        self,
+        session: Any,
+        fields: Fields,
+        roots: Mapping[str, Any],
+        after: Mapping[str, Any],
+        token: Hashable,
     ) -> FirstCommander | None:
         """Whom a new row makes the first commander of a new incident; None for nobody.
 
@@ -92,17 +100,19 @@ class RelatedRows:
             fields: Which are watched.
             roots: Where the hook's paths begin.
             after: What the row's watched fields are.
+            token: Where the row is, and so the incident.
         """
         if self._hook.row is None or after.get(fields.commander) is None:
             return None
-        if not self._is_of_new(session, after) or not self.hold(roots, after):
+        if not self._is_of_new(session, after, token) or not self.hold(roots, after):
             return None
-        return FirstCommander(self._tables, (after[self._of],), incident_of(self._hook, roots).commander_id)
+        commander = incident_of(self._hook, roots).commander_id
+        return FirstCommander(self._tables, Identity((after[self._of],), token), commander)
 
-    def _is_of_new(self, session: Any, after: Mapping[str, Any]) -> bool:
+    def _is_of_new(self, session: Any, after: Mapping[str, Any], token: Hashable) -> bool:
         """Whether the incident that a row belongs to was made in the same transaction."""
         of = after.get(self._of)
-        return of is not None and self._sessions.made(session, self._tables, (of,))
+        return of is not None and self._sessions.made(session, self._tables, Identity((of,), token))
 
     def hold(self, roots: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Whether a row is one of those that the hook is about."""

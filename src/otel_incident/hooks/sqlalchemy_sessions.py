@@ -41,8 +41,20 @@ class Watch(Protocol):
         """Where its rows are."""
 
 
-Key = tuple[Watch, "Hashable"]
-"""Who watches, and the row's primary key."""
+class Identity(NamedTuple):
+    """Which row of a class, as SQLAlchemy knows it.
+
+    Attributes:
+        key: Its primary key.
+        token: Where it is, if rows of several databases are in one session: the shard; None else.
+    """
+
+    key: tuple[Hashable, ...]
+    token: Hashable
+
+
+Key = tuple[Watch, Identity]
+"""Who watches, and which row."""
 
 _WORKS: Final = "_otel_incident_works"
 """Where a session keeps what it has done, by who follows it."""
@@ -52,7 +64,7 @@ class FirstCommander(NamedTuple):
     """Who commands an incident from its creation on, which hosts say when its row is there already."""
 
     tables: frozenset[Any]
-    identity: Hashable
+    identity: Identity
     commander: Id | None
 
 
@@ -169,13 +181,13 @@ class SqlAlchemySessions:
         """Know of somebody who watches a class."""
         self._watches.add(watch)
 
-    def made(self, session: Any, tables: frozenset[Any], identity: Hashable) -> bool:
+    def made(self, session: Any, tables: frozenset[Any], identity: Identity) -> bool:
         """Whether a watched row was made in the transaction of a session.
 
         Args:
             session: The session.
             tables: It is in one of these.
-            identity: Its primary key.
+            identity: Which.
         """
         for watch in list(self._watches):
             row = None if tables.isdisjoint(watch.tables) else self.row(session, (watch, identity))
@@ -293,7 +305,7 @@ def _owner(transaction: Any) -> Any:
 @fail_open("hook")
 def _complete_creations(rows: Mapping[Key, Row]) -> None:
     """Only now is it known which of the transaction's rows stay."""
-    firsts: dict[Hashable, list[FirstCommander]] = {}
+    firsts: dict[Identity, list[FirstCommander]] = {}
     for row in rows.values():
         if row.first is not None:
             firsts.setdefault(row.first.identity, []).append(row.first)
