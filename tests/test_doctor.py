@@ -340,6 +340,26 @@ def test_hook_files(
     assert status == 1
 
 
+@pytest.mark.parametrize("variable", ["OTEL_INCIDENT_GATE=off", "DO_NOT_TRACK=1"])
+def test_content_without_a_gate(
+    variable: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where there is no gate nothing is said to hold, and a file that names content alone is a warning."""
+    alone, bad = tmp_path / "alone", tmp_path / "bad"
+    alone.write_text('[host]\nname = "alone"\ncontent = ["title"]\n')
+    bad.write_text(HOOKS.replace('"create"', '"made"').replace("[host]", '[host]\ncontent = ["title"]'))
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", os.pathsep.join(map(str, (alone, bad))))
+    monkeypatch.setenv(*variable.split("="))
+    _, lines = diagnosis(capsys, "--offline")
+    assert about("hooks", lines) == [
+        (
+            f"failure: {bad}, hook 'declare', key 'action': must be one of create, end, restart, "
+            "change_commander, change_stage; the file is not in force; correct it"
+        ),
+        f"warning: {alone}: no hook; it names content of alone, and there is no gate",
+    ]
+
+
 def test_no_hooks_at_all(capsys: pytest.CaptureFixture[str]) -> None:
     """That nothing is hooked is a warning: the host's own code may report."""
     _, lines = diagnosis(capsys, "--offline")

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -224,7 +225,7 @@ def test_of_two_files_for_one_thing_the_content_of_both_holds(
 
 
 @pytest.mark.usefixtures("instrumentor")
-@pytest.mark.parametrize("text", ["[host", '[host]\ncontent = "headline"', "host = 1"])
+@pytest.mark.parametrize("text", ["[host", "[host]\ncontent = 5", "host = 1"])
 def test_a_file_whose_content_cannot_be_read(
     text: str,
     begin: Callable[[], None],
@@ -259,6 +260,63 @@ def test_a_name_of_content_with_brackets(
     attributes = {"form[headline]": "x", "http.form[headline]": "y", "notes[]": "z", "forme": 1}
     assert sent(attributes) == {"forme": 1}
     assert [line for line in caplog.messages if line.startswith(str(hooks))] == []
+
+
+@pytest.mark.usefixtures("instrumentor")
+def test_a_text_alone_in_the_place_of_names_is_one(
+    begin: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A file with one is refused in one line, and what it names is gone all the same."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(HOOKS.replace('["queue", "headline"]', '"headline"'))
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    begin()
+    assert sent({"queue": "x", "desk.headline": "y"}) == {"queue": "x"}
+    assert [line for line in caplog.messages if line.startswith(str(hooks))] == [
+        (
+            f"{hooks}, key 'host.content': must be a list of texts. The file is not in force; the host runs "
+            "without it. What it names as content holds all the same."
+        )
+    ]
+
+
+@pytest.mark.usefixtures("desk_package")
+@pytest.mark.parametrize("text", [HOOKS, *REFUSED.values(), HOOKS.replace('= "desk"', "= desk")])
+def test_a_hook_file_is_parsed_once(
+    text: str, instrumentor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Be it refused or not, for the gate, its hooks and what is said of it."""
+    text = f"{text}# {tmp_path}\n"  # of no other test
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(text)
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    parsed: list[str] = []
+    loads = tomllib.loads
+
+    def counted(given: str) -> dict[str, Any]:
+        parsed.append(given)
+        return loads(given)
+
+    monkeypatch.setattr(tomllib, "loads", counted)
+    pre_instrument.begin()
+    instrumentor.instrument()
+    assert parsed.count(text) == 1
+
+
+@pytest.mark.parametrize("gate", ["standard", "off"])
+def test_of_a_refused_file_content_is_said_to_hold_where_there_is_a_gate(
+    gate: str, instrumentor: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a gate nobody is told that what it names as content holds."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(REFUSED["an action that there is not"])
+    instrumentor.instrument(hooks=[hooks], gate=gate)
+    (line,) = [line for line in caplog.messages if line.startswith(str(hooks))]
+    end = " What it names as content holds all the same." if gate == "standard" else ""
+    assert line.partition(". ")[2] == f"The file is not in force; the host runs without it.{end}"
 
 
 GLOB: Final = (
@@ -320,7 +378,7 @@ def test_what_a_preset_names_as_content(
 def test_a_preset_that_cannot_be_asked_breaks_no_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The host is imported all the same; the error is said without its message."""
+    """The host is imported all the same; the line says what is not taken out, and not the error's message."""
 
     def fail(_: Preset) -> tuple[str, ...]:
         raise LookupError(CANARY)
@@ -333,8 +391,14 @@ def test_a_preset_that_cannot_be_asked_breaks_no_import(
     pre_instrument.begin()
     assert importlib.import_module("helpdesk") is sys.modules["helpdesk"]
     del sys.modules["helpdesk"]
-    (line,) = [line for line in caplog.messages if "LookupError" in line]
-    assert CANARY not in line
+    assert [line for line in caplog.messages if "LookupError" in line] == [
+        (
+            "The preset django-helpdesk cannot be read (LookupError), so the gate does not take what it "
+            "names as content out of the host's own spans, logs and metrics. Install otel-incident again, or "
+            "name these attributes in OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES."
+        )
+    ]
+    assert swallowed()["gate"] == 1
 
 
 @pytest.mark.parametrize("ended_by", ["a variable", "an option", "the gate's end"])

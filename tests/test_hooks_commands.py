@@ -728,6 +728,20 @@ def test_a_file_that_cannot_be_used(host: Path) -> None:
     assert ended.stdout == "hooks.toml\n  found               it: desk.services:later\n"
 
 
+@pytest.mark.parametrize("command", ["check", "explain"])
+@pytest.mark.parametrize("gate", ["standard", "off"])
+def test_what_a_file_that_cannot_be_used_names_as_content(command: str, gate: str, host: Path) -> None:
+    """It is said to hold all the same where there is a gate."""
+    text = hook("desk.services:later").replace("create", "made")
+    (host / "bad.toml").write_text(text.replace("[host]", '[host]\ncontent = ["title"]'))
+    ended = hooks(host, command, "bad.toml", variables={"OTEL_INCIDENT_GATE": gate})
+    end = " What it names as content holds all the same." if gate == "standard" else ""
+    assert ended.stderr == (
+        "otel-incident: bad.toml, hook 'it', key 'action': must be one of create, end, restart, "
+        f"change_commander, change_stage. The file is not in force.{end}\n"
+    )
+
+
 def test_no_file_at_all(host: Path) -> None:
     """Where there is nothing to look at, it is said what to name."""
     # as if no host with a preset were installed here

@@ -116,6 +116,11 @@ class Config:
     problems: tuple[str, ...] = ()
 
     @property
+    def gated(self) -> bool:
+        """Whether a gate is to stand."""
+        return self.gate != "off" and (not self.off or self.gate_alone)
+
+    @property
     def delivery(self) -> tuple[object, ...]:
         """All that decides where events go, and how."""
         return (

@@ -31,9 +31,10 @@ class HookFileError(IncidentTelemetryError):
         hook: The `name` of the hook, or "" when the error is not inside one.
         key: The dotted key at fault, or "" for the file as a whole.
         reason: One sentence: what is wrong and what is expected.
+        content: What the file names as content, which a gate takes out all the same.
     """
 
-    def __init__(self, file: str, hook: str, key: str, reason: str) -> None:
+    def __init__(self, file: str, hook: str, key: str, reason: str, content: tuple[str, ...] = ()) -> None:
         where = file
         if hook:
             where += f", hook {hook!r}"
@@ -44,6 +45,7 @@ class HookFileError(IncidentTelemetryError):
         self.hook = hook
         self.key = key
         self.reason = reason
+        self.content = content
 
 
 class PayloadError(IncidentTelemetryError):

@@ -55,7 +55,7 @@ def without_gate(mode: str, why: str) -> str:
 
 def content_names(config: Config) -> dict[str, tuple[str, ...]]:
     """What hosts call their content, by hook file: the operator's, and presets whose host is installed."""
-    named = content_in(config.hook_files)
+    named = content_in(config.hook_files, gated=config.gated)
     named |= {each.name: each.content() for each in enabled(config.disabled_hooks) if is_installed(each)}
     return {source: names for source, names in named.items() if names}
 

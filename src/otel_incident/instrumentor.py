@@ -128,7 +128,8 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         def as_sent(actor: Actor, id_shapes: Mapping[str, re.Pattern[str]] | None) -> Mapping[str, object]:
             return pipeline.actor_as_sent(actor, id_shapes)  # which has to know of the hooks, and comes later
 
-        files, presets = read_files(config.hook_files), enabled(config.disabled_hooks)
+        files = read_files(config.hook_files, gated=config.gated)
+        presets = enabled(config.disabled_hooks)
         activation = Activation(files, emitter.emit, presets, as_sent)
         pipeline = Pipeline(
             config,
@@ -145,7 +146,7 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
 
     def _gate(self, config: Config) -> None:
         """Put the gate in place that is asked for; one that stands for the same settings stays."""
-        if config.gate == "off" or (config.off and not config.gate_alone):
+        if config.gate == "off" or not config.gated:
             if self._asked is not None:
                 self.remove_gate()
             return

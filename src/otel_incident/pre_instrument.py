@@ -115,4 +115,4 @@ def _is_strict() -> bool:
         config = Config.from_env()
     except Exception:  # noqa: BLE001  then what is written there has to do
         return may_be_strict()
-    return config.gate == "strict" and (not config.off or config.gate_alone)
+    return config.gate == "strict" and config.gated

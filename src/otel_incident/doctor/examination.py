@@ -40,7 +40,7 @@ def examine(variables: Mapping[str, str], *, offline: bool = False) -> list[Find
     found = [each for each in found if _variable(each) not in said]
     found += [each for each in installation.settings(config) if _variable(each) not in said]
     found += sdk
-    found += installation.hooks(config)
+    found += installation.hooks(config, no_gate)
     found += installation.gate(config, no_gate)
     found += _speaker(config)
     for destination in destinations(config):

@@ -10,7 +10,6 @@ from otel_incident.config import SDK_DISABLED
 from otel_incident.doctor.findings import failure, ok, warning
 from otel_incident.gate.rules import GateRules
 from otel_incident.gate.wrapping import Wrapping
-from otel_incident.hooks.content import holds_although_refused
 from otel_incident.hooks.file_complaints import about_hooks
 from otel_incident.hooks.shipped import unknown
 from otel_incident.hooks_cli.files import chosen_files
@@ -38,15 +37,21 @@ def settings(config: Config) -> list[Finding]:
     return [warning("settings", each.removesuffix("."), "correct it") for each in config.problems]
 
 
-def hooks(config: Config) -> list[Finding]:
-    """Which hook files and presets would be in force."""
+def hooks(config: Config, no_gate: str = "") -> list[Finding]:
+    """Which hook files and presets would be in force.
+
+    Args:
+        config: The settings.
+        no_gate: What keeps the gate out of the host; "" where nothing does.
+    """
+    gated = config.gated and not no_gate
     live, refused = chosen_files((), config)
     found = [warning("hooks", line, "correct or remove it") for line in unknown(config.disabled_hooks)]
     found += [
-        failure("hooks", f"{error}; the file is not in force{_although(error)}", "correct it")
+        failure("hooks", f"{error}; the file is not in force{_although(error, gated=gated)}", "correct it")
         for error in refused
     ]
-    found += [_read(file) for file in live]
+    found += [_read(file, gated=gated) for file in live]
     if live:
         return found
     if not refused:
@@ -169,17 +174,19 @@ def _ephemeral(directory: Path, mountinfo: Path) -> list[Finding]:
     ]
 
 
-def _read(file: HookFile) -> Finding:
+def _read(file: HookFile, *, gated: bool) -> Finding:
     called = _called(file)
     if about_hooks(file):
         return warning("hooks", f"{called} has no hook: nothing of {file.host} is reported", "add one")
+    if not file.hooks and not gated:
+        return warning("hooks", f"{called}: no hook; it names content of {file.host}, and there is no gate")
     if not file.hooks:
         return ok("hooks", f"{called}: no hook; it names content of {file.host} for the gate")
     return ok("hooks", f"{called}: {_count(len(file.hooks), 'hook')} read for {file.host}; {_TO_CHECK}")
 
 
-def _although(error: HookFileError) -> str:
-    return ", but what it names as content is" if holds_although_refused(Path(error.file)) else ""
+def _although(error: HookFileError, *, gated: bool) -> str:
+    return ", but what it names as content is" if gated and error.content else ""
 
 
 def _called(file: HookFile) -> str:

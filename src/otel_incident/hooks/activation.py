@@ -41,8 +41,13 @@ if TYPE_CHECKING:
     _Watch = CallWatch | ModelWatch | MappedClassWatch | HttpWatch
 
 
-def read_files(paths: Iterable[Path]) -> list[HookFile]:
-    """The operator's hook files; a refused one is said and left out."""
+def read_files(paths: Iterable[Path], *, gated: bool = True) -> list[HookFile]:
+    """The operator's hook files; a refused one is said and left out.
+
+    Args:
+        paths: Of the files.
+        gated: Whether there is a gate, for which the content that a refused one names holds all the same.
+    """
     files: list[HookFile] = []
     for path in each_once(paths):
         from otel_incident.hooks.spec import load  # noqa: PLC0415  a host with a preset needs no reader now
@@ -52,7 +57,7 @@ def read_files(paths: Iterable[Path]) -> list[HookFile]:
             refuse_double(file, files)
             files.append(file)
         except HookFileError as error:
-            say_refused(error, path)
+            say_refused(error, gated=gated)
     return files
 
 

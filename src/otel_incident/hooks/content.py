@@ -8,11 +8,11 @@ even if the hooks in it are refused, and what a preset does, as soon as its host
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from otel_incident.announcements import say_once
 from otel_incident.errors import HookFileError
-from otel_incident.guard import fail_open
+from otel_incident.guard import fail_open, swallow
 from otel_incident.hooks.ownership import is_of, places_of
 from otel_incident.hooks.precedence import each_once
 from otel_incident.imports import when_imported
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
 
     from otel_incident.hooks.shipped import Preset
 
+_UNASKED: Final = (
+    "The preset {} cannot be read ({}), so the gate does not take what it names as content out of the host's "
+    "own spans, logs and metrics. Install otel-incident again, or name these attributes in "
+    "OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES."
+)
 
-def content_in(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
+
+def content_in(paths: Iterable[Path], *, gated: bool) -> dict[str, tuple[str, ...]]:
     """What the operator's hook files name as content, by file; what cannot be read is said and left out.
 
     Args:
         paths: Of the files.
+        gated: Whether there is a gate to take it out.
     """
     named: dict[str, tuple[str, ...]] = {}
     for path in each_once(paths):
@@ -39,27 +46,23 @@ def content_in(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
         except HookFileError as unreadable:
             error = unreadable
         if error is not None:
-            say_refused(error, path)
+            say_refused(error, gated=gated)
     return named
 
 
-def say_refused(error: HookFileError, path: Path) -> None:
+def say_refused(error: HookFileError, *, gated: bool) -> None:
     """Say that a file is refused, and whether its content is known all the same; once for a process."""
-    say_once(f"{error}. The file is not in force; the host runs without it.{_although(path)}")
+    say_once(f"{error}. The file is not in force; the host runs without it.{although(error, gated=gated)}")
 
 
-def holds_although_refused(path: Path) -> bool:
-    """Whether a file that is refused names content, which the gate takes out all the same."""
-    from otel_incident.hooks.spec import load_content  # noqa: PLC0415  as above
+def although(error: HookFileError, *, gated: bool) -> str:
+    """What is to be said of the content that a refused file names; "" where none is taken out.
 
-    try:
-        return bool(load_content(path)[0])
-    except HookFileError:
-        return False
-
-
-def _although(path: Path) -> str:
-    return " What it names as content holds all the same." if holds_although_refused(path) else ""
+    Args:
+        error: Why the file is refused.
+        gated: Whether there is a gate.
+    """
+    return " What it names as content holds all the same." if gated and error.content else ""
 
 
 @final
@@ -82,7 +85,7 @@ class ContentNames:
 
     def install(self) -> None:
         """Tell what the operator's files name now, and what presets do when their host is there."""
-        for names in content_in(self._paths).values():
+        for names in content_in(self._paths, gated=True).values():
             self._forbid(names)
         for preset in self._presets:
             came = fail_open("gate")(partial(self._came, preset))
@@ -94,5 +97,11 @@ class ContentNames:
             self._waits_no_longer.pop()()
 
     def _came(self, preset: Preset, module: Any) -> None:
-        if is_of(preset.distribution, preset.module, places_of(module)):
-            self._forbid(preset.content())
+        if not is_of(preset.distribution, preset.module, places_of(module)):
+            return
+        try:
+            names = preset.content()
+        except Exception as error:  # noqa: BLE001  whatever it is, the host's import goes on
+            swallow("gate", error, _UNASKED.format(preset.name, type(error).__name__))
+        else:
+            self._forbid(names)

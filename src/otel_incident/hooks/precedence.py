@@ -42,7 +42,7 @@ def refuse_double(file: HookFile, before: Iterable[HookFile]) -> None:
         if hook.meaning in said:
             other, same = said[hook.meaning]
             reason = f"is what hook {same.name!r} of {other.source} is about; one of them is enough"
-            raise HookFileError(file.source, hook.name, hook.subject, reason)
+            raise HookFileError(file.source, hook.name, hook.subject, reason, file.content)
 
 
 def without_doubles(preset: HookFile, files: Iterable[HookFile]) -> HookFile:

@@ -12,6 +12,8 @@ import os
 import re
 import stat
 import tomllib
+from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_incident.errors import HookFileError
@@ -119,6 +121,15 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
         HookFileError: It cannot be used; the message says where and why.
     """
     top = _top(text, source)
+    try:
+        return _file(top, source, preset=preset)
+    except HookFileError as error:
+        with suppress(HookFileError):  # where there is no table in which content could be named
+            error.content, _ = top.table("host").content()
+        raise
+
+
+def _file(top: Table, source: str, *, preset: bool) -> HookFile:
     top.allow("host", "client", "hook")
     host = top.table("host", required="names the host")
     host.allow("name", "module", "distribution", "content", "ids")
@@ -154,19 +165,25 @@ def parse(text: str, source: str, *, preset: bool = False) -> HookFile:
 
 def _top(text: str, source: str) -> Table:
     """What is read of a text before anything in it is looked at."""
-    try:
-        if text.startswith("\ufeff"):
-            raise HookFileError(
-                source, "", "", "begins with a byte order mark, which TOML does not know; save it without one"
-            )
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise HookFileError(source, "", "", f"is not TOML: {error}") from error
-    except RecursionError as error:
-        raise HookFileError(source, "", "", "is nested too deeply") from error
-    except ValueError as error:  # Python reads integers of at most some thousand digits
-        raise HookFileError(source, "", "", "holds a number that is too long") from error
+    values = values_in(text)
+    if isinstance(values, str):
+        raise HookFileError(source, "", "", values)
     return Table(source, "", "", values)
+
+
+@lru_cache(maxsize=32)  # the gate reads a file, and then its hooks are read
+def values_in(text: str) -> Mapping[str, Any] | str:
+    """What a text says, which nobody may change, or why it cannot be read."""
+    if text.startswith("\ufeff"):
+        return "begins with a byte order mark, which TOML does not know; save it without one"
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return f"is not TOML: {error}"
+    except RecursionError:
+        return "is nested too deeply"
+    except ValueError:  # Python reads integers of at most some thousand digits
+        return "holds a number that is too long"
 
 
 def _clients(top: Table) -> tuple[Client, ...]:

@@ -129,10 +129,10 @@ class Table:
     def content(self) -> tuple[tuple[str, ...], HookFileError | None]:
         """What is named as content, and the error for the first item that is no name: the others hold."""
         value = self._values.get("content", [])
-        if not isinstance(value, list):
-            return (), self.error("content", "must be a list of texts")
         named: list[str] = []
         error: HookFileError | None = None
+        if not isinstance(value, list):  # of a text alone it is plain what is meant
+            value, error = [value], self.error("content", "must be a list of texts")
         for item in value:
             if not _is_text(item):
                 error = error or self.error("content", "must be a list of texts")
@@ -144,6 +144,8 @@ class Table:
                 )
             else:
                 named.append(item.strip())
+        if error is not None:
+            error.content = tuple(named)
         return tuple(named), error
 
     def plain_or_list(self, key: str) -> tuple[Plain, ...]:

@@ -52,11 +52,13 @@ def run(chosen: argparse.Namespace, config: Config, say: Callable[[str], None]) 
         config: This environment's.
         say: Prints.
     """
-    from otel_incident.hooks_cli.files import chosen_files  # noqa: PLC0415  the catalog needs none of this
+    from otel_incident.hooks.content import although  # noqa: PLC0415  the catalog needs none of this
+    from otel_incident.hooks_cli.files import chosen_files  # noqa: PLC0415  the same
 
     files, refused = chosen_files(chosen.files, config)
     for error in refused:
-        sys.stderr.write(f"otel-incident: {error}. The file is not in force.\n")
+        holds = although(error, gated=config.gated)
+        sys.stderr.write(f"otel-incident: {error}. The file is not in force.{holds}\n")
     if not files and not refused:
         sys.stderr.write(
             "otel-incident: there is no hook file and no host with a preset: name a file, or set "
