@@ -105,6 +105,7 @@ def test_a_file_that_is_disabled(write: Write) -> None:
     assert by_call == Config(off=off, gate="strict", gate_is_set=True)
     by_file = read(write(INCIDENT + "{gate: audit, hooks: [a.toml]}\ndisabled: true\n"))
     assert by_file == Config(off=off, gate="audit", gate_is_set=True, hook_files=(Path("a.toml"),))
+    assert Config.from_env({"OTEL_CONFIG_FILE": path}, as_if_on=True).config_file.disabled is True
     assert read(write(START + "disabled: false\n")).off == ""
 
 

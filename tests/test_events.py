@@ -168,6 +168,20 @@ def test_what_is_no_moment(value: object) -> None:
     assert wire_timestamp(value) is value
 
 
+class _TalkativeMoment(datetime):
+    """A datetime with code of its own where it is subtracted from."""
+
+    def __sub__(self, other: object) -> timedelta:  # type: ignore[override]  # it lies
+        return timedelta(days=1)
+
+
+def test_a_subclass_of_datetime_is_taken_by_its_value() -> None:
+    """Of a datetime's subclass its date and time count, not what its `__sub__` says."""
+    value = _TalkativeMoment(2020, 9, 13, 12, 26, 40, tzinfo=UTC)
+    assert epoch_milliseconds(value) == 1_600_000_000_000
+    assert wire_timestamp(value) == "2020-09-13T12:26:40.000Z"
+
+
 @pytest.mark.parametrize("value", [-1, LAST + 1, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)])
 def test_what_is_beyond(value: Moment) -> None:
     """A moment before 1970 or after 9999 is a text that no timestamp is: its type was right."""

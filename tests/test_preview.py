@@ -121,6 +121,48 @@ def test_without_a_home_the_id_is_made_at_each_start() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("switch", "said"),
+    [
+        ("OTEL_SDK_DISABLED=true", "OTEL_SDK_DISABLED=true"),
+        ("DO_NOT_TRACK=1", "DO_NOT_TRACK is set"),
+        ("OTEL_INCIDENT_ENABLED=false", "OTEL_INCIDENT_ENABLED is not true"),
+    ],
+)
+def test_what_would_leave_is_by_the_variables(
+    switch: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where a switch has telemetry off, the preview is that of this installation, switched on."""
+    monkeypatch.setenv(*switch.split("=", 1))
+    monkeypatch.setenv("OTEL_INCIDENT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("OTEL_INCIDENT_SERVER_VERSION", "7.8.1")
+    assert main(["preview"]) == 0
+    out, err = capsys.readouterr()
+    identity = identity_in(json.loads(out))
+    assert (identity["incident.diagnostic.id"], identity["incident.server.version"]) == (NO_ID, "7.8.1")
+    assert err.splitlines() == [
+        f"otel-incident: telemetry is off ({said}); switched on, this would leave:",
+        (
+            "otel-incident: The diagnostic id is made at the first event, and none can be read in "
+            f"{tmp_path / 'state'} now; {NO_ID} stands for it."
+        ),
+    ]
+
+
+def test_settings_that_cannot_be_read_are_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the configuration cannot be read, that is said to be why the diagnostic id is not shown."""
+    monkeypatch.setenv("OTEL_CONFIG_FILE", str(tmp_path / "gone.yaml"))
+    assert main(["preview"]) == 0
+    note = f"The diagnostic id is not known, since the configuration cannot be read; {NO_ID} stands for it."
+    assert f"otel-incident: {note}" in capsys.readouterr().err.splitlines()
+
+
 def test_an_id_that_is_none_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A diagnostic id that the operator set and that cannot be used is said as the host would say it."""
     config = Config(state_dir=tmp_path / "state", server_version="1", diagnostic_id="production")

@@ -81,8 +81,7 @@ def test_a_file_of_the_hosts_that_has_the_inode_of_a_deleted_segment(tmp_path: P
     for line in (b"1\n", b"2\n"):
         writer.append(line)
         host.take_place_of(opened_by(writer))
-        # what a file system does when it pleases; a test cannot ask for it
-        writer._file = file_of(opened_by(writer))  # noqa: SLF001
+        writer._file = file_of(opened_by(writer))  # noqa: SLF001  what a file system does when it pleases
     writer.close()
     assert host.are_whole()
     assert kept_in(tmp_path) == [b"1", b"2"]

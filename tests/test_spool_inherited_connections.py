@@ -152,6 +152,18 @@ def test_a_session_of_another_kind() -> None:
     assert (set_aside(unknown), unknown.closed) == ([], True)
 
 
+def test_sessions_that_name_each_other() -> None:
+    """Each is looked at once, also where two renew their credentials by each other, or one has two names."""
+    session, other = Renewing(), Renewing()
+    session.other = other.other = other  # itself, too
+    session.__dict__["again"] = other
+    other.__dict__["parent"] = session
+    adapters: list[Any] = [*session.adapters.values(), *other.adapters.values()]
+    before = [adapter.poolmanager.pools for adapter in adapters]
+    assert list(map(id, set_aside(session))) == list(map(id, before))
+    assert not any(adapter.poolmanager.pools is had for adapter, had in zip(adapters, before, strict=True))
+
+
 def test_a_grandchild_keeps_the_exporters_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """In memory, too: a grandparent's exporter that is collected would close its connections."""
     made: list[Scripted] = []

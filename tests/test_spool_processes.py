@@ -305,6 +305,6 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     try:
         ended = succeed(TMPFS, {"DIRECTORY": str(mount / "spool"), **QUIET})
     finally:
-        subprocess.run(["umount", str(mount)], check=True)  # noqa: S603, S607
+        subprocess.run(["umount", str(mount)], check=True)  # noqa: S603, S607  words of ours
     assert ended.stdout == "True {} []\n"
     assert ended.stderr.count("Log records cannot be kept on disk (No space left on device)") == 1

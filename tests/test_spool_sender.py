@@ -159,6 +159,23 @@ def test_an_exit_is_bounded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None
     assert second.taken == [1]
 
 
+def test_an_interrupted_attempt_that_ends_well(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """That nothing was answered is the last line: what comes of an interruption is no end of an outage."""
+    exporter = Obedient()
+    processor = make(exporter)
+    turns = processor._spool._senders[0]._turns  # noqa: SLF001  whose thread has not begun
+    processor._spool._store.keep(line(1))  # noqa: SLF001  `take` would begin it
+
+    def answer_after_all() -> LogRecordExportResult:
+        turns.interrupt()
+        return SUCCESS
+
+    exporter.answer = answer_after_all
+    turns.take()
+    assert exporter.taken == [1]
+    assert lines(caplog) == [OUTAGE.format("no answer when the process ended")]
+
+
 def test_an_exit_does_not_wait_for_an_endpoint_that_refused(make: Make) -> None:
     """What failed last is not tried again at the end."""
     exporter = Obedient(lambda: FAILURE)
@@ -471,7 +488,7 @@ def test_a_pause_is_one_for_new_records_too(make: Make) -> None:
     assert turns.delivery is not None
     turns.delivery.step = lambda **_: 1.0  # type: ignore[method-assign]  # as after many refused ones
     assert turns.take() == 1.0
-    turns.pauses.wake.wait = lambda _: pytest.fail("a record ended it")  # type: ignore[assignment,method-assign,misc]
+    turns.pauses.wake.wait = lambda _: pytest.fail("a record ended it")  # type: ignore[assignment,method-assign,misc]  # never returns
     turns.pauses.prod.set()  # as a flush does
     turns.pause(3600.0)
 

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_incident import doctor, hooks_cli, policy_cli, spool_cli
-from otel_incident.config import Config, variables_of_process
+from otel_incident.config import UNREADABLE, Config, variables_of_process
 from otel_incident.version import __version__
 from otel_incident.vocabulary import (
     ATTRIBUTES,
@@ -22,7 +22,7 @@ from otel_incident.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from otel_incident.vocabulary import Requirement
 
@@ -165,20 +165,24 @@ def _described(levels: Mapping[str, Requirement]) -> list[dict[str, Any]]:
 
 def _config() -> Config:
     config = Config.from_env()
-    for line in config.problems:
-        sys.stderr.write(f"otel-incident: {line}\n")
+    _complain(config.problems)
     return config
 
 
 def _preview() -> None:
-    config = _config()
-    if config.off:
-        sys.stderr.write(f"otel-incident: telemetry is off ({config.off}); switched on, this would leave:\n")
     from otel_incident.preview import notes, text  # noqa: PLC0415  the catalog needs neither SDK nor exporters
 
-    for line in notes(config):
-        sys.stderr.write(f"otel-incident: {line}\n")
+    config = Config.from_env()
+    off = [f"telemetry is off ({config.off}); switched on, this would leave:"] if config.off else []
+    if off and config.off != UNREADABLE:
+        config = Config.from_env(as_if_on=True)
+    _complain((*config.problems, *off, *notes(config)))
     _say(text(config))
+
+
+def _complain(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stderr.write(f"otel-incident: {line}\n")
 
 
 def _say(text: str) -> None:

@@ -61,6 +61,9 @@ GATES: Final[tuple[Gate, ...]] = ("standard", "strict", "audit", "off")
 SDK_DISABLED: Final = "OTEL_SDK_DISABLED=true"
 """What `Config.off` says where the SDK as a whole is off."""
 
+UNREADABLE: Final = "the configuration cannot be read"
+"""What `Config.off` says where nothing but the gate's settings is known."""
+
 _ID_MODES: Final = ("plain", "hmac", "drop")
 _EVENT_IDS: Final = frozenset(
     name for event in EVENTS.values() for name in event.attributes if ATTRIBUTES[name].rule == "id"
@@ -134,7 +137,11 @@ class Config:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
+        cls,
+        environ: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        *,
+        as_if_on: bool = False,
     ) -> Config:
         """Read the environment, the configuration file and an instrumentor's options.
 
@@ -142,12 +149,13 @@ class Config:
             environ: The variables; by default the process's.
             options: What `IncidentInstrumentor().instrument(...)` was given, by the file's option names;
                 they come before the file's, the file's before the environment's.
+            as_if_on: Read all the rest, too, where a switch has telemetry off and little of it counts.
         """
         # config.py is the room that may: everything else is handed a Config
         variables = dict(os.environ if environ is None else environ)  # noqa: TID251  as said above
-        if variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        if not as_if_on and variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return cls(off=SDK_DISABLED)
-        if _says_yes(variables.get("DO_NOT_TRACK", "")):
+        if not as_if_on and _says_yes(variables.get("DO_NOT_TRACK", "")):
             return cls(off="DO_NOT_TRACK is set", **_gate_in(variables))
         path = variables.get("OTEL_CONFIG_FILE", "").strip()
         options = with_lists(options or {})
@@ -158,7 +166,7 @@ class Config:
         except ConfigurationError as error:
             said, unread = for_gate_alone(file, options)
             return _unreadable(str(error), variables | said, unread)
-        if file is not None and file.disabled:
+        if not as_if_on and file is not None and file.disabled:
             return cls(off="OTEL_CONFIG_FILE says disabled: true", **_gate_in(variables | given))
         if file is None:
             return _Reader(variables | given, given).config()
@@ -185,8 +193,7 @@ def _unreadable(line: str, variables: Mapping[str, str], unread: list[str]) -> C
         line += " No gate is set, and none is in place."
     elif gate["gate"] != "off":
         line += f" The gate ({gate['gate']}) holds all the same."
-    off = "the configuration cannot be read"
-    return Config(off=off, problems=(line, *others), gate_alone=gate["gate_is_set"], **gate)
+    return Config(off=UNREADABLE, problems=(line, *others), gate_alone=gate["gate_is_set"], **gate)
 
 
 def _gate_in(variables: Mapping[str, str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.metrics import NoOpMeterProvider
 
+from otel_incident.config import UNREADABLE
 from otel_incident.emitter import IncidentEmitter
 from otel_incident.errors import HookFileError
 from otel_incident.events import Actor, Incident, IncidentEvent
@@ -104,13 +105,13 @@ def notes(config: Config) -> list[str]:
     found += [f"{complaint}." for complaint in hooks.complaints]
     identity = Identity(replace(config, off=""), makes=False)
     if identity.diagnostic_id() == ID_TO_COME:
-        found.append(
-            f"The diagnostic id is made at the first event, and none can be read in {config.state_dir} now; "
-            f"{ID_TO_COME} stands for it."
-            if config.state_dir is not None
-            else "The diagnostic id is made at each start, since there is no home directory to keep it in; "
-            f"{ID_TO_COME} stands for it."
-        )
+        if config.off == UNREADABLE:
+            why = f"is not known, since {config.off}"
+        elif config.state_dir is None:
+            why = "is made at each start, since there is no home directory to keep it in"
+        else:
+            why = f"is made at the first event, and none can be read in {config.state_dir} now"
+        found.append(f"The diagnostic id {why}; {ID_TO_COME} stands for it.")
     if "hmac" in config.id_modes.values() and identity.pseudonym("") == HASH_TO_COME:
         found.append(f"The key of the hashes is made at the first event; {HASH_TO_COME} stands for each.")
     if config.server_version or hooks.is_absent:

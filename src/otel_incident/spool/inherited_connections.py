@@ -18,14 +18,17 @@ def set_aside(session: Any) -> list[object]:
     Returns:
         The connections that it had: to be kept for as long as the process lives.
     """
-    adapters = getattr(session, "adapters", None)
-    if adapters is None:  # nothing is known of it but this; to use the parent's connections would be worse
-        session.close()
-        return []
-    kept = [pools for adapter in adapters.values() for pools in _of_adapter(adapter)]
-    for each in vars(session).values():
-        if hasattr(each, "adapters"):  # another session, by which some renew their credentials
-            kept += set_aside(each)
+    kept: list[object] = []
+    sessions = [session]
+    for each in sessions:
+        adapters = getattr(each, "adapters", None)
+        if adapters is None:  # nothing is known of it but this; to share connections would be worse
+            each.close()
+            continue
+        kept += [pools for adapter in adapters.values() for pools in _of_adapter(adapter)]
+        for other in vars(each).values():  # by which some renew their credentials; two may name each other
+            if hasattr(other, "adapters") and not any(other is known for known in sessions):
+                sessions.append(other)
     return kept
 
 
