@@ -10,6 +10,7 @@ from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_incident.cli import main
 from otel_incident.config import Config
+from otel_incident.distributions import version_of
 from otel_incident.doctor import installation, packages
 from otel_incident.identity import Identity
 from tests.doctor import about, diagnosis, host, send_to
@@ -67,13 +68,11 @@ def test_a_path_that_is_whole(
     package = f"opentelemetry-exporter-otlp-proto-{transport}"
     spoken = {"grpc": "gRPC", "http": "HTTP"}[transport]
     shown = url if transport == "grpc" else f"{url}/v1/logs"
-    versions = {
-        each: packages.version(each) for each in ("opentelemetry-sdk", "opentelemetry-distro", package)
-    }
+    versions = {each: version_of(each) for each in ("opentelemetry-sdk", "opentelemetry-distro", package)}
     assert lines == [
         "ok       on        no switch is off",
         (
-            f"ok       packages  otel-incident {packages.version('otel-incident')}, "
+            f"ok       packages  otel-incident {version_of('otel-incident')}, "
             f"opentelemetry-sdk {versions['opentelemetry-sdk']}, "
             f"opentelemetry-distro {versions['opentelemetry-distro']}"
         ),

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from otel_incident.cli import main
+from otel_incident.distributions import version_of
 from otel_incident.doctor import installation
-from otel_incident.doctor.packages import version
 from otel_incident.spool import waiting
 from otel_incident.state import own_directory
 from tests.collector import ROOT
@@ -74,9 +74,9 @@ def test_the_doctor(
         ("opentelemetry-sdk", "1.45.2"),
         ("opentelemetry-distro", "0.66b2"),
     ):
-        sample = sample.replace(f"{package} {example}", f"{package} {version(package)}")
+        sample = sample.replace(f"{package} {example}", f"{package} {version_of(package)}")
     package = "opentelemetry-exporter-otlp-proto-http"
-    sample = sample.replace("otlp_proto_http 1.45.2", f"otlp_proto_http {version(package)}")
+    sample = sample.replace("otlp_proto_http 1.45.2", f"otlp_proto_http {version_of(package)}")
     sample = sample.replace("http://collector:4318", receiver.http_endpoint)
     sample = sample.replace("/var/lib/desk", str(state)).replace("hooks.toml", str(tmp_path / "hooks.toml"))
     printed = capsys.readouterr()

@@ -177,11 +177,19 @@ def test_a_lease_is_lost_and_taken_again(tmp_path: Path, host: HostFiles) -> Non
 
 
 DAEMON: Final = """
-    import os, sqlite3
+    import logging, os, sqlite3, threading
     from otel_incident import Incident, IncidentEmitter
 
+    class Said(logging.Handler):
+        said = threading.Event()
+
+        def emit(self, record):
+            self.said.set()
+
+    logging.getLogger("otel_incident").addHandler(Said())
     emitter = IncidentEmitter()
     emitter.create(Incident(id=1))
+    assert Said.said.wait(30)  # until then a thread opens modules and a connection
     os.closerange(3, 256)  # as a daemon does
     database = sqlite3.connect(os.environ["DATABASE"])
     database.execute("CREATE TABLE desk (id)")
@@ -204,7 +212,7 @@ def test_a_daemon_with_a_database(tmp_path: Path) -> None:
             "OTEL_INCIDENT_SERVER_VERSION": "1",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_BLRP_SCHEDULE_DELAY": "60000",  # a connection that is being made then is requests' to close
+            "OTEL_BLRP_SCHEDULE_DELAY": "60000",
         },
     )
     assert (ended.status, ended.stdout) == (0, "48\n"), ended.stderr

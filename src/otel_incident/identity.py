@@ -12,7 +12,6 @@ import hmac
 import secrets
 import sys
 import uuid
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -20,6 +19,7 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource, Resource
 from opentelemetry.sdk.version import __version__ as SDK_VERSION  # noqa: N812  a constant
 
 from otel_incident.config import Config
+from otel_incident.distributions import version_of
 from otel_incident.errors import StateDirectoryError
 from otel_incident.guard import HostLock, say, swallow
 from otel_incident.policy import KEEPS_RULE, is_ours
@@ -264,7 +264,7 @@ class Identity:
         candidates = (
             (self._config.server_version, "OTEL_INCIDENT_SERVER_VERSION"),
             (base.get(SERVICE_VERSION), "service.version"),
-            (_distribution_version(host_distribution), "the host's distribution"),
+            (version_of(host_distribution), "the host's distribution"),
         )
         for value, source in candidates:
             if not value:
@@ -282,15 +282,6 @@ _SDK_ATTRIBUTES: Final = {
     "telemetry.sdk.name": "opentelemetry",
     "telemetry.sdk.version": SDK_VERSION,
 }
-
-
-def _distribution_version(name: str) -> str:
-    if not name:
-        return ""
-    try:
-        return metadata.version(name)
-    except Exception:  # noqa: BLE001  not installed, or with metadata that cannot be read: it names no version
-        return ""
 
 
 class IncidentResourceDetector(ResourceDetector):

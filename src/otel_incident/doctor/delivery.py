@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_incident.config_exporters import GRPC, HTTP, HTTP_JSON
+from otel_incident.distributions import version_of
 from otel_incident.doctor.findings import failure, ok, warning
-from otel_incident.doctor.packages import version
 from otel_incident.doctor.probe import probe
 from otel_incident.doctor.proxies import passed_proxy, proxy_for
 from otel_incident.doctor.variables import no_time
@@ -72,7 +72,7 @@ def look(
         and (passed := passed_proxy(destination, variables)) is not None
     ):
         through = f", past the proxy in {passed.variable}: {_PAST[destination.kind]}"
-    found = [ok("exporter", f"{name} {version(package)}: {spoken} to {destination.shown}{through}")]
+    found = [ok("exporter", f"{name} {version_of(package)}: {spoken} to {destination.shown}{through}")]
     if offline:
         return [*found, ok("endpoint", "not asked (--offline)")]
     if config.config_file is None and (variable := no_time(variables)):

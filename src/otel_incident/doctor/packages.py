@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util._importlib_metadata import entry_points
 
+from otel_incident.distributions import version_of
 from otel_incident.doctor.findings import failure, ok, warning
 from otel_incident.version import __version__
 
@@ -19,7 +19,7 @@ _DISTRO: Final = "opentelemetry-distro"
 
 def general() -> list[Finding]:
     """What `opentelemetry-instrument` needs to load us and to set up an SDK."""
-    found = [f"otel-incident {__version__}", f"{_SDK} {version(_SDK)}"]
+    found = [f"otel-incident {__version__}", f"{_SDK} {version_of(_SDK)}"]
     findings: list[Finding] = []
     if not entry_points(group="opentelemetry_instrumentor", name="incident"):
         findings.append(
@@ -31,9 +31,8 @@ def general() -> list[Finding]:
         )
     configurators = entry_points(group="opentelemetry_configurator")
     if configurators:
-        found.append(
-            f"{_DISTRO} {version(_DISTRO)}" if version(_DISTRO) else "another distribution's configurator"
-        )
+        distro = version_of(_DISTRO)
+        found.append(f"{_DISTRO} {distro}" if distro else "another distribution's configurator")
     else:
         findings.append(
             warning(
@@ -44,11 +43,3 @@ def general() -> list[Finding]:
             )
         )
     return [ok("packages", ", ".join(found)), *findings]
-
-
-def version(distribution: str) -> str:
-    """The version of a distribution; "" where it is not installed."""
-    try:
-        return metadata.version(distribution)
-    except Exception:  # noqa: BLE001  not there, or with metadata that cannot be read: it says no version
-        return ""

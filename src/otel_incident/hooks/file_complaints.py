@@ -9,6 +9,7 @@ import re
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from otel_incident.distributions import version_of
 from otel_incident.hooks.shipped import PRESETS
 
 if TYPE_CHECKING:
@@ -49,10 +50,7 @@ def about_version(file: HookFile) -> str:
     preset = next((each for each in PRESETS if file.preset and each.name == file.source), None)
     if preset is None or not preset.oldest:
         return ""
-    try:
-        installed = metadata.version(preset.distribution)
-    except Exception:  # noqa: BLE001  not installed, or damaged: then nothing is known of its version
-        return ""
+    installed = version_of(preset.distribution)
     if not _numbers(installed) or _numbers(installed) >= _numbers(preset.oldest):
         return ""
     shown = ".".join(map(str, _numbers(installed)))
