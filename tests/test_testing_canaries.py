@@ -3,7 +3,7 @@
 import gc
 import logging
 import unittest
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -593,6 +593,63 @@ def test_a_canary_that_is_no_text_is_refused(given: object) -> None:
     line = f"^canaries\\(\\) takes texts; canary 1 is an object of the class {type(given).__name__}$"
     with pytest.raises(TypeError, match=line), canaries(given, TITLE):  # type: ignore[arg-type]  # the point
         pytest.fail("the block was run")
+
+
+def started(host: Host) -> None:
+    """A span with a text as its time."""
+    time: Any = TITLE
+    host.tracers.get_tracer("desk").start_span("declare", start_time=time).end()
+
+
+def happened(host: Host) -> None:
+    """A span event with one."""
+    time: Any = TITLE
+    with host.tracers.get_tracer("desk").start_as_current_span("declare") as span:
+        span.add_event("declared", timestamp=time)
+
+
+def logged(host: Host) -> None:
+    """A log record with one."""
+    time: Any = TITLE
+    host.loggers.get_logger("desk").emit(timestamp=time)
+
+
+@pytest.mark.parametrize(("record", "signal"), [(started, "spans"), (happened, "spans"), (logged, "logs")])
+@pytest.mark.parametrize("mode", [None, "off", "standard"])
+@pytest.mark.parametrize("exporting", [True, False])
+@pytest.mark.parametrize("check", [True, False])
+def test_what_cannot_be_written_is_not_passed_over(
+    record: Callable[[Host], None],
+    signal: str,
+    mode: str | None,
+    *,
+    exporting: bool,
+    check: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A text as a time fails, once the block has ended, in one line that names the signal and no content."""
+    host = Host(exporting=exporting)
+    ended = []
+    with pytest.raises(AssertionError) as caught:  # noqa: SIM117  one is judged by the other
+        with host.searched(mode=mode, check=check):
+            record(host)
+            ended.append(record)
+    assert ended == [record]
+    assert str(caught.value) == (
+        f"some of the {signal} cannot be written as OTLP (TypeError), so they were not searched; correct "
+        "what the block records, such as a text in the place of a time"
+    )
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("exporting", [True, False])
+def test_strict_writes_a_time_that_is_none(*, exporting: bool) -> None:
+    """The gate leaves no such time, so all can be searched, whatever the host's own exporters would do."""
+    host = Host(exporting=exporting)
+    with host.searched(mode="strict") as search:
+        for record in (started, happened, logged):
+            record(host)
+    assert (search.leaks, search.exported) == ((), {"spans": 2, "logs": 1, "metrics": 0})
 
 
 def test_a_mode_that_is_none_is_refused() -> None:

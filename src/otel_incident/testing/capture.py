@@ -103,6 +103,7 @@ class Capture:
         self._providers = tuple(providers)
         self._lock = threading.Lock()
         self._kept: dict[tuple[_Edge, Signal], list[Payload]] = defaultdict(list)
+        self._unwritten: dict[tuple[_Edge, Signal], str] = {}
         self._hosts_export: set[Signal] = set()
         self._methods: list[pipelines.Method] = []
         self._used: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -126,6 +127,7 @@ class Capture:
                 self._methods.append(pipelines.Method(owner, "on_emit", self._on_emit))
             self._flush()
             self._kept.clear()
+            self._unwritten.clear()
             self._hosts_export.clear()
             for provider in self._all_providers():
                 if hasattr(provider, "add_metric_reader"):  # newer SDKs; with others the exporters tell
@@ -154,6 +156,15 @@ class Capture:
             for edge in (*self._edges(signal), "events")
             for payload in self._kept[edge, signal]
         ]
+
+    def unwritten(self) -> dict[Signal, str]:
+        """By signal the class of an error, where something of it cannot be written as OTLP."""
+        return {
+            signal: self._unwritten[edge, signal]
+            for signal in SIGNALS
+            for edge in (*self._edges(signal), "events")
+            if (edge, signal) in self._unwritten
+        }
 
     def items(self) -> dict[Signal, int]:
         """How many spans, log records and data points would have left."""
@@ -199,9 +210,13 @@ class Capture:
 
     def _keep(self, edge: _Edge, signal: Signal, batch: Any) -> None:
         items = len(batch) if signal != "metrics" else _points(batch)
-        payload = Payload(signal, _ENCODERS[signal](batch).SerializeToString(), items)
+        try:
+            data = _ENCODERS[signal](batch).SerializeToString()
+        except Exception as error:  # noqa: BLE001  it is about what the host has recorded, a text as a time
+            self._unwritten[edge, signal] = type(error).__name__
+            return
         with self._lock:
-            self._kept[edge, signal].append(payload)
+            self._kept[edge, signal].append(Payload(signal, data, items))
 
     def _on_export(self, signal: Signal, events: bool) -> None:  # noqa: FBT001  it is called back with both
         if not events:

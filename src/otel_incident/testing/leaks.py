@@ -107,15 +107,16 @@ def canaries(
         allowed: For strict: globs besides those of `OTEL_INCIDENT_ALLOWED_ATTRIBUTES`.
         forbidden: For standard: globs besides those of `OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES`.
         providers: Providers of yours that are not the global ones: they are flushed, too.
-        check: False never fails; look at the result. With `mode="off"` that shows that the canaries are
-            planted where telemetry sees them.
+        check: False does not fail for what is found; look at the result. With `mode="off"` that shows that the
+            canaries are planted where telemetry sees them.
         allow_empty: Whether a block of which nothing at all is exported may pass.
 
     Yields:
         What was found, once the block has ended.
 
     Raises:
-        AssertionError: A canary would have left, or nothing at all.
+        AssertionError: A canary would have left, or nothing at all; or, whatever `check` is, something that
+            cannot be written as OTLP, and so not be searched.
         TypeError: A canary is no text, or the globs are one text or not all texts.
         ValueError: A text is too short to be told from others or is no Unicode text, there is none, or the
             mode is none of these.
@@ -134,6 +135,7 @@ def canaries(
         yield search
     search.exported = capture.items()
     search.leaks = tuple(_leaks(capture.payloads(), texts))
+    _expect_written(capture.unwritten())
     if check:
         _judge(search, mode, allow_empty=allow_empty)
 
@@ -150,6 +152,14 @@ def _expect_texts(texts: tuple[str, ...]) -> None:
             )
     if not texts or min(map(len, texts)) < GRAM:
         raise ValueError(f"canaries() needs texts of at least {GRAM} characters: shorter ones prove nothing")
+
+
+def _expect_written(unwritten: Mapping[Signal, str]) -> None:
+    for signal, error in unwritten.items():
+        raise AssertionError(
+            f"some of the {signal} cannot be written as OTLP ({error}), so they were not searched; correct "
+            "what the block records, such as a text in the place of a time"
+        )
 
 
 def _judge(search: Search, mode: str | None, *, allow_empty: bool) -> None:
