@@ -630,10 +630,14 @@ def test_what_cannot_be_written_is_not_passed_over(
     """A text as a time fails, once the block has ended, in one line that names the signal and no content."""
     host = Host(exporting=exporting)
     ended = []
-    with pytest.raises(AssertionError) as caught:  # noqa: SIM117  one is judged by the other
+
+    def search() -> None:
         with host.searched(mode=mode, check=check):
             record(host)
             ended.append(record)
+
+    with pytest.raises(AssertionError) as caught:
+        search()
     assert ended == [record]
     assert str(caught.value) == (
         f"some of the {signal} cannot be written as OTLP (TypeError), so they were not searched; correct "

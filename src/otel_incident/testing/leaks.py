@@ -107,8 +107,8 @@ def canaries(
         allowed: For strict: globs besides those of `OTEL_INCIDENT_ALLOWED_ATTRIBUTES`.
         forbidden: For standard: globs besides those of `OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES`.
         providers: Providers of yours that are not the global ones: they are flushed, too.
-        check: False does not fail for what is found; look at the result. With `mode="off"` that shows that the
-            canaries are planted where telemetry sees them.
+        check: False does not fail for what is found; look at the result. With `mode="off"` that shows that
+            the canaries are planted where telemetry sees them.
         allow_empty: Whether a block of which nothing at all is exported may pass.
 
     Yields:
