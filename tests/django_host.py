@@ -97,6 +97,27 @@ closed = [2]
 """
 """An incident of `Job`: the status is a row of a table."""
 
+ENTRIES: Final = """
+[host]
+name = "ops"
+
+[[hook]]
+name = "entry"
+kind = "model"
+model = "ops.Entry"
+
+[hook.incident]
+id = "self.incident_id"
+commander_id = "self.author_id"
+
+[hook.commander]
+field = "author"
+
+[hook.row]
+of = "incident"
+"""
+"""A commander of `Incident` in a row of its own."""
+
 
 @contextmanager
 def project(data: Path) -> Iterator[None]:

@@ -8,29 +8,10 @@ from django.db import transaction
 
 from otel_incident.events import IncidentEvent
 from otel_incident.hooks.django_rows import normal
-from tests.django_host import CASES, model, said, user, watching
+from tests.django_host import CASES, ENTRIES, model, said, user, watching
 
 pytestmark = pytest.mark.usefixtures("ops")
 
-ENTRIES: Final = """
-[host]
-name = "ops"
-
-[[hook]]
-name = "entry"
-kind = "model"
-model = "ops.Entry"
-
-[hook.incident]
-id = "self.incident_id"
-commander_id = "self.author_id"
-
-[hook.commander]
-field = "author"
-
-[hook.row]
-of = "incident"
-"""
 KEY: Final = "0c2f9d0e-7a5b-4a5e-9a53-0c8f3f7f6a11"
 
 

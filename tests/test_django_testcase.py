@@ -6,37 +6,16 @@ import pickle
 import unittest
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import TestCase, TransactionTestCase
 
 from otel_incident.events import IncidentEvent
-from tests.django_host import INCIDENTS, actions, model, said, user, watching
+from tests.django_host import ENTRIES, INCIDENTS, actions, model, said, user, watching
 
 pytestmark = pytest.mark.usefixtures("ops")
-
-ENTRIES: Final = (
-    INCIDENTS
-    + """
-[[hook]]
-name = "entry"
-kind = "model"
-model = "ops.Entry"
-
-[hook.incident]
-id = "self.incident_id"
-commander_id = "self.author_id"
-
-[hook.commander]
-field = "author"
-
-[hook.row]
-of = "incident"
-"""
-)
-"""Incidents whose commander is in a row of its own."""
 
 Executed = Callable[[], AbstractContextManager[object]]
 """As `captureOnCommitCallbacks(execute=True)`."""
@@ -215,7 +194,7 @@ def test_a_transaction_of_the_hosts_that_is_rolled_back_is_not_told(reported: li
 def test_a_first_commander_of_the_same_transaction(ops: None) -> None:
     """Who takes a new incident in a row of its own is in its creation; later it is a change."""
     del ops
-    with watching(ENTRIES) as reported, in_a_test() as executed:
+    with watching(INCIDENTS, ENTRIES) as reported, in_a_test() as executed:
         sam, kim = user("sam"), user("kim")
         with executed(), transaction.atomic():
             incident = model("Incident").objects.create()
