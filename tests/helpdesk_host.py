@@ -1,4 +1,4 @@
-"""An unmodified django-helpdesk as a process, and somebody who works with it over its own REST API."""
+"""An unmodified django-helpdesk as a process, and who works with it over its REST API or its pages."""
 
 import base64
 import http.client
@@ -10,8 +10,10 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlencode
 
 from tests.host_environment import HostEnvironment
 from tests.waiting import wait_until
@@ -57,6 +59,48 @@ class Ended:
     status: int
     stderr: str
     threads: list[str]
+
+
+class Browser:
+    """Somebody who is signed in and works with the pages of a helpdesk.
+
+    Args:
+        port: Where it listens.
+        user: Who.
+    """
+
+    def __init__(self, port: int, user: str) -> None:
+        self._port = port
+        self._cookies: dict[str, str] = {}
+        self._request("GET", "/login/", {})  # which gives the token of its forms
+        status, _ = self.submit("/login/", {"username": user, "password": f"password-of-{user}"})
+        if "sessionid" not in self._cookies:
+            raise RuntimeError(f"the helpdesk signs nobody in: it answers {status}")
+
+    def submit(self, path: str, fields: Mapping[str, object], traceparent: str = "") -> tuple[int, str]:
+        """Send a form: the status, and the path to which the answer leads, empty for none."""
+        response = self._request("POST", path, fields, {"traceparent": traceparent} if traceparent else {})
+        return response.status, response.getheader("location", "")
+
+    def _request(
+        self, method: str, path: str, fields: Mapping[str, object], headers: Mapping[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        sent = {
+            "content-type": "application/x-www-form-urlencoded",
+            "cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items()),
+            "x-csrftoken": self._cookies.get("csrftoken", ""),
+            **(headers or {}),
+        }
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWERS_WITHIN)
+        try:
+            connection.request(method, path, urlencode(fields, doseq=True), sent)
+            response = connection.getresponse()
+            response.read()
+        finally:
+            connection.close()
+        for line in response.headers.get_all("set-cookie", ()):
+            self._cookies |= {name: cookie.value for name, cookie in SimpleCookie(line).items()}
+        return response
 
 
 def seeded(environment: HostEnvironment, directory: Path) -> Path:
@@ -106,6 +150,7 @@ class Helpdesk:
         """
         shutil.copytree(seed, directory)
         self._directory = directory
+        self.database = directory / "helpdesk.sqlite3"
         self.state = directory / "state"
         prefix = [environment.tool("opentelemetry-instrument")] if instrumented else []
         command = [environment.tool("python"), "-m", "serve", "helpdesk_site.wsgi:application"]
@@ -146,14 +191,19 @@ class Helpdesk:
         try:
             connection.request(method, path, json.dumps(body) if body is not None else None, headers)
             response = connection.getresponse()
-            said = json.loads(response.read() or b"null")
-            return Answer(response.status, response.getheader("content-type", ""), said)
+            text, kind = response.read(), response.getheader("content-type", "")
+            said = text.decode() if kind.startswith("text/html") else json.loads(text or b"null")
+            return Answer(response.status, kind, said)
         finally:
             connection.close()
 
+    def signed_in(self, user: str) -> Browser:
+        """A user at its pages."""
+        return Browser(self._port, user)
+
     def created(self, ticket: int) -> datetime:
         """When a ticket was created, from the host's own database."""
-        with sqlite3.connect(self._directory / "helpdesk.sqlite3") as database:
+        with sqlite3.connect(self.database) as database:
             (text,) = database.execute(
                 "select created from helpdesk_ticket where id = ?", [ticket]
             ).fetchone()

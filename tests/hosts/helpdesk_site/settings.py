@@ -53,6 +53,8 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.BasicAuthentication"],
 }
 
+LOGIN_URL = "helpdesk:login"
+
 HELPDESK_ACTIVATE_API_ENDPOINT = True
 HELPDESK_TEAMS_MODE_ENABLED = False
 HELPDESK_TEAMS_MODEL = "auth.Group"
