@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from otel_incident import announcements, config, emitter, guard, identity, pipeline
+from otel_incident import announcements, config, emitter, ending, guard, identity, pipeline
 from tests.backend import REQUIRE
 
 # What decides, besides the OTEL_ variables, whether events leave and where identity is kept.
@@ -34,6 +34,7 @@ def forget_everything() -> None:
     guard.boundary.said.clear()
     guard.boundary.unseen = 0
     guard.boundary.ending = False
+    ending.ending.left = 1.0
     guard.set_reraise(reraise=False)
     identity._process.forget()  # noqa: SLF001  no process ever wants to
     announcements.forget()

@@ -4,12 +4,14 @@ import itertools
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.emitting_host import EmittingHost, endpoint_of
 from tests.otlp_receiver import HANG, OK, Answer, OtlpReceiver, PartialSuccess, Status
+from tests.processes import succeed
 
 TRANSPORTS: Final = ("grpc", "http")
 EXPORTERS: Final = {"grpc": "otlp_proto_grpc", "http": "otlp_proto_http"}
@@ -123,3 +125,24 @@ def test_what_is_queued_leaves_at_the_end(
 ) -> None:
     """A process that ends at once has delivered what it reported; a partial success is not sent again."""
     assert courses[case, transport].delivered == 3
+
+
+WITHOUT_NETRC: Final = """
+    import sys
+    sys.modules["netrc"] = None
+    from otel_incident import Incident, IncidentEmitter
+    IncidentEmitter().create(Incident(id=1))
+"""
+
+
+@pytest.mark.parametrize("spool", ["true", "false"])
+def test_a_stripped_python_delivers(receiver: OtlpReceiver, tmp_path: Path, spool: str) -> None:
+    """Where there is no `netrc` to import, which `requests` does without, events leave all the same."""
+    told = {
+        **endpoint_of("http", "", receiver.http_endpoint),
+        "OTEL_INCIDENT_STATE_DIR": str(tmp_path),
+        "OTEL_INCIDENT_SERVER_VERSION": "1",
+        "OTEL_INCIDENT_SPOOL": spool,
+    }
+    assert succeed(WITHOUT_NETRC, told).stderr == ""
+    assert len(receiver.wait_for_events(1)) == 1

@@ -166,7 +166,7 @@ def test_the_end_of_the_process_waits_for_a_search(
     if in_time:
         threading.Timer(0.1, found.set).start()
     else:
-        monkeypatch.setattr(settling, "END_SECONDS", 0.0)
+        monkeypatch.setattr(settling, "END_SECONDS", 0.01)
     end()
     if in_time:
         first.join(30)

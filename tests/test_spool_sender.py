@@ -21,6 +21,7 @@ from otel_incident.spool.cursors import Cursor
 from otel_incident.spool.lease import Lease
 from otel_incident.spool.memory import Store
 from otel_incident.spool.processor import DurableLogRecordProcessor
+from otel_incident.spool.reports import Reports
 from otel_incident.spool.segments import Lines, Segment, segments_in
 from otel_incident.spool.sender import Sender
 from otel_incident.spool.spool import Status
@@ -502,6 +503,27 @@ def test_how_often_others_are_looked_after(
     turns = make(Obedient())._spool._senders[0]._turns  # noqa: SLF001  whose thread has not begun
     turns._delay = delay  # noqa: SLF001  `make` has another one
     assert turns.take() == looks
+
+
+def test_an_outage_that_came_too_soon_is_told_of_in_a_pause(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When it is time for its line, however far away the next attempt is."""
+    monkeypatch.setattr(turns_module, "LOOK_SECONDS", 0.0)
+    exporter = Obedient()
+    spool = make(exporter)._spool  # noqa: SLF001  whose thread has not begun
+    turns = spool._senders[0]._turns  # noqa: SLF001  the same
+    now = [0.0]
+    turns.reports = Reports("exporter", now=lambda: now[0])
+    for number, result in enumerate((FAILURE, SUCCESS, FAILURE), 1):
+        exporter.answer = partial(LogRecordExportResult, result)
+        spool._store.keep(line(number))  # noqa: SLF001  by nobody who would begin it
+        turns.take()
+    told = [OUTAGE.format("no answer"), "The exporter exporter delivers again."]
+    assert lines(caplog) == told
+    now[0] = 300.0
+    turns.pause(0.001)
+    assert lines(caplog) == [*told, told[0]]
 
 
 def test_a_dead_exporter_holds_up_no_other(tmp_path: Path) -> None:

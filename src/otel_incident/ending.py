@@ -6,12 +6,13 @@ would wait for; and where the events, which come first, could not be delivered, 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @final
@@ -20,12 +21,32 @@ class _Ending:
 
     Attributes:
         in_vain: Whether the last events could not be delivered when the process ended.
+        left: Which part of an exit's bound is left to delivery, where something else has used some of it.
     """
 
-    __slots__ = ("in_vain",)
+    __slots__ = ("_late", "in_vain", "left")
 
     def __init__(self) -> None:
         self.in_vain = False
+        self.left = 1.0
+        self._late: list[Callable[[], object]] = []
+
+    def at_exit(self, handler: Callable[[], object]) -> None:
+        """Have a handler called at the process's end, once; by `call_late` if need be.
+
+        When the main thread has returned, the interpreter may be calling its handlers, and calls none that is
+        registered then. Nobody can know whether it is.
+        """
+        if threading.main_thread().is_alive():
+            atexit.register(handler)
+        else:
+            self._late.append(handler)
+            atexit.register(self.call_late)
+
+    def call_late(self) -> None:
+        """In an exit handler: call those that may have come too late for the interpreter."""
+        while self._late:
+            self._late.pop()()
 
 
 ending: Final = _Ending()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 
+from otel_incident.ending import ending
 from otel_incident.errors import ConfigurationError
 from otel_incident.first_request import import_for_first_request
 from otel_incident.forks import no_fork_while_importing
@@ -234,7 +235,7 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
 
     def shutdown(self) -> None:
         """Deliver what is queued within the bound; nothing if the endpoint refused last."""
-        seconds = 0.0 if self._deferred.failing else self._exit_seconds
+        seconds = 0.0 if self._deferred.failing else self._exit_seconds * ending.left
         # The public shutdown takes no time limit and waits 30 s; the object behind it does take one.
         self._batch_processor.shutdown(timeout_millis=int(seconds * 1000))
         self.gave_up = self._deferred.give_up(len(self._queue()))

@@ -7,10 +7,12 @@ request.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 
 def import_for_first_request() -> None:
     """Import it, if an exporter has brought `requests`; to be called within `no_fork_while_importing`."""
     if "requests" in sys.modules:
-        import netrc  # noqa: F401, PLC0415  not needed over gRPC
+        with contextlib.suppress(Exception):  # a stripped Python lacks it, and `requests` does without
+            import netrc  # noqa: F401, PLC0415  not needed over gRPC

@@ -168,7 +168,7 @@ class Pipeline:
             if same and former._processors and not self._processors:
                 atexit.unregister(former._at_exit)
                 self._processors, former._processors = former._processors, []
-                atexit.register(self._at_exit)
+                ending.at_exit(self._at_exit)
         former.shutdown()
 
     def force_flush(self) -> bool:
@@ -276,7 +276,7 @@ class Pipeline:
 
             boundary.ending = boundary.ending or exit_has_begun()  # then nobody is left to say so
             self._processors = processors_of(self._config, identity.service_name())
-            atexit.register(self._at_exit)
+            ending.at_exit(self._at_exit)
             spool = spool_of(self._processors)
             if spool is not None:
                 self._end_metrics = partial(report(spool, self._meter_provider).end, spool)

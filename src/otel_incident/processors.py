@@ -6,6 +6,7 @@ The console is written to at once and by the process that reports; nothing waits
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, final
@@ -148,7 +149,12 @@ def _in_memory(destination: Destination, exit_seconds: float) -> Processor:
     build = partial(BoundedBatchProcessor, exporter, destination.batch, exit_seconds)
     if is_to_fork():
         return Handover(build, exporter.lose, destination.batch.max_queue_size)
-    return build()
+    try:
+        return build()
+    except RuntimeError:
+        if threading.main_thread().is_alive():
+            raise
+        return LastProcessor(destination, exit_seconds)  # Python 3.12 starts no thread any more
 
 
 def spool_of(processors: list[Processor]) -> Spool | None:

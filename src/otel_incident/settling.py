@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from opentelemetry.context import get_current
 
+from otel_incident.ending import ending
 from otel_incident.guard import say
 
 if TYPE_CHECKING:
@@ -136,7 +137,11 @@ class Settling:
             atexit.register(self.end)
 
     def end(self) -> None:
-        """At the process's end: send what is kept, when the search that it was left to is over."""
+        """At the process's end: send what is kept, when the search that it was left to is over.
+
+        What delivers may have been made only now. It is ended then, in what this has left of an exit's bound.
+        """
+        begun = time.monotonic()
         if self._kept and self.busy.acquire(timeout=END_SECONDS):
             self.busy.release()
             self.send()
@@ -145,6 +150,8 @@ class Settling:
                 "%d incident events ended with the process: where they go was still being looked for.",
                 len(self._kept),
             )
+        ending.left = max(0.0, 1.0 - (time.monotonic() - begun) / END_SECONDS)
+        ending.call_late()
 
     def send(self) -> None:
         """Send what is kept; one whose emitter has no route yet may come back.

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
+from otel_incident.ending import ending
 from otel_incident.forks import forget_in_children, notice_fork
 from otel_incident.guard import say, swallow
 from otel_incident.spool.child_ends import at_end_of_child
@@ -192,7 +193,7 @@ class Spool:
             notice_fork()
             self._store.close()
             # all of them first, since the bound holds for all together
-            bounds = [sender.end(self._exit_seconds) for sender in self._senders]
+            bounds = [sender.end(self._exit_seconds * ending.left) for sender in self._senders]
             begun = time.monotonic()
             for sender, bound in zip(self._senders, bounds, strict=True):
                 sender.close(max(0.0, bound - (time.monotonic() - begun)))
