@@ -54,6 +54,16 @@ def opened_by(writer: SegmentWriter | Lease) -> int:
     return writer._descriptor  # noqa: SLF001  which number it is can be seen nowhere else
 
 
+def give_inode_of(writer: SegmentWriter) -> None:
+    """Make the host's file look like the writer's, opened in another way.
+
+    It is what a file system does when it pleases; a test cannot ask for it.
+    """
+    ours = writer._file  # noqa: SLF001  see above
+    assert ours is not None
+    writer._file = file_of(opened_by(writer))._replace(flags=ours.flags)  # noqa: SLF001
+
+
 def kept_in(directory: Path) -> list[bytes]:
     """All lines, the oldest segment's first."""
     return [line for each in segments_in(directory) for line in each.path.read_bytes().splitlines()]
@@ -76,38 +86,41 @@ def test_a_line_is_not_written_to_the_hosts_file(tmp_path: Path, host: HostFiles
 
 
 def test_a_file_of_the_hosts_that_has_the_inode_of_a_deleted_segment(tmp_path: Path, host: HostFiles) -> None:
-    """It is told by its size: neither written to nor closed; the lines go on in another segment."""
+    """It is neither written to nor closed, nor by a forked child; the lines go on in another segment."""
     writer = SegmentWriter(tmp_path)
-    for line in (b"1\n", b"2\n"):
+    for line in (b"1\n", b"2\n", b"3\n"):
         writer.append(line)
         host.take_place_of(opened_by(writer))
-        writer._file = file_of(opened_by(writer))  # noqa: SLF001  what a file system does when it pleases
+        give_inode_of(writer)
     writer.close()
+    writer.append(b"4\n")
+    host.take_place_of(opened_by(writer))
+    give_inode_of(writer)
+    writer.forget()
     assert host.are_whole()
-    assert kept_in(tmp_path) == [b"1", b"2"]
+    assert kept_in(tmp_path) == [b"1", b"2", b"3", b"4"]
 
 
-def test_a_signal_handler_that_raises_when_a_line_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_empty_file_of_the_hosts_that_has_the_inode_of_an_empty_segment(
+    tmp_path: Path, host: HostFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The segment goes on behind that line, and is let go of in the end."""
+    """What a full disk has left empty takes no line when it is the host's, though the sizes are the same."""
     writer = SegmentWriter(tmp_path)
-    writer.append(b"1\n")
-    write = os.write
 
-    def write_and_raise(descriptor: int, line: bytes) -> int:
-        write(descriptor, line)
-        raise LookupError
+    def full(_: int, __: bytes) -> int:
+        raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as interrupted:
-        interrupted.setattr(os, "write", write_and_raise)
-        with pytest.raises(LookupError):
-            writer.append(b"2\n")
-    writer.append(b"3\n")
-    (segment,) = segments_in(tmp_path)
-    assert segment.path.read_bytes() == b"1\n2\n3\n"
-    writer.close()
-    assert segment.is_complete() is True
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(SpoolError):
+            writer.append(b"1\n")
+    descriptor = opened_by(writer)
+    host.take_place_of(descriptor)
+    os.ftruncate(descriptor, 0)
+    give_inode_of(writer)
+    writer.append(b"2\n")
+    assert os.fstat(descriptor).st_size == 0
+    assert kept_in(tmp_path) == [b"2"]
 
 
 def test_a_forked_child_leaves_it_open(tmp_path: Path, host: HostFiles) -> None:

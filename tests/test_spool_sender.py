@@ -618,14 +618,10 @@ def test_a_grandchild_keeps_what_was_before_it(tmp_path: Path, monkeypatch: pyte
     assert sender._parents == turns  # noqa: SLF001  the same
 
 
-@pytest.mark.parametrize("raises", [False, True])
 def test_a_signal_handler_that_reports_while_the_thread_starts(
-    make: Make,
-    monkeypatch: pytest.MonkeyPatch,
-    raises: bool,  # noqa: FBT001  a case
+    make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is one thread, and each record is delivered once, whether or not the handler raises then."""
-    set_reraise(reraise=False)
+    """There is one thread, and each record is delivered once."""
     exporter = Obedient()
     processor = make(exporter)
     start = threading.Thread.start
@@ -636,8 +632,6 @@ def test_a_signal_handler_that_reports_while_the_thread_starts(
         started.append(thread)
         if len(started) == 1:
             processor.take(numbered(2))
-            if raises:
-                raise LookupError
 
     monkeypatch.setattr(threading.Thread, "start", start_and_be_interrupted)
     processor.take(numbered(1))
@@ -646,3 +640,63 @@ def test_a_signal_handler_that_reports_while_the_thread_starts(
     assert processor.force_flush() is True
     assert len(started) == 1
     assert sorted(exporter.taken) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [LookupError, RuntimeError])
+def test_a_signal_handler_that_raises_once_the_thread_has_started(
+    make: Make, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """The thread goes on, and there is no other; each record is delivered once."""
+    set_reraise(reraise=False)
+    exporter = Obedient()
+    processor = make(exporter)
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def start_and_raise(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+        wait_until(lambda: exporter.taken == [1], 30, "the first record")
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start_and_raise)
+        processor.take(numbered(1))
+        processor.take(numbered(2))
+    wait_until(lambda: len(exporter.taken) == 2, 30, "the second record")
+    assert processor.force_flush() is True
+    assert exporter.taken == [1, 2]
+    assert [each.is_alive() for each in started] == [True]
+
+
+@pytest.mark.parametrize("error", [LookupError, RuntimeError])
+def test_a_signal_handler_that_raises_before_the_thread_has_started(
+    make: Make, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """The next record gets a thread of its own, and the one that was on its way ends as soon as it comes."""
+    set_reraise(reraise=False)
+    exporter = Obedient()
+    processor = make(exporter)
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+    may_come = threading.Event()
+
+    def start_and_raise(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) == 1:
+            run: Callable[[], object] = thread.run
+            monkeypatch.setattr(thread, "run", lambda: may_come.wait(30) and run())
+            start(thread)
+            monkeypatch.setattr(thread, "_ident", None)  # as it is while the kernel makes the thread
+            raise error
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_raise)
+    processor.take(numbered(1))
+    processor.take(numbered(2))
+    may_come.set()
+    started[0].join(10)
+    wait_until(lambda: len(exporter.taken) == 2, 30, "the records")
+    assert processor.force_flush() is True
+    assert sorted(exporter.taken) == [1, 2]
+    assert [each.is_alive() for each in started] == [False, True]

@@ -61,13 +61,15 @@ class _Moment:
             TimeoutError: Another thread is still in here.
         """
         lock = self._lock
-        if not lock.acquire(timeout=LOCK_SECONDS):
-            raise TimeoutError
-        try:
+        try:  # a signal handler that raises just when it is had must not leave it held
+            if not lock.acquire(timeout=LOCK_SECONDS):
+                raise TimeoutError
             yield
         finally:
-            with contextlib.suppress(RuntimeError):  # a child forked in here, by this thread, has a new one
+            try:  # noqa: SIM105  with a call before it, a handler could come between
                 lock.release()
+            except RuntimeError:  # it was not had
+                pass
 
     def before(self) -> None:
         """Wait for it."""

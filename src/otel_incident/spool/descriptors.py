@@ -18,14 +18,25 @@ _STANDARD = 3  # below it, what any code prints would go into the file
 
 
 class File(NamedTuple):
-    """What a descriptor stands for."""
+    """What a descriptor stands for, and how it was opened.
+
+    A file that is deleted leaves its inode to the next one, which may be the host's: ours are opened with
+    flags that a host's files seldom have.
+    """
 
     device: int
     inode: int
+    flags: int
+
+    def is_at(self, status: os.stat_result) -> bool:
+        """Whether this is the file that was looked at, however it was opened."""
+        return status.st_ino == self.inode and status.st_dev == self.device
 
 
 def open_to_keep(path: Path, flags: int) -> int:
     """Open a file under a number that no standard stream has, readable and writable by its owner alone.
+
+    A signal handler that raises just when the kernel has answered leaves it open: nobody knows its number.
 
     Raises:
         OSError: It cannot be opened.
@@ -46,7 +57,7 @@ def file_of(descriptor: int) -> File:
         OSError: It is closed.
     """
     status = os.fstat(descriptor)
-    return File(status.st_dev, status.st_ino)
+    return File(status.st_dev, status.st_ino, fcntl.fcntl(descriptor, fcntl.F_GETFL))
 
 
 def is_still(descriptor: int, file: File | None) -> bool:
@@ -55,11 +66,3 @@ def is_still(descriptor: int, file: File | None) -> bool:
         return file_of(descriptor) == file
     except OSError as error:
         return error.errno != errno.EBADF  # a disk that fails has put nothing in its place
-
-
-def flags_of(descriptor: int) -> int:
-    """How a descriptor was opened; ours with flags that a host's files seldom have.
-
-    A file that is deleted leaves its inode to the next one, which may be the host's.
-    """
-    return fcntl.fcntl(descriptor, fcntl.F_GETFL)

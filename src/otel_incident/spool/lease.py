@@ -105,11 +105,13 @@ class Lease:
         if self._descriptor < 0:
             return False
         try:
-            status = self.path.stat()
-            file = File(status.st_dev, status.st_ino)
+            current = (
+                self._file is not None
+                and self._file.is_at(self.path.stat())
+                and is_still(self._descriptor, self._file)
+            )
         except OSError:
-            file = None
-        current = file is not None and file == self._file and is_still(self._descriptor, file)
+            current = False
         if not current:
             self.forget()
         return current

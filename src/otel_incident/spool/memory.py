@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from otel_incident.guard import HostLock, say
 from otel_incident.spool.segments import SEGMENTS, flush_directory
-from otel_incident.spool.writer import SegmentWriter
+from otel_incident.spool.writer import SegmentWriter, SpoolError
 from otel_incident.state import make_private, own_directory
 
 if TYPE_CHECKING:
@@ -220,9 +220,7 @@ class Store:
         deadline = self._now() + CLOSE_SECONDS
         while self._settle(_PORTION, CLOSE_SECONDS) and self._now() < deadline:
             pass
-        with contextlib.suppress(
-            TimeoutError
-        ):  # a flush that hangs: the segment is complete with the process
+        with contextlib.suppress(SpoolError):  # a flush that hangs: the segment is complete with the process
             self._writer.close(CLOSE_SECONDS)
 
     def _settle(self, count: int, seconds: float = 0.0) -> bool:

@@ -234,20 +234,26 @@ class Sender:
     def _start(self) -> None:
         self._begin_in_child()
         if self._thread is None and not self._turns.closing:
-            thread = threading.Thread(target=self._run, name=f"otel-incident-{self.name}", daemon=True)
+            claim = threading.Lock()  # its first taker's: the thread, which then runs, or who gives it up
+            thread = threading.Thread(
+                target=self._run, args=(claim,), name=f"otel-incident-{self.name}", daemon=True
+            )
             self._thread = thread  # first: a signal handler may report, and come here, before it has started
             try:
                 thread.start()
-            except RuntimeError:  # what is kept waits for the next event, or for the next start
+            except BaseException as error:  # a signal handler's of any class, while the thread is on its way
+                if thread.ident is not None or not claim.acquire(blocking=False):
+                    raise
                 self._thread = None
+                if not isinstance(error, RuntimeError):
+                    raise
+                # what is kept waits for the next event, or for the next start
                 if not exit_has_begun():  # Python 3.12 starts none then
                     self._turns.reports.say("outage", "the process can start no thread")
-            except BaseException:  # a signal handler's; a thread that was on its way comes all the same
-                if thread.ident is None:
-                    self._thread = None
-                raise
 
-    def _run(self) -> None:
+    def _run(self, claim: threading.Lock) -> None:
+        if not claim.acquire(blocking=False):
+            return
         turns = self._turns
         wait = 0.0
         while not turns.closing:

@@ -13,16 +13,19 @@ import os
 import secrets
 import threading
 import time
-from typing import TYPE_CHECKING, Final, NoReturn, final
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, final
 
 from otel_incident.forks import forget_in_children, no_fork
 from otel_incident.guard import LOCK_SECONDS
-from otel_incident.spool.descriptors import File, file_of, flags_of, is_still, open_to_keep
-from otel_incident.spool.segments import FULL, SUFFIX
+from otel_incident.spool.descriptors import File, file_of, is_still, open_to_keep
+from otel_incident.spool.segments import FULL, SUFFIX, flush_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 SEGMENT_BYTES: Final = 4 * 2**20
 """A segment that has grown to this is followed by the next, so that what was delivered can be deleted."""
@@ -51,7 +54,6 @@ class SegmentWriter:
         "_directory",
         "_durable",
         "_file",
-        "_flags",
         "_flush_failed",
         "_last",
         "_lock",
@@ -77,7 +79,6 @@ class SegmentWriter:
         self._flush_failed = False  # of the segment that is open
         self._descriptor = -1
         self._file: File | None = None
-        self._flags = 0
         self._size = 0
         self._busy = False
         # As `HostLock`, which is dearer: the thread that holds it may come back, a child finds it free.
@@ -123,9 +124,9 @@ class SegmentWriter:
     def _put(self, line: bytes) -> int:
         """Write one line; up to where there is something to flush then."""
         lock = self._lock
-        if not lock.acquire(True, LOCK_SECONDS):  # noqa: FBT003  dearer with its name
-            raise SpoolError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        try:
+        try:  # as `_alone`, which would be dearer
+            if not lock.acquire(True, LOCK_SECONDS):  # noqa: FBT003  dearer with its name
+                raise SpoolError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             if self._busy:  # a signal handler in the middle of a line: its own would damage the other
                 raise SpoolError(errno.EBUSY, os.strerror(errno.EBUSY))
             self._busy = True
@@ -135,21 +136,25 @@ class SegmentWriter:
                 self._busy = False
             return self._written
         finally:
-            lock.release()
+            try:  # noqa: SIM105  nothing may come between
+                lock.release()
+            except RuntimeError:
+                pass
 
     def close(self, seconds: float = LOCK_SECONDS) -> None:
         """Let go of the segment: it is complete. A line that comes later begins another one.
 
         Args:
             seconds: How long a thread that writes a line is waited for, and one that flushes.
+
+        Raises:
+            SpoolError: It took longer.
         """
-        lock = self._lock
-        if lock.acquire(timeout=seconds):
-            try:
-                if not self._busy:
-                    self._close(seconds)
-            finally:
-                lock.release()
+        _alone(self._lock, seconds, self._close_between_lines, seconds)
+
+    def _close_between_lines(self, seconds: float) -> None:
+        if not self._busy:
+            self._close(seconds)
 
     def forget(self) -> None:
         """In a forked child: close the parent's segment, whose lock must not live on here."""
@@ -176,16 +181,13 @@ class SegmentWriter:
             if not (error.errno in FULL and self._take_back(begun)):
                 self._close()  # whatever is at its end, nothing comes after it
             raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
-        except BaseException:  # a signal handler's: only the file knows how much was written
-            with contextlib.suppress(OSError):
-                self._size = os.fstat(self._descriptor).st_size
-            raise
         self._written += written
 
     def _is_open(self) -> bool:
         """Whether the next line can go where the last one went.
 
-        As `is_still`, with one look at the file for both questions: this is on every event's way.
+        As `is_still`, with one look at the file for both questions: this is on every event's way. A segment
+        that has lines is told from a host's file of its inode by its size.
 
         Raises:
             OSError: Somebody has deleted the segment, and what would be written to it would be gone; or the
@@ -200,7 +202,10 @@ class SegmentWriter:
             if error.errno == errno.EBADF:
                 return False
             raise
+        # a size that we do not know of: a signal handler has come between a write and its note
         if status.st_ino != file.inode or status.st_dev != file.device or status.st_size != self._size:
+            return False
+        if not self._size and not is_still(self._descriptor, file):
             return False
         if not status.st_nlink:
             _raise(errno.ENOENT)
@@ -227,24 +232,15 @@ class SegmentWriter:
     def _sync(self, end: int) -> None:
         """Flush up to a line's end, unless another thread's flush has covered it meanwhile."""
         try:
-            with self._alone_with_sync(LOCK_SECONDS):
-                if end <= self._unsynced:  # first: a later segment may have been flushed since
-                    _raise(errno.EIO)
-                if self._synced < end:
-                    self._flush()
+            _alone(self._sync_lock, LOCK_SECONDS, self._flush_to, end)
         except OSError as error:
             raise SpoolError(error.errno or errno.EAGAIN, error.strerror or "locked") from error
 
-    @contextlib.contextmanager
-    def _alone_with_sync(self, seconds: float) -> Iterator[None]:
-        lock = self._sync_lock
-        if not lock.acquire(timeout=seconds):
-            raise TimeoutError
-        try:
-            yield
-        finally:
-            with contextlib.suppress(RuntimeError):  # a child forked in between has nothing to give back
-                lock.release()
+    def _flush_to(self, end: int) -> None:
+        if end <= self._unsynced:  # first: a later segment may have been flushed since
+            _raise(errno.EIO)
+        if self._synced < end:
+            self._flush()
 
     def _flush(self) -> None:
         """Flush the segment, whose lock for that is held.
@@ -274,44 +270,55 @@ class SegmentWriter:
             try:
                 # without a lock, or seen before it is locked, it would be taken for complete and deleted
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file, flags = file_of(descriptor), flags_of(descriptor)
+                file = file_of(descriptor)
                 draft.rename(self._directory / name)
                 if self._durable:
-                    _flush_directory(self._directory)
-            except OSError:
+                    flush_directory(self._directory)
+            except BaseException:  # a signal handler's, too
                 os.close(descriptor)
                 draft.unlink(missing_ok=True)
                 raise
-            self._descriptor, self._file, self._flags, self._size = descriptor, file, flags, 0
+            self._descriptor, self._file, self._size, self._flush_failed = descriptor, file, 0, False
 
     def _close(self, seconds: float = LOCK_SECONDS) -> None:
-        if self._descriptor < 0:
+        if self._descriptor >= 0:
+            _alone(self._sync_lock, seconds, self._let_go, self._descriptor)
+
+    def _let_go(self, descriptor: int) -> None:
+        with contextlib.suppress(OSError):  # whoever waits for it is told
+            if self._durable:
+                self._flush()
+        if not is_still(descriptor, self._file):
+            self._descriptor = -1
             return
-        with self._alone_with_sync(seconds):
-            try:
-                if self._durable:
-                    self._flush()
-            except OSError:
-                pass  # whoever waits for it is told
-            descriptor, self._descriptor = self._descriptor, -1
-            self._size = 0
-            self._flush_failed = False
-        if not is_still(descriptor, self._file) or flags_of(descriptor) != self._flags:
-            return
-        with contextlib.suppress(OSError):  # said: closing alone would leave it to a child that has a copy
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
         with contextlib.suppress(OSError):
-            os.close(descriptor)
+            try:
+                # said: closing alone would leave it to a child that has a copy
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            finally:  # a handler comes before both, or after: what is unlocked takes no line
+                self._descriptor = -1
+                os.close(descriptor)
+
+
+def _alone(lock: threading.RLock, seconds: float, call: Callable[[A], R], argument: A) -> R:
+    """Call something while a lock is held; a signal handler that raises leaves it free.
+
+    Python runs handlers when a call returns, before its caller knows of it: the lock may be had where it
+    seems not to be. So it is taken within `try`, and no other call comes before it is given back.
+
+    Raises:
+        SpoolError: Others have had it for so many seconds.
+    """
+    try:
+        if not lock.acquire(True, seconds):  # noqa: FBT003  dearer with its name
+            raise SpoolError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return call(argument)
+    finally:
+        try:  # noqa: SIM105  it would be such a call
+            lock.release()
+        except RuntimeError:  # it was not had
+            pass
 
 
 def _raise(number: int) -> NoReturn:
     raise OSError(number, os.strerror(number))
-
-
-def _flush_directory(directory: Path) -> None:
-    """Make a new file's name outlive a loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
