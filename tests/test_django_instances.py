@@ -1,14 +1,8 @@
 """Model hooks and instances: what one is known to have been, without a query of ours."""
 
-import base64
-import copy
-import pickle
 import re
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,8 +10,7 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from otel_incident.events import IncidentEvent
-from tests.collector import ROOT
-from tests.django_host import CASES, INCIDENTS, SETTINGS, actions, model, said, user, watching
+from tests.django_host import CASES, INCIDENTS, actions, model, said, user, watching
 
 pytestmark = pytest.mark.usefixtures("ops")
 
@@ -158,70 +151,6 @@ def test_a_copy_that_makes_a_row_creates(reported: list[IncidentEvent], pk: Any)
     incident.save()
     assert actions(reported) == ["create"]
     assert incident.pk != pk
-
-
-def test_copies_of_an_instance_know_what_it_was(reported: list[IncidentEvent], pk: Any) -> None:
-    """A shallow copy, a deep one and one that was pickled; changing one changes no other."""
-    incident = get(pk)
-    copies = copy.copy(incident), copy.deepcopy(incident), pickle.loads(pickle.dumps(incident))  # noqa: S301  what was pickled just before
-    for each in copies:
-        with transaction.atomic():
-            each.status = 4
-            each.save()
-        each.status = 1
-        each.save()
-    assert actions(reported) == ["end", "restart"] * 3
-
-
-def test_copies_of_what_was_read_in_a_transaction(reported: list[IncidentEvent], pk: Any) -> None:
-    """One that is changed changes no other, though its row was waiting for the commit when it was read."""
-    with transaction.atomic():
-        other = get(pk)
-        other.priority = 1
-        other.save()
-        incident = get(pk)
-    for each in (copy.copy(incident), incident):
-        each.status = 4
-        each.save()
-    assert actions(reported) == ["change_stage", "end", "end"]
-
-
-UNPICKLE: Final = """
-import base64, sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"otel_incident", "opentelemetry", "wrapt"}:
-            raise ImportError(name)
-
-sys.meta_path.insert(0, Absent())
-import django, pickle
-django.setup()
-incident = pickle.loads(base64.b64decode(sys.stdin.read()))
-print(type(incident).__module__, incident.pk, incident.status)
-"""
-
-
-def test_a_pickled_instance_needs_nothing_of_ours(
-    reported: list[IncidentEvent], pk: Any, tmp_path: Path
-) -> None:
-    """A cache may hand it to a process that has never heard of us."""
-    incident = get(pk)
-    with transaction.atomic():
-        incident.status = 4
-        incident.save()
-        waiting = pickle.dumps(incident)
-    assert actions(reported) == ["end"]
-    for pickled in (waiting, pickle.dumps(incident)):
-        done = subprocess.run(  # noqa: S603  the words are the tests' own
-            [sys.executable, "-c", UNPICKLE],
-            env={"DJANGO_SETTINGS_MODULE": SETTINGS, "OPS_DATA": str(tmp_path), "PYTHONPATH": str(ROOT)},
-            input=base64.b64encode(pickled).decode(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.stderr, done.stdout) == ("", f"tests.hosts.ops.models {pk} 4\n")
 
 
 # -- no query of ours

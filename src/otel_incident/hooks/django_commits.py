@@ -105,8 +105,10 @@ def settled_on(connection: Any) -> Waiting | None:
 
 def forget(connection: Any) -> None:
     """Keep nothing any longer of a connection whose transaction has ended."""
-    connection.__dict__.pop(_WAITING, None)
+    waiting: Waiting | None = connection.__dict__.pop(_WAITING, None)
     this_thread.at_work.discard(connection)
+    if waiting is not None:
+        waiting.end()
 
 
 def wait(connection: Any, change: Change) -> None:

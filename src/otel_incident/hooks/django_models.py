@@ -34,7 +34,7 @@ from otel_incident.hooks.django_commits import (
 from otel_incident.hooks.django_deletions import Deletions
 from otel_incident.hooks.django_meta import astray, columns
 from otel_incident.hooks.django_related import Conditions
-from otel_incident.hooks.django_rows import Memory, held, key_of, normal, plain, stored
+from otel_incident.hooks.django_rows import Known, Memory, Outcome, held, key_of, normal, plain, stored
 from otel_incident.hooks.django_signals import Signals
 from otel_incident.hooks.django_values import unheld
 from otel_incident.hooks.django_waiting import Change
@@ -200,25 +200,20 @@ class ModelWatch:
         self._memory.made(instance, values)
         if this_thread.at_work:  # of which database it is, Django says only when it is made
             for waiting in pending_here(self, key_of(instance, self._model)):
-                committed = self._committed(waiting, instance, values)
-                self._memory.suppose(instance, committed, waiting.row[1])
-
-    def _committed(self, waiting: Change, instance: Any, values: dict[str, Any]) -> dict[str, Any]:
-        """What a row was before the transaction at hand, whose own writes may yet be rolled back."""
-        waiting.read_by(instance)
-        before = waiting.before(values)
-        return {name: before[name] for name in values if name in before}
+                self._memory.suppose(instance, _before(waiting, values), waiting.row[1])
 
     def _refreshed(self, instance: Any, fields: object) -> None:
         values = plain(held(instance, self._watched), self._watched)
         if fields is not None:  # some fields only, or a deferred one that the host has just looked at
             values = self._among(values, fields if isinstance(fields, Collection) else ())
         using = instance._state.db  # noqa: SLF001  Django's documented state
+        known = {} if fields is None else self._memory.of(instance, using)
+        kept: Mapping[str, Any] = {**known, **values}
         for waiting in pending_here(self, key_of(instance, self._model)):
             if waiting.row[1] == using:
-                values = self._committed(waiting, instance, values)
-        known = {} if fields is None else self._memory.of(instance, using)
-        self._memory.keep(instance, {**known, **values}, using)
+                before = _before(waiting, values)
+                kept = Known({**known, **before}, waiting.outcome)
+        self._memory.keep(instance, kept, using)
 
     def _saved(
         self, instance: Any, *, created: bool, raw: bool, using: str, update_fields: Any, **_: Any
@@ -256,16 +251,18 @@ class ModelWatch:
         """What a save has made of a row, with all that its transaction did before; None for nothing."""
         row = (self, using, key_of(instance, self._model))
         waiting = None if created else pending(connection, row)
-        known = {} if created else stored(self._memory.of(instance, using), self._watched)
+        remembered = self._memory.of(instance, using)
+        known = {} if created else stored(remembered, self._watched)
         base, now = (known, known) if waiting is None else (waiting.before(known), waiting.after)
         fresh = created or (waiting is not None and waiting.fresh)
         after = {name: now[name] for name in now if name not in written} | stored(written, self._watched)
         changed = differing(now, after) | (now.keys() - after.keys())
-        if waiting is not None:
-            waiting.read_by(instance)
+        outcome = Outcome() if waiting is None else waiting.outcome
+        if waiting is None and not (changed or created):
+            self._memory.keep(instance, after, using)
+            return None
+        self._memory.keep(instance, Known({**remembered, **base}, outcome), using)
         if not (changed or created):
-            if waiting is None:
-                self._memory.keep(instance, after, using)
             return None
         first = None
         if fresh:
@@ -279,11 +276,7 @@ class ModelWatch:
             actions = ()
         earlier = waiting.events if waiting is not None else ()
         events = as_done(self._fields, self._events(instance, actions, after), earlier, changed)
-        change = Change(row, base, after, fresh, events, self._report, self._memory.keep, first)
-        if waiting is not None:
-            change.readers = waiting.readers
-        change.read_by(instance)
-        return change
+        return Change(row, base, after, fresh, events, self._report, outcome, first)
 
     def _gone(self, using: str, keys: Collection[Any] | None) -> None:
         """Rows were deleted, None for all: those of them that their transaction has made have never been.
@@ -348,6 +341,12 @@ class ModelWatch:
             "%s was saved without autocommit and outside `atomic()`; Django tells nobody of such a "
             "commit, so changes like this are not reported. This is said once."
         )
+
+
+def _before(waiting: Change, values: Mapping[str, Any]) -> Known:
+    """What a row was before the transaction at hand, whose own writes may yet be rolled back."""
+    before = waiting.before(values)
+    return Known({name: before[name] for name in values if name in before}, waiting.outcome)
 
 
 def _in_time_zone(value: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """What is known of a row in Django: what an instance held when it was read.
 
 Nothing here asks the database. What an instance was is kept on the instance, so that its copies know
-it too; a host pickles it with the instance, so it is made of plain values and names nothing of ours.
+it too; a host pickles it with the instance, so its pickle is of plain values and names nothing of ours.
 """
 
 from __future__ import annotations
@@ -22,6 +22,56 @@ _PLAIN: Final = frozenset(
 
 
 @final
+class Outcome:
+    """What a transaction makes of a row; those who know the row share it, and so hear of its end.
+
+    Attributes:
+        expected: What the row is if the transaction, which is at work, commits now; None if it would have
+            done nothing, or has ended.
+        committed: What the row is since it has committed; None as long as it has not.
+    """
+
+    __slots__ = ("committed", "expected")
+
+    def __init__(self) -> None:
+        self.expected: Mapping[str, Any] | None = None
+        self.committed: Mapping[str, Any] | None = None
+
+
+@final
+class Known(dict[str, Any]):
+    """What an instance knows of a row that a transaction at work has written; never changed.
+
+    Its items are what the row was before. A copy of the instance hears of the commit as the instance does. A
+    pickle cannot, and may be read for long: it is a plain dictionary, of what the row is if all is committed.
+
+    Args:
+        before: The items.
+        outcome: Of the transaction.
+    """
+
+    __slots__ = ("_outcome",)
+
+    def __init__(self, before: Mapping[str, Any], outcome: Outcome) -> None:
+        super().__init__(before)
+        self._outcome = outcome
+
+    def now(self) -> Mapping[str, Any]:
+        """What the row is known to be: as it was, until the transaction has committed."""
+        committed = self._outcome.committed
+        return self if committed is None else committed
+
+    def __deepcopy__(self, _memo: object) -> Known:
+        """Shared like by any other copy."""
+        return self
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """A dictionary of Python's own, which needs nothing of ours where it is read."""
+        expected = self._outcome.expected
+        return dict, (dict(self.now() if expected is None else expected),)
+
+
+@final
 class Memory:
     """What the instances of a model are known to be in the database, as far as that is known.
 
@@ -38,7 +88,7 @@ class Memory:
 
     def made(self, instance: Any, values: Mapping[str, Any]) -> None:
         """Remember what an instance that is just being made holds."""
-        setattr(instance._state, self._attribute, dict(values))  # noqa: SLF001  Django's documented state
+        setattr(instance._state, self._attribute, values)  # noqa: SLF001  Django's documented state
 
     def suppose(self, instance: Any, values: Mapping[str, Any], using: str) -> None:
         """Remember what a row is if it is one database's: an instance that is just being made does not know.
@@ -48,7 +98,7 @@ class Memory:
             values: Its fields, there.
             using: The database's alias.
         """
-        supposed = {**self._supposed(instance), using: dict(values)}  # its copies may have the other
+        supposed = {**self._supposed(instance), using: values}  # its copies may have the other
         setattr(instance._state, self._by_database, supposed)  # noqa: SLF001  as above
 
     def keep(self, instance: Any, values: Mapping[str, Any], using: str) -> None:
@@ -58,13 +108,14 @@ class Memory:
         else:
             self.made(instance, values)
 
-    def of(self, instance: Any, using: str) -> dict[str, Any]:
+    def of(self, instance: Any, using: str) -> Mapping[str, Any]:
         """What is remembered; nothing of an instance that was read before it was watched."""
-        kept: dict[str, Any] = getattr(instance._state, self._attribute, {})  # noqa: SLF001  as above
-        return self._supposed(instance).get(using, kept)
+        kept: Mapping[str, Any] = getattr(instance._state, self._attribute, {})  # noqa: SLF001  as above
+        kept = self._supposed(instance).get(using, kept)
+        return kept.now() if type(kept) is Known else kept
 
-    def _supposed(self, instance: Any) -> dict[str, dict[str, Any]]:
-        supposed: dict[str, dict[str, Any]] = getattr(instance._state, self._by_database, {})  # noqa: SLF001  as above
+    def _supposed(self, instance: Any) -> dict[str, Mapping[str, Any]]:
+        supposed: dict[str, Mapping[str, Any]] = getattr(instance._state, self._by_database, {})  # noqa: SLF001  as above
         return supposed
 
 

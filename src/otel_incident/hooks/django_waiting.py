@@ -7,8 +7,7 @@ here takes longer the more changes wait, except to go through those that a savep
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, final
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from otel_incident.events import IncidentEvent
+    from otel_incident.hooks.django_rows import Outcome
 
 
 class Watch(Protocol):
@@ -61,10 +61,8 @@ class Change:
         fresh: Whether the row was made in the same transaction.
         events: What to report of all that the transaction has made of the row.
         sink: Takes these.
-        keep: Told what the row is, and in which database, for each instance that has read or written it in
-            the transaction, or may have.
+        outcome: Told what becomes of the row; all changes of one row share it.
         first: Who becomes the first commander of an incident of the same transaction; None for nobody.
-        readers: These instances, by identity; all changes of a row share them.
         place: Where it stands among the connection's callbacks.
         earlier: The last change of the same row before it.
         superseded: Whether there is a later one.
@@ -78,9 +76,8 @@ class Change:
     fresh: bool
     events: tuple[IncidentEvent, ...]
     sink: Callable[[IncidentEvent], None]
-    keep: Callable[[Any, Mapping[str, Any], str], None]
+    outcome: Outcome
     first: FirstCommander | None = None
-    readers: dict[int, weakref.ref[Any]] = field(default_factory=dict)
     place: int = -1
     earlier: Change | None = None
     superseded: bool = False
@@ -106,18 +103,9 @@ class Change:
         """
         return {**{name: value for name, value in values.items() if name not in self.after}, **self.base}
 
-    def read_by(self, instance: Any) -> None:
-        """Have an instance know what the row is, if it is committed."""
-        self.readers[id(instance)] = weakref.ref(instance)
-
     def settle(self) -> None:
-        """It is committed: tell the instances what the row is, once."""
-        readers = list(self.readers.values())
-        self.readers.clear()
-        for reader in readers:
-            instance = reader()
-            if instance is not None:
-                fail_open("hook")(self.keep)(instance, self.after, self.row[1])
+        """It is committed."""
+        self.outcome.committed = self.after
 
 
 @final
@@ -156,6 +144,7 @@ class Waiting:
         change.earlier = self._rows.get(change.row)
         if change.earlier is not None:
             change.earlier.superseded = True
+        change.outcome.expected = change.after
         self._rows[change.row] = change
         self._changes.append(change)
 
@@ -169,11 +158,18 @@ class Waiting:
         while len(self._changes) > since:
             change = self._changes.pop()
             change.undone = True
+            change.outcome.expected = None
             if change.earlier is None:
                 del self._rows[change.row]
             else:
                 change.earlier.superseded = False
+                change.earlier.outcome.expected = change.earlier.after
                 self._rows[change.row] = change.earlier
+
+    def end(self) -> None:
+        """Nothing is expected any longer: it is committed, as it is told then, or has not been."""
+        for change in self._changes:
+            change.outcome.expected = None
 
     def settle(self) -> None:
         """They count as committed: Django may still call them, to say so."""
