@@ -48,20 +48,22 @@ PROGRAM: Final = """
     first = threading.Thread(target=emitter.create, args=(Incident(id=1),), daemon=True)
     first.start()
     looks.wait()
-    for number in (2, 3, 4):
+    for number in {kept}:
         emitter.create(Incident(id=number))
 
     def find():
         found.set()
         if {before}:
             first.join()
+        for number in {handled}:
+            emitter.create(Incident(id=number))
 
     atexit.register(find)
 """
 
 
 def ended(
-    directory: Path, transport: str, receiver: OtlpReceiver, spool: str = "false", **more: bool
+    directory: Path, transport: str, receiver: OtlpReceiver, spool: str = "false", **more: object
 ) -> Ended:
     """A process that finds the way when its exit handlers are called."""
     told = {
@@ -70,7 +72,7 @@ def ended(
         "OTEL_INCIDENT_SERVER_VERSION": "1",
         "OTEL_INCIDENT_SPOOL": spool,
     }
-    cases = {"no_threads": False, "before": False} | more
+    cases = {"no_threads": False, "before": False, "kept": (2, 3, 4), "handled": ()} | more
     return succeed(PROGRAM.format(transport=transport, **cases), told, timeout=30)
 
 
@@ -86,6 +88,14 @@ def test_every_event_arrives(
 ) -> None:
     """Whether the search ends before our exit handler or while that waits, nothing is lost or said."""
     process = ended(tmp_path, transport, receiver, before=before, no_threads=no_threads)
+    assert (process.stdout, process.stderr) == ("", "")
+    arrived = [event.attributes["incident.id"] for event in receiver.wait_for_events(4)]
+    assert arrived == ["1", "2", "3", "4"]
+
+
+def test_what_an_exit_handler_reports_arrives(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Where nothing had to wait for the search, and a handler of the host's is the next to report."""
+    process = ended(tmp_path, "http", receiver, before=True, kept=(), handled=(2, 3, 4))
     assert (process.stdout, process.stderr) == ("", "")
     arrived = [event.attributes["incident.id"] for event in receiver.wait_for_events(4)]
     assert arrived == ["1", "2", "3", "4"]

@@ -89,6 +89,7 @@ class Settling:
 
     def begin(self) -> None:
         """Say who has `busy` now."""
+        self._hear_of_the_end()
         self._began, self.looker = time.monotonic(), threading.get_ident()
 
     def keep(self, emit: Callable[[IncidentEvent], None], event: IncidentEvent) -> None:
@@ -132,6 +133,10 @@ class Settling:
         timestamp = time.time_ns() if event.timestamp is None else event.timestamp
         context = get_current() if event.context is None else event.context
         self._kept.append((emit, replace(event, timestamp=timestamp, context=context)))
+        self._hear_of_the_end()
+
+    def _hear_of_the_end(self) -> None:
+        """With the first search: what reports from an exit handler then may be the first to use its route."""
         if not self._ends:
             self._ends = True
             atexit.register(self.end)
