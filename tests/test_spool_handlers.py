@@ -157,3 +157,11 @@ def test_who_waits_too_long_for_another_threads_line_is_told(
     other.join(30)
     assert [raised.value.errno for raised in (appended, closed)] == [errno.EAGAIN, errno.EAGAIN]
     assert [each.path.read_bytes() for each in segments_in(tmp_path)] == [b"1\n"]
+
+
+def test_who_waits_too_long_to_open_a_file_gives_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that could not have the lock in time leaves it to the one that has it."""
+    monkeypatch.setattr(forks, "LOCK_SECONDS", 0.0)
+    with no_fork():
+        assert [is_free(), is_free()] == [False, False]
+    assert is_free() is True
