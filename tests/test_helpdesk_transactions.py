@@ -13,11 +13,11 @@ from typing import Final
 
 import pytest
 
-from tests.helpdesk_host import STAFF, SUPERUSER, USERS, Helpdesk, seeded, variables_of
+from tests.helpdesk_host import CONTENT, STAFF, SUPERUSER, USERS, Helpdesk, seeded, variables_of
 from tests.host_environment import HostEnvironment, host_environment
 from tests.otlp_receiver import OtlpReceiver
 from tests.test_argus import seen
-from tests.test_helpdesk import TICKET, exporting
+from tests.test_helpdesk import TICKET, bytes_of_logs, exporting
 
 MASS: Final = "/tickets/update/"
 MERGE: Final = "/tickets/merge?tickets=1&tickets=2&tickets=3"
@@ -34,6 +34,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> HostEnvironment:
 def seed(environment: HostEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A helpdesk with two users and a queue."""
     return seeded(environment, tmp_path_factory.mktemp("helpdesk") / "seed")
+
+
+def nothing_of_its_content_left(receiver: OtlpReceiver) -> None:
+    """Of what the helpdesk holds nothing is in the bytes of the events."""
+    logs = bytes_of_logs(receiver)
+    assert b"incident.create" in logs
+    assert [text for text in CONTENT if text.encode() in logs] == []
 
 
 def trace(number: int) -> str:
@@ -103,6 +110,7 @@ def test_many_tickets_at_once(
         assert event.attributes["incident.commander.id"] == USERS[STAFF]
         assert event.attributes["user.id"] == USERS[SUPERUSER]
         assert event.attributes["user.roles"] == ("system_admin",)
+    nothing_of_its_content_left(receiver)
 
 
 @contextmanager
@@ -153,6 +161,7 @@ def test_a_request_that_is_made_again(
         ("restart", "2"),
     ]
     assert len(receiver.telemetry().events) == len(arrived)
+    nothing_of_its_content_left(receiver)
 
 
 SCRIPT: Final = """
@@ -257,3 +266,4 @@ def test_a_transaction_that_is_run_again(
         ("change_commander", "1"),
         ("end", "1"),  # the second was closed already: a duplicate is, too
     ]
+    nothing_of_its_content_left(receiver)
