@@ -16,6 +16,7 @@ import pytest
 
 from otel_incident import forks
 from otel_incident.forks import no_fork
+from otel_incident.guard import HostLock
 from otel_incident.spool import writer as writer_module
 from otel_incident.spool.segments import segments_in
 from otel_incident.spool.writer import SegmentWriter, SpoolError
@@ -157,6 +158,23 @@ def test_who_waits_too_long_for_another_threads_line_is_told(
     other.join(30)
     assert [raised.value.errno for raised in (appended, closed)] == [errno.EAGAIN, errno.EAGAIN]
     assert [each.path.read_bytes() for each in segments_in(tmp_path)] == [b"1\n"]
+
+
+def test_a_lock_is_given_back() -> None:
+    """Whenever a handler raises while the lock of a counter, or of another thing of ours, is had."""
+    function: object = None
+    for moment in count():
+        lock = HostLock()
+
+        def hold(lock: HostLock = lock) -> None:
+            with lock:
+                pass
+
+        function = interrupted(moment, hold)
+        assert lock._lock._is_owned() is False, function  # type: ignore[attr-defined]  # noqa: SLF001  no public way to ask
+        if function is COMPLETE:
+            break
+    assert moment > 3
 
 
 def test_who_waits_too_long_to_open_a_file_gives_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ import logging
 import os
 import threading
 import weakref
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar, final
 
@@ -56,15 +57,19 @@ class HostLock:
 
     def __enter__(self) -> None:
         """Take it; TimeoutError if that takes too long."""
-        if not self._lock.acquire(timeout=LOCK_SECONDS):
-            raise TimeoutError
+        lock = self._lock
+        try:
+            if not lock.acquire(timeout=LOCK_SECONDS):
+                raise TimeoutError  # noqa: TRY301  a call before it would be such a moment
+        except BaseException:  # of a signal handler just when it was had: it must not stay held
+            with suppress(RuntimeError):
+                lock.release()
+            raise
 
-    def __exit__(self, *_: object) -> None:
-        """Give it back, with no more of the stack than taking it needed."""
-        try:  # noqa: SIM105  it would take more of the stack
-            self._lock.release()
-        except RuntimeError:  # a child forked in between has nothing to give back
-            pass
+    @property
+    def __exit__(self) -> Callable[..., None]:  # noqa: PLE0302, PYI036  the lock's own has them
+        """Give back the one that was taken: asked for before, so that nothing of Python's comes between."""
+        return self._lock.__exit__
 
     def renew(self) -> None:
         """Forget who holds it."""
