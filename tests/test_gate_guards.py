@@ -2,11 +2,12 @@
 
 import gc
 from collections.abc import Mapping
+from enum import Enum
 from functools import partial
 from typing import Any, Final, Literal
 
 import pytest
-from opentelemetry._logs import LogRecord
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.baggage import get_all, set_baggage
 from opentelemetry.context import Context, attach, detach, get_value, set_value
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -425,6 +426,99 @@ def test_an_id_of_a_record_is_a_number_and_nothing_else() -> None:
     entry = LogFilter(GateRules())(odd, None, None)
     assert entry is not None
     assert (entry.record.trace_id, entry.record.span_id) == (0, 7)
+
+
+class Flagged(TraceFlags):
+    """Flags of a class of a host's."""
+
+
+FLAGS: Final = [
+    (TraceFlags(255), 255),
+    (1, 1),
+    (Flagged(1), 1),
+    (TraceFlags(256), 0),
+    (TraceFlags(-1), 0),
+    (256, 0),
+    (CONTENT, 0),
+    (None, 0),
+]
+REMOTE: Final = [(True, True), (False, False), (CONTENT, False), (1, False), (None, False)]
+STATES: Final = [TraceState(), TraceState([("ot", "th:8")])]
+
+
+def with_parts(flags: Any, is_remote: Any, state: TraceState) -> SpanContext:
+    """A context that holds these, which its constructor need not take."""
+    return tuple.__new__(SpanContext, (5, 7, is_remote, flags, state, True))
+
+
+@pytest.mark.parametrize("by_fields", [True, False])
+@pytest.mark.parametrize("state", STATES, ids=len)
+@pytest.mark.parametrize(
+    ("flags", "is_remote", "left"),
+    [(came, True, (left, True)) for came, left in FLAGS]
+    + [(TraceFlags(1), came, (1, left)) for came, left in REMOTE],
+)
+def test_flags_are_a_byte_and_remote_is_yes_or_no(
+    flags: Any,
+    is_remote: Any,
+    left: tuple[int, bool],
+    state: TraceState,
+    by_fields: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is neither does not leave of a span, its parent and its links, and what goes is counted."""
+    monkeypatch.setattr(fields, "_BY_FIELDS", by_fields)
+    context = with_parts(flags, is_remote, state)
+    rules = GateRules()
+    passed = SpanFilter(rules)(ReadableSpan("internal", context, parent=context, links=[Link(context)]))
+    whole = type(flags) is TraceFlags and (flags, is_remote) == left and type(is_remote) is bool
+    for each in (passed.context, passed.parent, passed.links[0].context):
+        assert each is not None
+        assert (type(each.trace_flags), type(each.is_remote)) == (TraceFlags, bool)
+        assert (each.trace_flags, each.is_remote) == left
+        assert (each.trace_id, each.span_id, each.trace_state) == (5, 7, state)
+        if not state:
+            assert (each is context) is whole
+    assert rules.dropped.counts() == ({} if whole else {("spans", "text_field", "none"): 3})
+
+
+@pytest.mark.parametrize(("flags", "left"), FLAGS)
+def test_the_flags_of_a_record_are_a_byte(flags: Any, left: int) -> None:
+    """Text in their place does not leave, and is counted."""
+    rules = GateRules()
+    record: Any = LogRecord(timestamp=AT, context=Context())
+    record.trace_flags = flags
+    entry = LogFilter(rules)(record, None, None)
+    assert entry is not None
+    assert (type(entry.record.trace_flags), entry.record.trace_flags) == (TraceFlags, left)
+    whole = flags is None or (type(flags) in {int, TraceFlags} and flags == left)
+    assert rules.dropped.counts() == ({} if whole else {("logs", "text_field", "none"): 1})
+
+
+@pytest.mark.parametrize(
+    ("severity", "left"),
+    [
+        (SeverityNumber.ERROR, SeverityNumber.ERROR),
+        (SeverityNumber.UNSPECIFIED, SeverityNumber.UNSPECIFIED),
+        (0, 0),
+        (24, 24),
+        (25, None),
+        (-1, None),
+        (None, None),
+        (True, None),
+        (CONTENT, None),
+        (Talking(9), None),
+        (Enum("Level", {"HIGH": CONTENT}).HIGH, None),  # type: ignore[attr-defined]  # made where it is used
+    ],
+)
+def test_a_severity_number_is_one_that_there_is(severity: Any, left: Any) -> None:
+    """A member of an enumeration of a host's, or any other object, does not leave, and is counted."""
+    rules = GateRules()
+    entry = LogFilter(rules)(LogRecord(timestamp=AT, context=Context(), severity_number=severity), None, None)
+    assert entry is not None
+    assert (type(entry.record.severity_number), entry.record.severity_number) == (type(left), left)
+    counted = {} if severity is left else {("logs", "text_field", "none"): 1}
+    assert rules.dropped.counts() == counted
 
 
 class Late(int):

@@ -13,11 +13,12 @@ from collections import deque
 from operator import index
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import SpanContext, TraceState
+from opentelemetry.trace import DEFAULT_TRACE_OPTIONS, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.status import Status, StatusCode
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ T = TypeVar("T")
 _EMPTY: Final = BoundedAttributes()
 _BOUNDED_LIST: Final[Any] = BoundedList  # what one has inside stands in no type of upstream's
 _STATE: Final = TraceState()
-_PLACE_OF_STATE: Final = 4
+_MAX_FLAGS: Final = 255  # they are one byte
+_SEVERITIES: Final = len(SeverityNumber)  # which count from 0, and leave no number out
 _FIELDS: Final = {
     "_name",
     "_context",
@@ -60,9 +62,9 @@ def has_fields() -> bool:
             and type(getattr(_EMPTY, "_dict", None)) is dict
             and type(getattr(_BOUNDED_LIST(None), "_dq", None)) is deque
             and vars(_STATE) == {"_dict": {}}
-            and tuple(context)[_PLACE_OF_STATE] is _STATE
+            and tuple(context) == (1, 1, False, DEFAULT_TRACE_OPTIONS, _STATE, True)
         )
-    except (TypeError, IndexError):  # a class without a dictionary, or a shorter tuple
+    except TypeError:  # a class without a dictionary
         return False
 
 
@@ -130,17 +132,19 @@ def contents_of(span: ReadableSpan) -> tuple[Mapping[str, Any], Sequence[Any], S
 
 
 def is_bare(context: SpanContext | None) -> bool:
-    """Whether a span context is missing, or is exactly the SDK's with ids that are, and no trace state."""
+    """Whether a span context is missing, or is exactly the SDK's with parts that are, and no trace state."""
     if context is None:
         return True
     if type(context) is not SpanContext:
         return False
-    trace_id, span_id, state = (
-        (context[0], context[1], context[_PLACE_OF_STATE])
-        if _BY_FIELDS
-        else (context.trace_id, context.span_id, context.trace_state)
-    )
-    if type(trace_id) is not int or type(span_id) is not int:
+    if _BY_FIELDS:
+        trace_id, span_id, is_remote, flags, state, _ = context
+    else:
+        trace_id, span_id, state = context.trace_id, context.span_id, context.trace_state
+        is_remote, flags = context.is_remote, context.trace_flags
+    if type(trace_id) is not int or type(span_id) is not int or type(is_remote) is not bool:
+        return False
+    if type(flags) is not TraceFlags or not 0 <= flags <= _MAX_FLAGS:
         return False
     # a subclass may say that it is empty, and be none the less encoded
     return type(state) is TraceState and not (state._dict if _BY_FIELDS else state)
@@ -154,6 +158,22 @@ def plain_id(value: Any) -> int:
     if type(value) is int:
         return value
     return int.__pos__(value) if issubclass(type(value), int) else 0
+
+
+def plain_flags(value: Any) -> TraceFlags:
+    """Trace flags as nothing but the byte that they are; those of no trace of anything else."""
+    flags = value if type(value) is TraceFlags else TraceFlags(plain_id(value))
+    return flags if 0 <= flags <= _MAX_FLAGS else DEFAULT_TRACE_OPTIONS
+
+
+def plain_severity(value: Any) -> Any:
+    """A severity number as one that there is, be it a member or a plain number; None of anything else.
+
+    A member of another enumeration has any value, which JSON writes down.
+    """
+    if type(value) is SeverityNumber:
+        return value
+    return value if type(value) is int and 0 <= value < _SEVERITIES else None
 
 
 def plain_time(value: Any) -> int | None:

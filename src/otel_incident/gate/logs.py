@@ -9,7 +9,7 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
-from otel_incident.gate.fields import mapping, plain_id, plain_time
+from otel_incident.gate.fields import mapping, plain_flags, plain_id, plain_severity, plain_time
 from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import FAILED, FIELD
 from otel_incident.guard import swallow
@@ -17,6 +17,7 @@ from otel_incident.guard import swallow
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.trace import TraceFlags
 
     from otel_incident.gate.rules import GateRules
     from otel_incident.policy import Drop
@@ -88,13 +89,21 @@ class LogFilter:
         severity = (
             _OWN_SEVERITY if event is not None and type(said) is str and said == _OWN_SEVERITY else None
         )
-        texts = (record.body, None if severity else said, record.event_name if event is None else None)
+        level, flags = record.severity_number, record.trace_flags
+        number, plain = plain_severity(level), plain_flags(flags)
+        texts = (
+            record.body,
+            None if severity else said,
+            record.event_name if event is None else None,
+            None if number is level else level,
+            None if plain is flags or (type(flags) is int and flags == plain) else flags,
+        )
         drops.extend(FIELD for text in texts if text is not None)
         passed = LogRecord(
             timestamp=plain_time(record.timestamp),
             observed_timestamp=plain_time(record.observed_timestamp),
-            context=_bare_context(record),
-            severity_number=record.severity_number,
+            context=_bare_context(record, plain),
+            severity_number=number,
             severity_text=severity,
             body=None,
             attributes=kept,
@@ -106,8 +115,8 @@ class LogFilter:
         return Entry(passed, filtered_resource, filtered_scope, taken)
 
 
-def _bare_context(record: LogRecord) -> Context:
+def _bare_context(record: LogRecord, flags: TraceFlags) -> Context:
     """The trace context of a record alone, without baggage; an invalid one is explicit, never ours."""
     trace_id, span_id = plain_id(record.trace_id), plain_id(record.span_id)
-    context = SpanContext(trace_id, span_id, is_remote=False, trace_flags=record.trace_flags)
+    context = SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags)
     return set_span_in_context(NonRecordingSpan(context), Context())

@@ -10,7 +10,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceState
 
 from otel_incident.gate.checks import FORBIDDEN, UNKNOWN
-from otel_incident.gate.fields import is_bare, mapping, plain_id
+from otel_incident.gate.fields import is_bare, mapping, plain_flags, plain_id
 from otel_incident.gate.rules import FIELD
 from otel_incident.policy import Drop, keep_registered, refusal
 from otel_incident.version import __version__
@@ -176,7 +176,7 @@ def _named(scope: InstrumentationScope, name: str) -> InstrumentationScope:
 
 
 def bare(context: SpanContext | None, drops: list[Drop] | None = None) -> SpanContext:
-    """A span context of plain ids, without foreign trace state; sampling survives: counts need it.
+    """A span context of plain ids and flags, without foreign trace state; sampling survives: counts need it.
 
     Args:
         context: As it came.
@@ -187,12 +187,15 @@ def bare(context: SpanContext | None, drops: list[Drop] | None = None) -> SpanCo
     state = context.trace_state
     sampling = state.get("ot") if type(state) is TraceState else None  # a subclass may say anything
     keep = type(sampling) is str and SAMPLING.fullmatch(sampling) is not None
-    if drops is not None and not (keep and len(state) == 1):
+    remote, flags = context.is_remote, context.trace_flags
+    is_remote, plain = remote is True, plain_flags(flags)
+    whole = keep and len(state) == 1 and is_remote is remote and plain is flags
+    if drops is not None and not whole:
         drops.append(FIELD)
     return SpanContext(
         plain_id(context.trace_id),
         plain_id(context.span_id),
-        context.is_remote,
-        context.trace_flags,
+        is_remote,
+        plain,
         TraceState([("ot", sampling)]) if keep and sampling is not None else None,
     )
