@@ -155,3 +155,35 @@ def test_globs_that_can_be_iterated(kind: Any) -> None:
     filtered = rules.standard.filter(attributes)
     assert filtered is not None
     assert filtered.attributes == {"desk.room": "a"}
+
+
+@pytest.mark.parametrize(
+    ("glob", "matches", "others"),
+    [
+        ("form[title]", "form[title]", "formt"),
+        ("form[!title]", "form[!title]", "formx"),
+        ("form[]", "form[]", "form"),
+        ("notes]", "notes]", "notes"),
+        ("form[[]", "form[[]", "form["),
+        ("*[title]", "desk.form[title]", "desk.formt"),
+        ("form[?]", "form[7]", "form?"),
+        ("desk.??om", "desk.room", "desk.om"),
+        ("desk.r.m", "desk.r.m", "desk.room"),
+    ],
+)
+def test_brackets_in_a_glob_stand_for_themselves(glob: str, matches: str, others: str) -> None:
+    """`*` is any text and `?` any one character, as in OpenTelemetry's own configuration; nothing else is."""
+    attributes = {matches: "a", others: "b"}
+    allowing = GateRules("strict", allowed=[glob])
+    assert allowing.strict.of_scope(None).attributes.keep(attributes, []) == {matches: "a"}
+    filtered = GateRules("standard", forbidden=[glob]).standard.filter(attributes)
+    assert filtered is not None
+    assert filtered.attributes == {others: "b"}
+    assert GateRules("strict", forbidden=[glob]).standard.is_forbidden_by_operator(matches)
+
+
+def test_a_key_with_brackets_is_named_exactly() -> None:
+    """A key that is allowed without `*` and `?` is named, whatever brackets it has."""
+    rules = GateRules("strict", allowed=["form[title]", "form[*]"])
+    overrules = rules.strict._operator.overrules  # noqa: SLF001  no profile has a key with brackets to see it by
+    assert [overrules("form[title]"), overrules("form[*]")] == [True, False]

@@ -225,6 +225,20 @@ def test_of_two_files_for_one_thing_the_content_of_both_holds(
 
 
 @pytest.mark.usefixtures("instrumentor")
+def test_a_name_of_content_with_dots(
+    begin: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a key, and the end of others after a dot, as a name without dots is; the end of a word is not."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text(HOOKS.replace('"headline"', '"ticket.title", "a.b.c", "form[x.y]"'))
+    monkeypatch.setenv("OTEL_INCIDENT_HOOKS", str(hooks))
+    begin()
+    gone = ["ticket.title", "desk.ticket.title", "a.desk.ticket.title", "a.b.c", "z.a.b.c", "http.form[x.y]"]
+    left = ["ticket", "title", "desk.title", "aticket.title", "ticket.title.en", "b.c", "z.b.c", "y]"]
+    assert sent(dict.fromkeys(gone + left, "x")) == dict.fromkeys(left, "x")
+
+
+@pytest.mark.usefixtures("instrumentor")
 @pytest.mark.parametrize("text", ["[host", "[host]\ncontent = 5", "host = 1"])
 def test_a_file_whose_content_cannot_be_read(
     text: str,

@@ -159,7 +159,7 @@ def test_a_key_that_the_operator_names_holds_what_he_may_allow() -> None:
     assert passed.attributes == {}
 
 
-@pytest.mark.parametrize("glob", ["http.*", "http.rout?", "http.rout[e]", "*"])
+@pytest.mark.parametrize("glob", ["http.*", "http.rout?", "http.ro?te", "*"])
 def test_a_glob_names_no_key(glob: str) -> None:
     """What a profile names keeps the profile's rule where the operator's globs match it."""
     passed = SpanFilter(GateRules(allowed=[glob]))(ended(DJANGO, {"http.route": CONTENT}))

@@ -26,7 +26,7 @@ _GOOD: Final = 128
 """How many values are remembered for each key."""
 
 _PLAIN: Final = (str, bool, int, float)
-_WILDCARDS: Final = frozenset("*?[")  # those of fnmatch
+_WILDCARDS: Final = frozenset("*?")  # brackets stand in names of their own: form[title]
 
 
 def _is_plain(value: object) -> bool:
@@ -38,8 +38,13 @@ def _is_plain(value: object) -> bool:
 
 
 def matcher(globs: Iterable[str]) -> Callable[[str], object] | None:
-    """What says whether a key matches one of these globs; None where there are none."""
-    patterns = [fnmatch.translate(glob) for glob in globs]
+    """What says whether a key matches one of these globs; None where there are none.
+
+    As in OpenTelemetry's own configuration, `*` is any text and `?` any one character, and nothing else is
+    special.
+    """
+    # fnmatch knows how to look for several stars in little time; to it a bracket would open a set
+    patterns = [fnmatch.translate(glob.replace("[", "[[]")) for glob in globs]
     return re.compile("|".join(patterns)).match if patterns else None
 
 

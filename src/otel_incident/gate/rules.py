@@ -156,18 +156,20 @@ class Standard:
     def __init__(self, forbidden: Iterable[str] = ()) -> None:
         self._forbidden = matcher(forbidden)
         self._content: frozenset[str] = frozenset()
+        self._dots = 0  # how many dots the name has of these that has the most
         self._telling = HostLock()  # of two threads that import two hosts at once neither forgets the other's
         self._passes: set[str] = set()  # keys that may stand whatever their value
         self.when_told: Callable[[], None] = lambda: None
         """Called when more is forbidden than before."""
 
     def forbid(self, names: Iterable[str]) -> None:
-        """Forbid what a host calls its content: these keys, and those whose last part is one of them.
+        """Forbid what a host calls its content: these keys, and those that end in one of them after a dot.
 
         No key of ours that is registered: its rule has no room for content, whatever its last part is called.
         """
         with self._telling:
             self._content |= frozenset(names)
+            self._dots = max((name.count(".") for name in self._content), default=0)
             self._passes = set()
             self.when_told()
 
@@ -220,8 +222,16 @@ class Standard:
         return self._forbidden is not None and self._forbidden(key) is not None
 
     def _is_content(self, key: str) -> bool:
-        named = key in self._content or key.rpartition(".")[2] in self._content
+        content = self._content
+        named = key in content or key.rpartition(".")[2] in content or self._ends_in_dotted(key)
         return named and not (is_ours(key) and key in KEEPS_RULE)
+
+    def _ends_in_dotted(self, key: str) -> bool:
+        """Whether a key ends, after a dot, in a name that has dots itself."""
+        if not self._dots:
+            return False
+        parts = key.rsplit(".", self._dots + 1)  # no more of them, however many dots the key has
+        return any(".".join(parts[first:]) in self._content for first in range(1, len(parts) - 1))
 
 
 @final
