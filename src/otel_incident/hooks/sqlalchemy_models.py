@@ -294,7 +294,8 @@ class MappedRows:
 
     def _identity(self, state: Any) -> Identity:
         if state.key is not None:
-            return Identity(*state.key[1:])
+            _, key, *token = state.key  # `bulk_save_objects` of SQLAlchemy before 2.0.30 leaves out the token
+            return Identity(key, token[0] if token else state.identity_token)
         held = state.dict
         return Identity(tuple(held.get(key) for key in self._identity_keys), state.identity_token)
 
