@@ -21,9 +21,10 @@ AT_THE_EPOCH: Final = 86_400.0
 def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Segment]:
     """Three segments of two lines, 20 bytes each, 100 s apart, the last one still written to."""
     monkeypatch.setattr(writer_module, "SEGMENT_BYTES", 20)
-    times = iter(START + 100 * number for number in range(3))
-    writer = SegmentWriter(tmp_path, now=lambda: next(times) * SECOND)
-    for _ in range(6):
+    now = START
+    writer = SegmentWriter(tmp_path, now=lambda: now * SECOND)
+    for number in range(6):
+        now = START + 100 * (number // 2)
         writer.append(b"123456789\n")
     found = segments_in(tmp_path)
     for number, segment in enumerate(found):
