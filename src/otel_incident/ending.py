@@ -62,6 +62,25 @@ def exit_has_begun() -> bool:
     return main.ident == threading.get_ident() and not main.is_alive()
 
 
+def _pools() -> Any:
+    """The module of the pools, which can be imported for the first time only until the main thread returns.
+
+    It asks to be told of that moment. Where it is brought after it, it knows what it would have been told: it
+    refuses work, so that a host whose own import of it would have failed is refused as before.
+    """
+    try:
+        from concurrent.futures import thread  # noqa: PLC0415  see forks: it is not ours to bring
+    except RuntimeError:
+        ask: Any = threading
+        register, ask._register_atexit = ask._register_atexit, lambda *_, **__: None  # noqa: SLF001  the same
+        try:
+            from concurrent.futures import thread  # noqa: PLC0415  the same
+        finally:
+            ask._register_atexit = register  # noqa: SLF001  the same
+        thread._shutdown = True  # noqa: SLF001  the same
+    return thread
+
+
 @contextlib.contextmanager
 def pools_open() -> Iterator[None]:
     """Pools of threads take work although the main thread has returned.
@@ -70,8 +89,7 @@ def pools_open() -> Iterator[None]:
     or in a handler of its exit, may report its first event then, for which the SDK is imported. Where no
     thread can start any more (Python 3.12), what is given to a pool is done by who gives it.
     """
-    from concurrent.futures import thread as pools  # noqa: PLC0415  see forks: it is not ours to bring
-
+    pools = _pools()
     with pools._global_shutdown_lock:  # noqa: SLF001  it has no public place
         was, pools._shutdown = pools._shutdown, False  # noqa: SLF001  the same
     pool: Any = pools.ThreadPoolExecutor

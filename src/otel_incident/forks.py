@@ -250,4 +250,5 @@ def _in_child() -> None:
 os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
 
 # After our hooks, see _Pools. Once the main thread has returned it cannot be imported, and the SDK needs it.
-import concurrent.futures.thread  # noqa: E402, F401
+with contextlib.suppress(RuntimeError):  # it has returned already: `ending.pools_open` brings it, if need be
+    import concurrent.futures.thread  # noqa: F401
