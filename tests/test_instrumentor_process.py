@@ -1,6 +1,5 @@
 """What `instrument()` decides holds for every emitter of the process, until `uninstrument()` restores all."""
 
-import logging
 import sys
 from types import ModuleType
 from typing import Any
@@ -95,28 +94,3 @@ def test_a_provider_of_its_own_outlives_the_default_pipeline(host: Emitting) -> 
     host.emitter.create(Incident(id=2))
     IncidentEmitter(logger_provider=host.logger_provider).create(Incident(id=3))
     assert [each["incident.id"] for each in host.attributes()] == ["1", "2", "3"]
-
-
-def filtered() -> list[str]:
-    """The loggers that have a filter of ours."""
-    return [
-        name
-        for name, logger in logging.root.manager.loggerDict.items()
-        if isinstance(logger, logging.Logger)
-        and any(type(each).__module__ == "otel_incident.quiet" for each in logger.filters)
-    ]
-
-
-def test_uninstrument_takes_our_filters_from_the_loggers(
-    instrumentor: Any, to_receiver: OtlpReceiver
-) -> None:
-    """The loggers of the SDK and of its transport are as they were; a delivery that follows filters again."""
-    instrumentor.instrument()
-    IncidentEmitter().create(Incident(id=1))
-    assert ids(to_receiver, 1) == ["1"]
-    assert "urllib3.connectionpool" in filtered()
-    instrumentor.uninstrument()
-    assert filtered() == []
-    IncidentEmitter().create(Incident(id=2))
-    assert ids(to_receiver, 2) == ["1", "2"]
-    assert "urllib3.connectionpool" in filtered()

@@ -19,7 +19,7 @@ from otel_incident.first_request import import_for_first_request
 from otel_incident.forks import no_fork_while_importing
 from otel_incident.grpc_calls import guard_calls
 from otel_incident.guard import HostLock, say, swallow
-from otel_incident.quiet import attach, quiet
+from otel_incident.quiet import attach, quiet, under_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
@@ -74,11 +74,12 @@ class DeferredExporter(LogRecordExporter):
             self._parents.append(self._exporter)
             self._exporter = None
             self._begin()
-        with self._lock:
-            if self._closed:
-                return LogRecordExportResult.FAILURE
-            self._in_flight = len(batch)
-        result = self._deliver(batch)
+        with under_way():
+            with self._lock:
+                if self._closed:
+                    return LogRecordExportResult.FAILURE
+                self._in_flight = len(batch)
+            result = self._deliver(batch)
         with self._lock:
             self._in_flight = 0
             if self._closed:  # it was interrupted, and who did that says so

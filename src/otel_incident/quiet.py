@@ -2,7 +2,8 @@
 
 The exporters of the SDK log each failed attempt, a transient one as a warning, and tell their caller only
 that it failed. We let none of these lines through while we deliver, in the thread that delivers, and
-remember why the attempt failed; the host's own exporters, which use the same loggers, still speak.
+remember why the attempt failed; the host's own exporters, which use the same loggers, still speak. An attempt
+that is under way when all is restored takes the filters away itself, at its end.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import contextlib
 import logging
 import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, final
+
+from otel_incident.forks import forget_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +81,48 @@ def attach(package: str = "") -> None:
             logger.filters.insert(0, _own_failures)
 
 
+@final
+class _UnderWay:
+    """The attempts that are under way in this process; who adds or takes away needs no lock for it."""
+
+    def __init__(self) -> None:
+        self.detached = 0  # how often the filters were to go
+        self._attempts: set[object] = set()
+        forget_in_children(self)
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        """An attempt, from before it is decided that there is one until all of it has been logged."""
+        attempt, before = object(), self.detached
+        self._attempts.add(attempt)
+        try:
+            yield
+        finally:
+            self._attempts.discard(attempt)
+            if self.detached != before:
+                self.take_filters()
+
+    def take_filters(self) -> None:
+        """Take the filter from every logger, unless an attempt is under way, which then does so."""
+        if not self._attempts:
+            _take_filters()
+
+    def forget(self) -> None:
+        """In a forked child: the threads that attempt something are the parent's."""
+        self._attempts.clear()
+
+
+under_way: Final = _UnderWay()
+"""Around an attempt: the filters stay until it has ended."""
+
+
 def detach() -> None:
-    """Take the filter from every logger again; a delivery that comes later attaches it anew."""
+    """Take the filter from every logger again, once no attempt is under way; a later one attaches it anew."""
+    under_way.detached += 1
+    under_way.take_filters()
+
+
+def _take_filters() -> None:
     for logger in list(logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
             logger.removeFilter(_own_failures)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 from otel_incident.ending import exit_has_begun
 from otel_incident.guard import HostLock
+from otel_incident.quiet import under_way
 from otel_incident.spool.retention import Bounds
 from otel_incident.spool.segments import SEGMENTS, segments_in
 from otel_incident.spool.turns import GLANCE_SECONDS, Turns
@@ -258,15 +259,21 @@ class Sender:
         wait = 0.0
         while not turns.closing:
             turns.pause(wait)
-            wait = turns.take()
+            with (
+                under_way()
+            ):  # before the look, so that who closes sees an attempt that is not to be seen here
+                if turns.closing:
+                    break
+                wait = turns.take()
             with self._turned:
                 if turns.failing:
                     turns.pauses.prod.clear()  # whoever waited for this attempt has had it
                 if wait > 0:  # while more can go at once, whoever waits for the end need not look
                     self._turned.notify_all()
-        while time.monotonic() < self._deadline and turns.take() == 0.0:
-            pass
-        turns.end()
+        with under_way():
+            while time.monotonic() < self._deadline and turns.take() == 0.0:
+                pass
+            turns.end()
         with self._turned:
             self._turned.notify_all()
 

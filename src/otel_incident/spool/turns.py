@@ -123,7 +123,7 @@ class Turns:
         """Leave the directory to others, and the exporter."""
         self._safely(self.upkeep.tidy_at_the_end)
         self.upkeep.give_back()
-        if self.attempts is not None:
+        if self.attempts is not None and not self._interrupted:  # else whoever did that has ended it
             self._safely(self.attempts.shutdown)
 
     def interrupt(self) -> None:
