@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import threading
 import unittest
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.metrics import Observation
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import (
     BatchLogRecordProcessor,
@@ -20,12 +22,14 @@ from opentelemetry.sdk._logs.export import (
     LogRecordExportResult,
     SimpleLogRecordProcessor,
 )
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import Counter, MeterProvider
 from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
     InMemoryMetricReader,
     MetricExporter,
     MetricExportResult,
     MetricReader,
+    NumberDataPoint,
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -448,7 +452,91 @@ def test_providers_that_are_used_need_not_be_named() -> None:
     host = Host(by_hand=True)
     with canaries(TITLE) as search:
         host.declare()
+    # the metric is one that strict does not know
     assert (search.leaks, search.exported) == ((), {"spans": 1, "logs": 1, "metrics": 0})
+    with canaries(TITLE, mode="off", check=False) as search:
+        host.declare()
+    assert search.exported == {"spans": 1, "logs": 1, "metrics": 1}
+
+
+@pytest.mark.parametrize("mode", [None, "off", "standard"])
+@pytest.mark.parametrize("exporting", [True, False], ids=["with exporters", "without"])
+def test_what_a_provider_measures_that_is_not_named_is_found(mode: Any, *, exporting: bool) -> None:
+    """Whether it was made before the block or in it, in every mode that lets its metrics through."""
+    before = Host(exporting=exporting)
+    with canaries(TITLE, MAIL, mode=mode, check=False) as search:
+        before.declare()
+    assert (search.leaks, search.exported) == (LEAKS, {"spans": 1, "logs": 1, "metrics": 1})
+    with canaries(TITLE, MAIL, mode=mode, check=False) as search:
+        later = Host(exporting=exporting)  # it outlives the block, as a host's does
+        later.declare()
+    assert (search.leaks, search.exported) == (LEAKS, {"spans": 1, "logs": 1, "metrics": 1})
+    with canaries(TITLE, mode="strict") as search:
+        before.declare()
+    assert search.exported == {"spans": 1, "logs": 1, "metrics": 0}
+
+
+def test_what_a_callback_measures() -> None:
+    """It is found where it is registered in the block; of one from before the provider has to be named."""
+    meters = MeterProvider(shutdown_on_exit=False)
+    of_title = [Observation(1, {"user_agent.original": TITLE})]
+
+    def observe() -> None:
+        meters.get_meter("desk").create_observable_counter("open", [lambda _: of_title])
+
+    with canaries(TITLE, mode="off", check=False) as search:
+        observe()
+    assert search.leaks == LEAKS[1:2]
+    with canaries(TITLE, mode="off", check=False, allow_empty=True) as search:
+        pass
+    assert (search.leaks, search.exported["metrics"]) == ((), 0)
+    with canaries(TITLE, mode="off", check=False, providers=[meters]) as search:
+        pass
+    assert search.leaks == LEAKS[1:2]
+
+
+def test_a_callback_may_measure_while_its_provider_collects() -> None:
+    """A provider that is found at such a moment is not waited for by who makes it collect."""
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    counter = meters.get_meter("desk").create_counter("declared")
+
+    def measuring(_: Any) -> list[Observation]:
+        counter.add(1, {"user_agent.original": TITLE})
+        return []
+
+    meters.get_meter("desk").create_observable_counter("open", [measuring])
+    with canaries(TITLE, mode="off", check=False) as search:
+        collecting = threading.Thread(target=reader.collect, daemon=True)
+        collecting.start()
+        collecting.join(10)
+        assert not collecting.is_alive()
+        counter.add(1, {"user_agent.original": TITLE})
+    assert search.leaks == LEAKS[1:2]
+
+
+def test_a_reader_of_the_test_itself_loses_nothing() -> None:
+    """What a reader in memory holds of differences is not asked for by the kit."""
+    reader = InMemoryMetricReader({Counter: AggregationTemporality.DELTA})
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    counter = meters.get_meter("desk").create_counter("declared")
+    with canaries(TITLE):
+        counter.add(3)
+    counter.add(1)
+    data = reader.get_metrics_data()
+    assert data is not None
+    (point,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    assert isinstance(point, NumberDataPoint)
+    assert point.value == 4
+
+
+def test_a_provider_that_becomes_the_global_one_is_flushed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it exports counts once, though it is found by its use and known in the end."""
+    host = Host()
+    with canaries(TITLE) as search:
+        host.meters.get_meter("desk").create_counter("declared").add(1)
+        monkeypatch.setattr("otel_incident.testing.capture.get_meter_provider", lambda: host.meters)
+    assert search.exported == {"spans": 0, "logs": 0, "metrics": 1}
 
 
 class RecordOnly(Sampler):

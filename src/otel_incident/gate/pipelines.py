@@ -87,6 +87,37 @@ def is_for(storage: Any, reader: Any) -> bool:
     return reader is not None and held is not None and getattr(reader, shared, None) is held
 
 
+def measurements() -> tuple[type, tuple[str, ...]]:
+    """The class that a provider of metrics hands to its instruments, and its methods by which they use it.
+
+    A class without them where this release of the SDK has none; only for who knows that metrics are imported.
+    """
+    names = ("consume_measurement", "register_asynchronous_instrument")
+    try:
+        from opentelemetry.sdk.metrics._internal.measurement_consumer import (  # noqa: PLC0415  see above
+            SynchronousMeasurementConsumer,
+        )
+    except ImportError:
+        return object, names
+    return SynchronousMeasurementConsumer, names
+
+
+def consumer_of(provider: Any) -> Any:
+    """The object of that class that a provider has; None where it has none."""
+    return getattr(provider, "_measurement_consumer", None)
+
+
+def readers_of(consumer: Any) -> tuple[Any, ...]:
+    """The metric readers that it measures for."""
+    return tuple(getattr(consumer, "_reader_storages", ()))
+
+
+def is_collecting(consumer: Any) -> bool:
+    """Whether a reader is asking it at this moment, in this thread or in another."""
+    lock = getattr(consumer, "_lock", None)
+    return lock is not None and bool(lock.locked())
+
+
 def _made_by_nobody() -> None:
     """In the place of a constructor that a class does not have."""
 

@@ -19,23 +19,24 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult, SimpleLogRecordProcessor
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import get_tracer_provider
 
 from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
 from otel_incident.gate.metrics import MetricFilter
-from otel_incident.gate.readers import filtered_elsewhere
 from otel_incident.pipeline import default_pipeline
 from otel_incident.spool.answers import Answer
 from otel_incident.spool.attempts import Attempts
 from otel_incident.spool.line_reader import LineReader
 from otel_incident.spool.spool import Spool
 from otel_incident.testing.held_exporters import HeldExporters
+from otel_incident.testing.metric_readers import MetricReaders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from opentelemetry.sdk.metrics.export import MetricsData
 
     from otel_incident.gate.rules import GateRules
     from otel_incident.vocabulary import Signal
@@ -94,7 +95,7 @@ class Capture:
     Args:
         rules: Of the gate through which the signals are to go; None for none.
         as_set_up: Whether they go through what the process has instead, its gate and its own exporters.
-        providers: Those of the host that are neither global nor used in the block before it ends.
+        providers: Those of the host that are neither global nor used in the block.
     """
 
     def __init__(self, rules: GateRules | None, *, as_set_up: bool, providers: Iterable[Any] = ()) -> None:
@@ -107,7 +108,7 @@ class Capture:
         self._hosts_export: set[Signal] = set()
         self._methods: list[pipelines.Method] = []
         self._used: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._readers: list[tuple[Any, Any]] = []
+        self._readers = MetricReaders()
         self._exporters = HeldExporters(self._on_export, self._on_last_export)
         self._on_span, self._on_record = self._entry()
 
@@ -129,11 +130,7 @@ class Capture:
             self._kept.clear()
             self._unwritten.clear()
             self._hosts_export.clear()
-            for provider in self._all_providers():
-                if hasattr(provider, "add_metric_reader"):  # newer SDKs; with others the exporters tell
-                    reader = InMemoryMetricReader()
-                    provider.add_metric_reader(reader)
-                    self._readers.append((provider, reader))
+            self._readers.begin(self._all_providers())
         except BaseException:  # a test that is interrupted, too, leaves the SDK as it was
             self._undo()
             raise
@@ -241,13 +238,10 @@ class Capture:
             self._on_record(log_record)
 
     def _read_metrics(self) -> None:
-        for _, reader in self._readers:
-            if self._as_set_up:
-                data = reader.get_metrics_data()
-            else:  # past the gate of the process, which stands on the class
-                with filtered_elsewhere(reader):
-                    data = vars(reader)[pipelines.READER_FIELD](reader)
-                data = data if data is None or self._rules is None else MetricFilter(self._rules)(data)
+        for read in self._readers.read() if self._as_set_up else self._readers.read_ungated():
+            data = read
+            if data is not None and self._rules is not None:
+                data = MetricFilter(self._rules)(data)
             if data is not None:
                 self._keep("entry", "metrics", data)
 
@@ -261,14 +255,13 @@ class Capture:
             flush = getattr(each, "force_flush", None)
             if flush is not None:
                 flush()
+        self._readers.flush(self._all_providers())
 
     def _undo(self) -> None:
         self._exporters.undo()
         while self._methods:
             self._methods.pop().undo()
-        while self._readers:
-            provider, reader = self._readers.pop()
-            provider.remove_metric_reader(reader)
+        self._readers.undo()
 
 
 def _points(data: MetricsData) -> int:

@@ -106,7 +106,9 @@ def canaries(
             as content. None takes the process as it is set up, with the gate that it has or has not.
         allowed: For strict: globs besides those of `OTEL_INCIDENT_ALLOWED_ATTRIBUTES`.
         forbidden: For standard: globs besides those of `OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES`.
-        providers: Providers of yours that are not the global ones: they are flushed, too.
+        providers: Providers of yours that are not global and that the block itself does not use, but
+            whose telemetry is to be searched all the same: metrics from a callback that was registered before
+            it. Others, made before or in the block, are found by what they are told in it.
         check: False does not fail for what is found; look at the result. With `mode="off"` that shows that
             the canaries are planted where telemetry sees them.
         allow_empty: Whether a block of which nothing at all is exported may pass.
