@@ -25,6 +25,8 @@ RULES: Final = frozenset(
         "error_type",
         "sql_state",
         "dotted_name",
+        "rpc_name",
+        "task_name",
     }
 )
 """The grammars of `otel_incident.gate.grammars`, by name."""

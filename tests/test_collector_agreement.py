@@ -25,6 +25,7 @@ from opentelemetry.trace import (
 )
 
 from otel_incident.gate import GateRules
+from otel_incident.gate.beside import TASK_ACTION, TASK_RUN
 from otel_incident.gate.grammars import ASKED_PATH_KEYS
 from otel_incident.gate.logs import LogFilter
 from otel_incident.gate.spans import SpanFilter
@@ -72,6 +73,7 @@ WORDS: Final = (
     ),
 )
 ROUTE: Final = "/incident/{id}"
+TASK: Final = "desk.close"
 PATHS: Final = (
     *("/incident/42", "/incident/7/", "/incident/{id}", "/incident/%7Bid%7D", "/incident/42\n", "a path"),
     *("", "/", 42, b"/incident/42", ("/incident/42",)),
@@ -118,6 +120,8 @@ def attributes(chance: random.Random) -> dict[str, Any]:
     if chance.randint(0, 1):  # an instrumentation of ASGI's says which path was asked for beside the route
         found["http.route"] = ROUTE
         found |= {key: chance.choice(PATHS) for key in ASKED_PATH_KEYS if chance.randint(0, 3)}
+    if chance.randint(0, 1):  # and Celery's whether a task is sent or run
+        found |= {TASK_ACTION: chance.choice((TASK_RUN, "apply_async", 1)), "celery.task_name": TASK}
     return found
 
 
@@ -196,6 +200,8 @@ def test_spans_pass_alike(gated: Collector) -> None:
         assert each == expected[number]
     asgi = [dict(each["attributes"]) for each in passed.values() if "asgi" in each["scope_name"]]
     assert {each.get("http.route") for each in asgi} == {None, ROUTE}
+    celery = [dict(each["attributes"]) for each in passed.values() if "celery" in each["scope_name"]]
+    assert {each.get("celery.task_name") for each in celery} == {None, TASK}
 
 
 def test_log_records_pass_alike(gated: Collector) -> None:

@@ -205,11 +205,8 @@ LEAVES: Final[Mapping[tuple[str, str], tuple[set[str], str]]] = {
     ("database", "db.response.status_code"): ({"capitals"}, "a code of the database's, of five characters"),
     ("database", "error.type"): (_NAME, _CODE),
     ("database", "exception.type"): (_NAME, _CODE),
-    ("messaging", "celery.task_name"): (_NAME, _CODE),
     ("messaging", "error.type"): (_NAME, _CODE),
     ("messaging", "exception.type"): (_NAME, _CODE),
-    ("rpc", "rpc.service"): (_NAME, _CODE),
-    ("rpc", "rpc.method"): (_NAME, _CODE),
     ("rpc", "error.type"): (_NAME, _CODE),
     ("rpc", "exception.type"): (_NAME, _CODE),
     # On the resource:

@@ -14,8 +14,10 @@ ProfileRule = Literal[
     "port",
     "route",
     "route_template",
+    "rpc_name",
     "sql_state",
     "status_code",
+    "task_name",
 ]
 """What a value must look like to leave; the grammars are in `otel_incident.gate.grammars`."""
 
@@ -335,11 +337,14 @@ PROFILES: Final[tuple[Profile, ...]] = (
     Profile(
         name="messaging",
         scopes=("opentelemetry.instrumentation.celery",),
-        span_name=(("celery.action", "celery.task_name"),),
+        span_name=(
+            ("celery.action", "celery.task_name"),
+            ("celery.action",),
+        ),
         attributes={
             "celery.action": ProfileAttribute("one_of", _MESSAGING_CELERY_ACTION),
             "celery.state": ProfileAttribute("one_of", _MESSAGING_CELERY_STATE),
-            "celery.task_name": ProfileAttribute("dotted_name"),
+            "celery.task_name": ProfileAttribute("task_name"),
             "error.type": ProfileAttribute("error_type"),
         },
         events={
@@ -356,8 +361,8 @@ PROFILES: Final[tuple[Profile, ...]] = (
         attributes={
             "rpc.system": ProfileAttribute("one_of", _RPC_RPC_SYSTEM),
             "rpc.system.name": ProfileAttribute("one_of", _RPC_RPC_SYSTEM),
-            "rpc.service": ProfileAttribute("dotted_name"),
-            "rpc.method": ProfileAttribute("dotted_name"),
+            "rpc.service": ProfileAttribute("rpc_name"),
+            "rpc.method": ProfileAttribute("rpc_name"),
             "rpc.grpc.status_code": ProfileAttribute("count"),
             "error.type": ProfileAttribute("error_type"),
         },

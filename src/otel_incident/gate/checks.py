@@ -10,7 +10,7 @@ import fnmatch
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
-from otel_incident.gate.grammars import ASKED_PATH, ASKED_PATH_KEYS
+from otel_incident.gate.beside import Beside
 from otel_incident.policy import SHAPES, Drop, Shape, is_ours, refusal
 
 if TYPE_CHECKING:
@@ -83,8 +83,6 @@ class Operator:
 # apart faster than a named one.
 _Check: TypeAlias = "tuple[type | None, Container[object], Shape | None]"
 _MAY_NOT_STAND: Final[_Check] = (None, frozenset(), None)
-_BY_PATH: Final[Container[object]] = range(0)
-"""The good values of a route that is judged by the path that was asked for: none by itself."""
 _Other: TypeAlias = "tuple[str, Any, Container[object], Shape | None]"
 
 
@@ -97,12 +95,6 @@ def _check_of(shape: Shape) -> _Check:
     return (shape.kind, good, shape)
 
 
-def _asked_without_braces(others: list[_Other]) -> bool:
-    """Whether it is known which path a client asked for, and that no brace came from there."""
-    paths = [value for key, value, *_ in others if key in ASKED_PATH_KEYS]
-    return bool(paths) and all(type(path) is str and ASKED_PATH.fullmatch(path) for path in paths)
-
-
 def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop], operator: Operator) -> None:
     """Take out what may not stand of those whose values are not known to be good."""
     for key, value, good, shape in others:
@@ -111,7 +103,7 @@ def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop], operato
             del kept[key]
             continue
         kind, keeps = shape
-        if good is _BY_PATH and not _asked_without_braces(others):
+        if type(good) is Beside and not good.holds(kept, others):
             drops.append(_PROFILE)
             del kept[key]
         elif (type(value) is kind or kind is object) and keeps(value):
@@ -137,23 +129,23 @@ class Checks:
     Args:
         known: By key, as far as the registry or a profile names it.
         operator: What the operator says of any key.
-        by_path: Those of the known that may stand only beside a path without braces.
+        beside: What decides besides about those of the known that others must stand beside.
     """
 
-    __slots__ = ("_by_path", "_checks", "_known", "_operator", "edition")
+    __slots__ = ("_beside", "_checks", "_known", "_operator", "edition")
 
     def __init__(
         self,
         known: Mapping[str, Shape],
         operator: Operator,
-        by_path: Container[str] = (),
+        beside: Mapping[str, Beside] | None = None,
     ) -> None:
         self.edition = 0
         """How often the operator has been asked anew; what was kept by an earlier one may not stand."""
 
         self._known = known
         self._operator = operator
-        self._by_path = by_path
+        self._beside = beside or {}
         self._checks = self._decided()
 
     def decide_anew(self) -> None:
@@ -173,8 +165,8 @@ class Checks:
         return {
             key: _check_of(operator.rule_of(key))
             if operator.overrules(key)
-            else (None, _BY_PATH, shape)
-            if key in self._by_path
+            else (None, self._beside[key], shape)
+            if key in self._beside
             else _check_of(shape)
             for key, shape in self._known.items()
         }

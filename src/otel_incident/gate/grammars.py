@@ -47,7 +47,9 @@ GRAMMARS: Final[Mapping[ProfileRule, re.Pattern[str]]] = {
     "error_type": _ERROR_TYPE,
     "route": _ROUTE,
     "route_template": _ROUTE_TEMPLATE,
+    "rpc_name": _DOTTED_NAME,
     "sql_state": _SQL_STATE,
+    "task_name": _DOTTED_NAME,
 }
 """What a text must match in full, by the rule that asks for one."""
 

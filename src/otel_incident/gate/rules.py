@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
 
 from otel_incident.drops import Drops
 from otel_incident.gate.arguments import globs_in
+from otel_incident.gate.beside import BESIDE
 from otel_incident.gate.checks import FORBIDDEN, REMEMBERED, UNKNOWN, Checks, Operator, matcher
 from otel_incident.gate.grammars import shape_of
 from otel_incident.guard import HostLock, fail_open
@@ -19,10 +20,11 @@ from otel_incident.profiles import PROFILES, Profile
 from otel_incident.vocabulary import EVENTS, METRIC_OTEL_INCIDENT_POLICY_AUDITED, SCOPE_NAME, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+    from otel_incident.gate.beside import Beside
     from otel_incident.policy import Shape
     from otel_incident.profiles import ProfileAttribute
 
@@ -136,11 +138,13 @@ class Strict:
 
     def _profile_checks(self, rules: Mapping[str, ProfileAttribute], own: Mapping[str, Shape]) -> Checks:
         shapes = {key: shape_of(rule) for key, rule in rules.items()}
-        by_path = [key for key, rule in rules.items() if rule.rule == "route_template"]
-        return self._checks({**own, **shapes}, self._operator, by_path)
+        beside = {key: BESIDE[rule.rule] for key, rule in rules.items() if rule.rule in BESIDE}
+        return self._checks({**own, **shapes}, self._operator, beside)
 
-    def _checks(self, known: Mapping[str, Shape], operator: Operator, by_path: Container[str] = ()) -> Checks:
-        checks = Checks(known, operator, by_path)
+    def _checks(
+        self, known: Mapping[str, Shape], operator: Operator, beside: Mapping[str, Beside] | None = None
+    ) -> Checks:
+        checks = Checks(known, operator, beside)
         self._all.append(checks)
         return checks
 

@@ -14,6 +14,7 @@ from otel_incident.policy_cli.ottl import (
     NOTHING,
     any_of,
     is_text,
+    is_within_reach,
     keeps_profile_rule,
     keeps_rule,
     matches,
@@ -47,6 +48,8 @@ _HEADER: Final = f"""\
 # - Links cannot be edited, so a span that has one is dropped with all that it holds. Keep links by gating in
 #   the process.
 # - A body cannot be taken away, so one that was there leaves as an empty string.
+# - Which procedures there are, the descriptors in a process say, which are not here: `rpc.service` and
+#   `rpc.method` go, and a span of gRPC's is called by its kind.
 # - Schema URLs go, ours too: what makes resources anew forgets them. The version of the scope says the same.
 # - Of metrics only sums and histograms are kept, since only they can be merged where attributes go; what is
 #   merged, or of a number, loses the attributes of its exemplars. Names that no profile lists are dropped.
@@ -207,6 +210,8 @@ def _keep_profiles(place: _Place) -> Iterator[str]:
     whose: dict[tuple[str, str], list[str]] = {}
     for profile in PROFILES:
         for name, attribute in profile.attributes.items():
+            if not is_within_reach(attribute):
+                continue
             keeps = keeps_profile_rule(attribute, name, place.attribute)
             whose.setdefault((name, keeps), []).append(profile.name)
     for (name, keeps), profiles in whose.items():
@@ -266,6 +271,8 @@ def _span_name() -> Iterator[str]:
             yield f"replace_pattern(span.name, {first}, {quoted('$$1')}) where {holds}"
             yield f"set({name}, span.name) where {holds} and {matches('span.name', words)}"
         for keys in reversed(profile.span_name):
+            if not all(is_within_reach(profile.attributes[key]) for key in keys):
+                continue
             parts = [place.cached(key) for key in keys]
             there = " and ".join(f"{part} != nil" for part in parts)
             yield f'set({name}, Concat([{", ".join(parts)}], " ")) where {holds} and {there}'

@@ -6,6 +6,7 @@ import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_incident.gate.beside import TASK_ACTION, TASK_RUN
 from otel_incident.gate.grammars import GRAMMARS, RANGES
 from otel_incident.gate.parts import OTHER_SCOPE, RESOURCE_GRAMMARS
 from otel_incident.installation import content_names, without_gate
@@ -78,6 +79,8 @@ _RULES: Final = {
     "route": "a route template as it stands in code",
     "route_template": "a route template with a parameter in braces, beside a path that has none",
     "dotted_name": "a dotted name of code",
+    "rpc_name": "a service, or a method of it, that protobuf's descriptors in the process know",
+    "task_name": f"a dotted name of code, beside {TASK_ACTION} {TASK_RUN}",
     "error_type": "a status code or a dotted name of code",
     "sql_state": "up to five digits and capital letters",
 }

@@ -11,15 +11,16 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
+from otel_incident.gate.beside import TASK_ACTION, TASK_RUN
 from otel_incident.gate.grammars import ASKED_PATH, ASKED_PATH_KEYS, RANGES
 from otel_incident.gate.grammars import GRAMMARS as PROFILE_GRAMMARS
 from otel_incident.policy import GRAMMARS, MAX_COUNT, MAX_SECONDS
 from otel_incident.vocabulary import ATTRIBUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from otel_incident.profiles import ProfileAttribute
+    from otel_incident.profiles import ProfileAttribute, ProfileRule
 
 
 def quoted(text: str) -> str:
@@ -71,7 +72,8 @@ def keeps_profile_rule(attribute: ProfileAttribute, name: str, at: Callable[[str
         return is_text(path, any_of(attribute.values))
     if attribute.rule in PROFILE_GRAMMARS:
         keeps = is_text(path, PROFILE_GRAMMARS[attribute.rule].pattern)
-        return f"{keeps} and {_asked_without_braces(at)}" if attribute.rule == "route_template" else keeps
+        beside = _BESIDE.get(attribute.rule)
+        return f"{keeps} and {beside(at)}" if beside else keeps
     first, last = RANGES[attribute.rule]
     return f"IsInt({path}) and {path} >= {first} and {path} <= {last}"
 
@@ -82,6 +84,23 @@ def _asked_without_braces(at: Callable[[str], str]) -> str:
     known = " or ".join(f"{path} != nil" for path in paths)
     plain = [f"({path} == nil or ({is_text(path, ASKED_PATH.pattern)}))" for path in paths]
     return " and ".join([f"({known})", *plain])
+
+
+def _is_run(at: Callable[[str], str]) -> str:
+    """Whether it is a worker that runs the task."""
+    return is_text(at(TASK_ACTION), TASK_RUN)
+
+
+_BESIDE: Final[Mapping[ProfileRule, Callable[[Callable[[str], str]], str]]] = {
+    "route_template": _asked_without_braces,
+    "task_name": _is_run,
+}
+"""What decides besides the grammar, as in the process."""
+
+
+def is_within_reach(attribute: ProfileAttribute) -> bool:
+    """Whether an attribute's rule can be put in conditions: what a process has loaded none of them knows."""
+    return attribute.rule != "rpc_name"
 
 
 def _are_members(path: str, members: tuple[str, ...]) -> str:

@@ -126,7 +126,11 @@ REASONS: Final[dict[str, Reasons]] = {
         attributes={
             "celery.action": "The two that there are.",
             "celery.state": "Celery closes the list.",
-            "celery.task_name": "The name of a function in code.",
+            "celery.task_name": (
+                "The name of a function in code, of a task that a worker runs, since it runs none but those "
+                "that are registered; one that is sent has the name that `send_task` was given, which may be "
+                "a caller's."
+            ),
             "error.type": "The name of a class in code; never the message.",
         },
         events={
@@ -140,8 +144,16 @@ REASONS: Final[dict[str, Reasons]] = {
         attributes={
             "rpc.system": "The conventions close the list.",
             "rpc.system.name": "The conventions close the list.",
-            "rpc.service": "Names in the interface's definition, which is code.",
-            "rpc.method": "Names in the interface's definition, which is code.",
+            "rpc.service": (
+                "Names in an interface's definition, which is code, where protobuf has that definition: a "
+                "server with a generic handler, and a gateway's client, report whatever was asked for. The "
+                "collector has no definitions."
+            ),
+            "rpc.method": (
+                "Names in an interface's definition, which is code, where protobuf has that definition: a "
+                "server with a generic handler, and a gateway's client, report whatever was asked for. The "
+                "collector has no definitions."
+            ),
             "rpc.grpc.status_code": "A number of gRPC's.",
             "error.type": "The name of a class in code; never the message.",
         },
