@@ -7,7 +7,6 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
-from sqlmodel import SQLModel
 
 from otel_incident.events import IncidentEvent
 from otel_incident.hooks.activation import Activation
@@ -110,7 +109,6 @@ def database() -> Iterator[Engine]:
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     transactional(engine)
     Base.metadata.create_all(engine)
-    SQLModel.metadata.create_all(engine)
     try:
         yield engine
     finally:

@@ -16,7 +16,8 @@ from sqlmodel import select as select_models
 from sqlmodel.ext.asyncio.session import AsyncSession as SqlModelAsyncSession
 
 from otel_incident.events import IncidentEvent
-from tests.hosts.mapped import Alarm, Case, Incident, Phase, Status, User
+from tests.hosts.alarms import Alarm
+from tests.hosts.mapped import Case, Incident, Phase, Status, User
 from tests.mapped_host import CASES, INCIDENTS, said, statements, transactional, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
 
@@ -27,7 +28,7 @@ name = "desk"
 [[hook]]
 name = "alarm"
 kind = "model"
-model = "tests.hosts.mapped:Alarm"
+model = "tests.hosts.alarms:Alarm"
 incident = { id = "self.id", commander_id = "self.owner" }
 lifecycle = { field = "status", closed = ["closed"] }
 commander.field = "owner"
@@ -175,6 +176,7 @@ def test_an_enumeration_that_has_expired(desk: Engine, stored: None, expire: obj
 
 def test_a_session_of_sqlmodel(desk: Engine) -> None:
     """`exec`, a savepoint that is rolled back, a rollback, and nobody who was before at the creation."""
+    SQLModel.metadata.create_all(desk)
     with watching(ALARMS) as seen, SqlModelSession(desk) as session:
         session.add(Alarm())
         session.flush()

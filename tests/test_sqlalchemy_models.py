@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session, joinedload
 
 from otel_incident.events import Incident as Told
 from otel_incident.events import IncidentEvent
-from tests.hosts.mapped import Alarm, Case, Drill, Incident, Job, Level, Outage, Part, Phase, Status, User
+from tests.hosts.alarms import Alarm
+from tests.hosts.mapped import Case, Drill, Incident, Job, Level, Outage, Part, Phase, Status, User
 from tests.mapped_host import CASES, INCIDENTS, said, statements, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
 from tests.mapped_host import noted as noted  # noqa: PLC0414  the same
@@ -207,7 +208,12 @@ def test_a_descendant_that_comes_later(noted: list[IncidentEvent], session: Sess
 
 def test_a_class_of_sqlmodel(desk: Engine) -> None:
     """Its sessions and its classes are SQLAlchemy's."""
-    text = on("Alarm", commander="owner").replace('[hook.stage]\nfield = "priority"\noffset = -1\n', "")
+    sqlmodel.SQLModel.metadata.create_all(desk)
+    text = (
+        on("Alarm", commander="owner")
+        .replace("hosts.mapped:", "hosts.alarms:")
+        .replace('[hook.stage]\nfield = "priority"\noffset = -1\n', "")
+    )
     with watching(text.replace("self.commander_id", "self.owner")) as seen, sqlmodel.Session(desk) as session:
         alarm = Alarm(owner=7)
         session.add(alarm)

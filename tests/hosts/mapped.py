@@ -1,4 +1,4 @@
-"""A host's classes that SQLAlchemy maps, with inheritance, enumerations, relations; and one of SQLModel's."""
+"""A host's classes that SQLAlchemy maps, with inheritance, enumerations, relations."""
 
 import datetime as dt
 import enum
@@ -12,11 +12,10 @@ from sqlalchemy.orm import (
     relationship,
     synonym,
 )
-from sqlmodel import Field, SQLModel
 
 
 class Base(DeclarativeBase):
-    """Of all but the SQLModel."""
+    """Of all of them."""
 
 
 class User(Base):
@@ -149,14 +148,6 @@ class Status(enum.StrEnum):
 
     OPEN = "open"
     CLOSED = "closed"
-
-
-class Alarm(SQLModel, table=True):
-    """One of SQLModel's."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    status: Status = Status.OPEN
-    owner: int | None = None
 
 
 class Plain:
