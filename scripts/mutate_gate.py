@@ -31,7 +31,7 @@ TESTS: Final = (
     ("profiles", "callers", "metrics", "metrics_merging", "metrics_export"),
     ("surface", "noninterference"),
     ("laws", "metrics_laws"),
-    ("wrapping", "wrapping_logs", "wrapping_metrics", "instrumentor", "refusal"),
+    ("wrapping", "wrapping_logs", "wrapping_metrics", "instrumentor", "exchange", "refusal"),
     ("raw_bytes",),
 )
 """The names of the tests, the quick ones first: a run ends with the first that fails."""

@@ -158,11 +158,12 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             config.disabled_hooks,
         )
         if asked != self._asked:
-            self.remove_gate()
             self._asked = asked
             self._put_in_place(config.gate, config)
 
     def _put_in_place(self, mode: Mode, config: Config) -> None:
+        """Put a gate over what stands, and only then take that away: meanwhile nothing leaves unseen."""
+        content = None
         try:
             from otel_incident.exporters import DeferredExporter  # noqa: PLC0415  off loads as little as it can
             from otel_incident.gate.rules import GateRules  # noqa: PLC0415  the same
@@ -172,19 +173,23 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
 
             rules = GateRules(mode, allowed=config.allowed_attributes, forbidden=config.forbidden_attributes)
             presets = enabled(config.disabled_hooks)
-            self._content = ContentNames(config.hook_files, presets, rules.standard.forbid)
-            self._content.install()
+            content = ContentNames(config.hook_files, presets, rules.standard.forbid)
+            content.install()
             wrapping = Wrapping(rules, (DeferredExporter,))
             wrapping.install()
         except Exception as error:  # noqa: BLE001  whatever it is, in strict nothing may leave ungated
+            if content is not None:
+                content.uninstall()
             self._fail_closed(mode)
             swallow("gate", error)
             return
         if mode == "strict" and wrapping.ungated:
             wrapping.undo()
+            content.uninstall()
             self._fail_closed("strict", f" ({'; '.join(wrapping.ungated)})")
             return
-        self._wrapping = wrapping
+        self._take_away()
+        self._wrapping, self._content = wrapping, content
         fail_open("gate")(self._begin_check)(wrapping)
 
     def _begin_check(self, wrapping: Wrapping) -> None:
@@ -200,7 +205,14 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             fail_open("gate")(self._check.report)()
 
     def _fail_closed(self, mode: str, why: str = "") -> None:
-        """Say that there is no gate; in strict, let nothing leave."""
+        """Say that there is no new gate; in strict, let nothing leave. One that stands stays."""
+        if mode != "strict" and self.has_begun_gate:
+            say(
+                "The gate (%s) could not be put in place: what stood before it stays (%s).",
+                mode,
+                "nothing leaves" if self._wrapping is None else f"the gate {self._wrapping.rules.mode}",
+            )
+            return
         if mode != "strict":
             say(
                 "The gate (%s) could not be put in place: the host's own spans, logs and metrics leave as "
@@ -210,11 +222,15 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
             return
         from otel_incident.refusal import refuse  # noqa: PLC0415  off loads as little as it can
 
-        self._refusal = refuse(why)
+        if self._refusal is None:  # else all is refused, and was said
+            self._refusal = refuse(why)
 
     def remove_gate(self) -> None:
         """Take the gate away, or what refuses in its place."""
         self._asked = None
+        self._take_away()
+
+    def _take_away(self) -> None:
         if self._refusal is not None:
             fail_open("gate")(self._refusal.undo)()
             self._refusal = None

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, final
 
 from otel_incident.guard import say, swallow
+from otel_incident.overlays import put_over, take_out
 from otel_incident.quiet import delivering
 from otel_incident.vocabulary import SCOPE_NAME
 
@@ -171,11 +172,10 @@ class Refusal:
             # what another class brings in beside the base comes before what refuses in that
             if found is not None and (found is owner or not issubclass(found, base)):
                 before = vars(found)[name]
-                setattr(owner, name, self._method(before, name, answer))
-                if found is owner:
-                    self._undo.append(functools.partial(setattr, owner, name, before))
-                else:
-                    self._undo.append(functools.partial(delattr, owner, name))
+                method = self._method(before, name, answer)
+                put_over(owner, name, method)
+                below = before if found is owner else None
+                self._undo.append(functools.partial(take_out, owner, name, method, below))
 
     def _method(self, before: Any, name: str, answer: _Answer) -> Callable[..., Any]:
         def refuses(holder: Any, *args: Any, **kwargs: Any) -> Any:

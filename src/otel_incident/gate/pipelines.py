@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import weakref
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, final
@@ -21,6 +22,8 @@ from opentelemetry.sdk._logs import LoggerProvider, _internal
 from opentelemetry.sdk._logs import export as log_export
 from opentelemetry.sdk._shared_internal import BatchProcessor
 from opentelemetry.sdk.trace import export as span_export
+
+from otel_incident.overlays import put_over, take_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +60,7 @@ READER_FIELD: Final = "_collect"
 """How a metric reader of any kind, push or pull, gets its metrics."""
 
 _KEPT: Final = "_otel_incident_gated"
+_numbers: Final = itertools.count()
 
 
 def metric_reader() -> type:
@@ -126,7 +130,8 @@ def has_field(owner: type, name: str) -> bool:
     """Whether objects of a class are made with an attribute of this name, in this release of the SDK."""
     # somebody may have put a wrapper over it
     made = getattr(inspect.unwrap(vars(owner).get("__init__", _made_by_nobody)), "__code__", None)
-    return made is not None and name in made.co_names and name not in vars(owner)
+    over = vars(owner).get(name)
+    return made is not None and name in made.co_names and (over is None or type(over) is Field)
 
 
 def has_method(owner: type, name: str) -> bool:
@@ -159,6 +164,8 @@ def changed(owner: type, name: str) -> bool:
 class Field:
     """Stands on a class and gives, for what an object holds under a name, its gated counterpart.
 
+    Over another one it gives the counterpart of what that one gives, for as long as that one stands.
+
     Args:
         owner: The class; its objects keep the attribute in their `__dict__`.
         name: The attribute.
@@ -170,16 +177,17 @@ class Field:
         self._name = name
         self._gate = gate
         self._asked: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._key = f"{_KEPT}_{name}"
+        self._key = f"{_KEPT}_{name}_{next(_numbers)}"
+        self.below: Field | None = vars(owner).get(name)
         setattr(owner, name, self)
 
     def __get__(self, holder: Any, _owner: type | None = None) -> Any:
         """The counterpart of what the holder holds now."""
         if holder is None:
             return self
-        attributes = vars(holder)
+        attributes, below = vars(holder), self.below
         try:
-            held = attributes[self._name]
+            held = attributes[self._name] if below is None else below.__get__(holder)
         except KeyError:
             raise AttributeError(self._name) from None
         kept = attributes.get(self._key)
@@ -205,9 +213,16 @@ class Field:
         return vars(self._owner).get(self._name) is self
 
     def undo(self) -> None:
-        """Leave the class and its objects as they were."""
-        if self.in_force():
+        """Leave the class and its objects as they were; what stands over it stays, on what it stood on."""
+        over = vars(self._owner).get(self._name)
+        if over is self and self.below is None:
             delattr(self._owner, self._name)
+        elif over is self:
+            setattr(self._owner, self._name, self.below)
+        while type(over) is Field:
+            if over.below is self:
+                over.below = self.below
+            over = over.below
         for holder in list(self._asked):
             vars(holder).pop(self._key, None)
 
@@ -225,17 +240,18 @@ class Method:
     def __init__(self, owner: type, name: str, instead: Callable[..., Any]) -> None:
         self._owner = owner
         self._name = name
-        self._before = before = vars(owner)[name]
+        before = vars(owner)[name]
         self._stands = True
 
         @functools.wraps(before)
         def method(holder: Any, *args: Any, **kwargs: Any) -> Any:
+            below = method.__wrapped__
             if self._stands:
-                return instead(before, holder, *args, **kwargs)
-            return before(holder, *args, **kwargs)  # somebody had put his own over it, and holds on to it
+                return instead(below, holder, *args, **kwargs)
+            return below(holder, *args, **kwargs)  # somebody had put his own over it, and holds on to it
 
         self._method = method
-        setattr(owner, name, method)
+        put_over(owner, name, method)
 
     def changed(self) -> str:
         """What it is called where somebody has put his own over it or below; "" where nobody has."""
@@ -249,10 +265,9 @@ class Method:
         return found is self._method
 
     def undo(self) -> None:
-        """Put back what was there; below somebody's who has put his own over it, do nothing more."""
+        """Put back what is below; below somebody's who has put his own over it, do nothing more."""
         self._stands = False
-        if vars(self._owner).get(self._name) is self._method:
-            setattr(self._owner, self._name, self._before)
+        take_out(self._owner, self._name, self._method, self._method.__wrapped__)
 
 
 _UNKNOWN: Final = (object(),)
