@@ -181,7 +181,7 @@ def test_a_new_gate_that_cannot_be_had(
     left = host.send()
     assert CANARY not in left
     assert ("42" in left) is (mode == "standard")
-    line = "The gate (standard) could not be put in place: what stood before it stays (the gate strict)."
+    line = "The gate (standard) could not be put in place: what stood before it stays: the gate (strict)."
     if mode == "standard":
         assert caplog.messages[0] == line
     else:
@@ -207,7 +207,7 @@ def test_a_new_gate_that_cannot_be_had_where_nothing_leaves(
     assert refused.startswith("The gate (strict) could not be put in place, so ")
     assert (
         standard
-        == "The gate (standard) could not be put in place: what stood before it stays (nothing leaves)."
+        == "The gate (standard) could not be put in place: what stood before it stays: nothing leaves."
     )
 
 

@@ -82,6 +82,26 @@ def test_of_two_files_for_one_thing_the_second_is_refused(
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "gated", "holds"),
+    [
+        (True, True, " What it names as content holds all the same."),
+        (True, False, ""),
+        (False, True, ""),
+    ],
+)
+def test_of_a_double_that_names_content_it_is_said_that_it_holds(
+    holds: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, content: bool, gated: bool
+) -> None:
+    """The gate takes it out though the file is refused; without a gate, or content, nobody says so."""
+    named = CALL.replace('name = "desk"\n', 'name = "desk"\ncontent = ["headline"]\n')
+    one, two = written(tmp_path, one=CALL, two=named if content else CALL)
+    read_files([one, two], gated=gated)
+    assert caplog.messages == [
+        f"{two}, hook 'declare', key 'target': is what hook 'declare' of {one} is about; {ENOUGH}{holds}"
+    ]
+
+
 def test_one_function_can_mean_two_things(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Hooks on one target for different actions are no doubles, in two files or in one."""
     close = CALL.replace('action = "create"', 'action = "end"')

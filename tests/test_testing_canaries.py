@@ -590,6 +590,27 @@ def test_nothing_is_sent_and_nothing_of_before_is_searched(receiver: OtlpReceive
     assert [span.name for span in receiver.wait_for_spans(1)] == ["after"]
 
 
+def test_what_was_queued_before_and_cannot_be_written_is_nobody_s_concern() -> None:
+    """A text as a time, in a span that waited when the block began, does not fail the block."""
+    host = Host(exporting=False)
+    host.tracers.add_span_processor(BatchSpanProcessor(SendingSpans(SpanExportResult.SUCCESS)))
+    started(host)
+    with host.searched() as search:
+        host.tracers.get_tracer("desk").start_span("in the block").end()
+    assert (search.exported["spans"], search.leaks) == (1, ())
+
+
+def test_what_was_queued_before_does_not_say_that_a_host_exports() -> None:
+    """A host that exports nothing in the block is searched all the same."""
+    host, former = Host(exporting=False), Host(exporting=False)
+    former.tracers.add_span_processor(BatchSpanProcessor(SendingSpans(SpanExportResult.SUCCESS)))
+    former.tracers.get_tracer("desk").start_span("before").end()
+    host.providers = (host.tracers, host.loggers, former.tracers)  # type: ignore[assignment]  # two of one kind
+    with host.searched(check=False) as search:
+        host.tracers.get_tracer("desk").start_span(TITLE).end()
+    assert search.leaks == (Leak(TITLE, "spans", f"{SPAN}.name", "as it is"),)
+
+
 def test_a_failing_block_fails_as_it_would_and_leaves_nothing_behind() -> None:
     """Its own exception comes out, and the SDK's classes are as they were."""
     places = (

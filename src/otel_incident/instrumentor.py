@@ -208,9 +208,9 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         """Say that there is no new gate; in strict, let nothing leave. One that stands stays."""
         if mode != "strict" and self.has_begun_gate:
             say(
-                "The gate (%s) could not be put in place: what stood before it stays (%s).",
+                "The gate (%s) could not be put in place: what stood before it stays: %s.",
                 mode,
-                "nothing leaves" if self._wrapping is None else f"the gate {self._wrapping.rules.mode}",
+                "nothing leaves" if self._wrapping is None else f"the gate ({self._wrapping.rules.mode})",
             )
             return
         if mode != "strict":

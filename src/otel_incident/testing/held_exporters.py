@@ -34,7 +34,6 @@ _BASES: Final[tuple[tuple[Signal, type, Any], ...]] = (
 )
 _EXPORTERS: Final = tuple(base for _, base, _ in _BASES)
 _IN_MEMORY: Final = (InMemorySpanExporter, InMemoryLogRecordExporter)
-_SENDS: Final = "opentelemetry.exporter."
 _GATE: Final = "otel_incident.gate."
 _OURS: Final = "otel_incident.testing."
 _ON_SUBCLASS: Final = "__init_subclass__"
@@ -96,7 +95,6 @@ class HeldExporters:
     def _instead(self, owner: type) -> Callable[..., Any]:
         events = owner is DeferredExporter
         gate = owner.__module__.startswith(_GATE)
-        sends = events or owner.__module__.startswith(_SENDS)
 
         def export(before: Callable[..., Any], exporter: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
             of_base = [(signal, success) for signal, base, success in _BASES if isinstance(exporter, base)]
@@ -104,7 +102,7 @@ class HeldExporters:
                 return before(exporter, batch, *args, **kwargs)
             ((signal, success), *_) = of_base
             seen = getattr(self._thread, "seen", 0)
-            runs = gate or (not sends and (isinstance(exporter, _IN_MEMORY) or _holds_another(exporter)))
+            runs = not events and (isinstance(exporter, _IN_MEMORY) or _holds_another(exporter))
             try:
                 return before(exporter, batch, *args, **kwargs) if runs else success
             finally:
