@@ -171,3 +171,38 @@ LATE: Final = """
 def test_a_global_provider_that_comes_later_has_all_counts() -> None:
     """What was counted while the global provider was a placeholder, and what is counted then, is one sum."""
     assert succeed(LATE).stdout == "otel_incident.policy.dropped [4]\n"
+
+
+FORKED: Final = """
+    import os
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from otel_incident.drops import Drops
+    from otel_incident.policy import Drop
+
+    drop = Drop("user.id", "hashed", "id")
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader])
+    metrics.set_meter_provider(provider)
+    drops = Drops(announce=False)
+
+    def count(*given):
+        drops.record("logs", given)
+        (metric,) = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+        print(os.getpid() == parent, [point.value for point in metric.data.data_points], flush=True)
+
+    parent = os.getpid()
+    count(drop)
+    drops.record("logs", [drop, drop])  # noted, and not added up yet
+    if os.fork() == 0:
+        count(drop)
+        os._exit(0)
+    os.wait()
+    count(drop)
+"""
+
+
+def test_a_forked_child_counts_from_zero() -> None:
+    """What its parent has counted or noted before the fork the parent reports, and the child does not."""
+    assert succeed(FORKED).stdout.splitlines() == ["True [1]", "False [1]", "True [4]"]

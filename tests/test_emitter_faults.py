@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,7 +10,9 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.metrics import MeterProvider, NoOpMeter
 
+from otel_incident import drops, pipeline, spool_metrics
 from otel_incident.emitter import IncidentEmitter
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.guard import set_reraise, swallowed
@@ -18,6 +21,7 @@ from otel_incident.route import Route
 from otel_incident.vocabulary import ACTIONS, EVENTS
 from tests import strategies
 from tests.emitting import Emitting
+from tests.otlp_receiver import OtlpReceiver
 from tests.policy_oracle import keeps_rule
 
 SENTENCE = "This is said once; the metric otel_incident.policy.dropped counts on."
@@ -226,4 +230,72 @@ def test_a_provider_that_fails_does_not_reach_the_host(
     assert swallowed() == {"emit": 2}
     assert len(caplog.records) == 1
     assert "HostileError at records.py:" in caplog.text
+    assert strategies.CONTENT not in caplog.text
+
+
+class Meter(NoOpMeter):
+    """One of a host's own, made before the API knew of advisory parameters."""
+
+    def create_histogram(self, name: str, unit: str = "", description: str = "") -> Any:  # type: ignore[override]  # that is it
+        """As it was."""
+        return super().create_histogram(name, unit, description)
+
+
+class Broken(NoOpMeter):
+    """One that makes no instrument at all."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Fail."""
+        if name.startswith("create_"):
+            raise strategies.HostileError
+        return super().__getattribute__(name)
+
+
+class Meters(MeterProvider):
+    """A provider of a host's own; without a meter it fails."""
+
+    def __init__(self, meter: type[NoOpMeter] | None) -> None:
+        self._meter = meter
+
+    def get_meter(self, name: str, *_: Any, **__: Any) -> NoOpMeter:
+        """Make one, or fail."""
+        if self._meter is None:
+            raise strategies.HostileError
+        return self._meter(name)
+
+
+@pytest.mark.parametrize("spool", ["true", "false"])
+@pytest.mark.parametrize(
+    ("meter", "lines"),
+    [
+        (Meter, ["TypeError at route.py:"]),
+        (Broken, ["HostileError at drops.py:", "HostileError at route.py:"]),
+        (None, ["HostileError at drops.py:", "HostileError at pipeline.py:"]),
+    ],
+    ids=["older", "broken", "none"],
+)
+def test_a_meter_provider_that_fails_costs_the_metrics_alone(
+    meter: type[NoOpMeter] | None,
+    lines: list[str],
+    spool: str,
+    to_receiver: OtlpReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where the global one makes no instruments of ours, events arrive all the same, and it is said once."""
+    set_reraise(reraise=False)
+    monkeypatch.setenv("OTEL_INCIDENT_SPOOL", spool)
+    for module in (drops, pipeline, spool_metrics):
+        monkeypatch.setattr(module, "get_meter_provider", lambda: Meters(meter))
+    emitter = IncidentEmitter()
+    emitter.create(Incident(id=1))
+    emitter.end(Incident(id=1, created_at=1))
+    assert pipeline.default_pipeline().force_flush()
+    assert [event.event_name for event in to_receiver.wait_for_events(2)] == [
+        "incident.create",
+        "incident.end",
+    ]
+    said = [re.search(r"\w+ at [\w/]+\.py:", line) for line in caplog.messages]
+    of_the_spool = ["HostileError at spool_metrics.py:"] if spool == "true" and meter is not Meter else []
+    assert sorted(each.group() for each in said if each) == lines + of_the_spool
     assert strategies.CONTENT not in caplog.text

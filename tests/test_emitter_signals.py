@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 from opentelemetry.context import Context
-from opentelemetry.metrics import NoOpCounter
+from opentelemetry.metrics import NoOpCounter, NoOpHistogram
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -224,7 +224,8 @@ def test_a_signal_handler_may_report_while_an_event_is_counted(
     """Its event is counted behind the one that it has interrupted: the SDK's locks are taken once."""
     host.emitter.create(INCIDENT)
     counter = Interrupted(lambda: host.emitter.end(INCIDENT))
-    monkeypatch.setattr(host.emitter._route, "_events", counter)  # noqa: SLF001  no host's meter is interrupted so
+    instruments = counter, NoOpHistogram("incident.duration")
+    monkeypatch.setattr(host.emitter._route, "_instruments", instruments)  # noqa: SLF001  no host's meter is interrupted so
     host.emitter.restart(INCIDENT)
     assert counter.counted == [(1, "restart", None), (1, "end", None)]
     assert host.names() == ["incident.create", "incident.restart", "incident.end"]

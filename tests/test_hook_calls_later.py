@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final, NoReturn
 
@@ -449,6 +449,23 @@ def test_what_a_call_leaves_behind_reports_for_itself(desk: Any) -> None:
     desk.declare = declare
     with watching(hook_file("declare")) as watched:
         asyncio.run(host(watched.events))
+
+
+def test_ended_calls_are_not_carried_on() -> None:
+    """Of calls each of which leaves a task behind that makes the next one, only the last is remembered."""
+    from otel_incident.hooks.nesting import Nesting, _open  # noqa: PLC0415  the state itself is what is looked at
+
+    hook, context = Nesting(lambda _: None), copy_context()
+
+    def call() -> Context:
+        outermost = hook.begin()
+        left = copy_context()
+        hook.end(outermost)
+        return left
+
+    for _ in range(3):
+        context = context.run(call)
+        assert len(context[_open]) == 1
 
 
 def test_a_coroutine_that_is_ended_in_another_context(desk: Any) -> None:

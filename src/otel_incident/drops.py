@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, final
 from opentelemetry.metrics import MeterProvider, Observation, get_meter_provider
 
 from otel_incident.errors import PolicyViolation
-from otel_incident.guard import HostLock, say
+from otel_incident.guard import HostLock, fail_open, say
 from otel_incident.version import __version__
 from otel_incident.vocabulary import (
     METRIC_OTEL_INCIDENT_POLICY_DROPPED,
@@ -82,8 +82,9 @@ class _Totals:
         for name in self.counts:
             self.counts[name] = Counter()
 
+    @fail_open("pipeline")
     def offer(self, provider: MeterProvider, name: str) -> None:
-        """Register the metric; where it is registered already nothing happens."""
+        """Register the metric; where it is registered already, or the provider fails, nothing happens."""
         self.counts.setdefault(name, Counter())
         metric = METRICS[name]
         meter = provider.get_meter(SCOPE_NAME, __version__, SCHEMA_URL)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry._logs import LoggerProvider as ApiLoggerProvider
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import Meter, MeterProvider
 
     from otel_incident.config import Config
     from otel_incident.events import Actor
@@ -226,7 +226,7 @@ class Pipeline:
 
     def _build(self) -> Route:
         identity = Identity(self._config, makes=self._given_write is None, key=self._key)
-        meter = (self._meter_provider or get_meter_provider()).get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
+        meter = _meter_of(self._meter_provider or get_meter_provider())
         drops = Drops(self._meter_provider, strict=self._strict)
         policy = self._policy(identity)
 
@@ -280,6 +280,11 @@ class Pipeline:
             spool = spool_of(self._processors)
             if spool is not None:
                 self._end_metrics = partial(report(spool, self._meter_provider).end, spool)
+
+
+@fail_open("emit")
+def _meter_of(provider: MeterProvider) -> Meter:
+    return provider.get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
 
 
 _default_lock: Final = HostLock()

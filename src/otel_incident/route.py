@@ -21,6 +21,7 @@ from otel_incident.events import (
     wire_id,
     wire_timestamp,
 )
+from otel_incident.guard import fail_open
 from otel_incident.ulids import new_ulid
 from otel_incident.vocabulary import (
     EVENTS,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import Meter
+    from opentelemetry.metrics import Counter, Histogram, Meter
 
 _EVENT_NAMES: Final[Mapping[str, str]] = {event.action: event.name for event in EVENTS.values()}
 _ACTIVE_AFTER: Final[Mapping[str, bool]] = {"create": True, "restart": True, "end": False}
@@ -97,7 +98,8 @@ class Route:
 
     Args:
         write: Into the logger of our scope, on our own provider or on the caller's.
-        meter: For `incident.events` and `incident.duration`; no id is ever one of their attributes.
+        meter: For `incident.events` and `incident.duration`; no id is ever one of their attributes. None, or
+            one that makes no such instruments: events go without metrics.
         check: The policy bound to its counters.
         span_events: Whether each event is also put on the span in which the change was made.
         now: The clock, ns since the epoch.
@@ -111,8 +113,7 @@ class Route:
         "__weakref__",
         "_check",
         "_counting",
-        "_durations",
-        "_events",
+        "_instruments",
         "_new_uid",
         "_now",
         "_span_events",
@@ -124,7 +125,7 @@ class Route:
         self,
         *,
         write: Write,
-        meter: Meter,
+        meter: Meter | None,
         check: Check,
         span_events: bool = False,
         now: Callable[[], int] = time.time_ns,
@@ -137,14 +138,7 @@ class Route:
         self._new_uid = new_uid
         self.closed = False
         self._counting = threading.local()  # what this thread is about to count
-        events, durations = METRICS[METRIC_INCIDENT_EVENTS], METRICS[METRIC_INCIDENT_DURATION]
-        self._events = meter.create_counter(events.name, events.unit, events.brief)
-        self._durations = meter.create_histogram(
-            durations.name,
-            durations.unit,
-            durations.brief,
-            explicit_bucket_boundaries_advisory=_DURATION_BOUNDS,
-        )
+        self._instruments = None if meter is None else _make_instruments(meter)
 
     def send(self, event: IncidentEvent) -> None:
         """Emit one event; what the policy refuses goes no further."""
@@ -171,6 +165,9 @@ class Route:
         The SDK counts under locks that a thread cannot take twice: what a signal handler reports in the midst
         of that is counted behind what it has interrupted.
         """
+        if self._instruments is None:
+            return
+        events, durations = self._instruments
         interrupted: _Uncounted | None = getattr(self._counting, "uncounted", None)
         if interrupted is not None:
             interrupted.append((attributes, context))
@@ -178,9 +175,9 @@ class Route:
         self._counting.uncounted = uncounted = [(attributes, context)]
         try:
             for said, where in uncounted:
-                self._events.add(1, {INCIDENT_ACTION: said[INCIDENT_ACTION]}, context=where)
+                events.add(1, {INCIDENT_ACTION: said[INCIDENT_ACTION]}, context=where)
                 if INCIDENT_DURATION in said:
-                    self._durations.record(said[INCIDENT_DURATION], context=where)
+                    durations.record(said[INCIDENT_DURATION], context=where)
         finally:
             self._counting.uncounted = None
 
@@ -208,6 +205,18 @@ class Route:
         elif actor is not None:  # an id in its place is taken as one, the rest is for the policy to refuse
             said[USER_ID] = wire_id(actor)
         return {name: value for name, value in said.items() if value is not None}
+
+
+@fail_open("emit")
+def _make_instruments(meter: Meter) -> tuple[Counter, Histogram]:
+    """The instruments of a meter; a host's own may lack what the API has got since, and raise."""
+    events, durations = METRICS[METRIC_INCIDENT_EVENTS], METRICS[METRIC_INCIDENT_DURATION]
+    return meter.create_counter(events.name, events.unit, events.brief), meter.create_histogram(
+        durations.name,
+        durations.unit,
+        durations.brief,
+        explicit_bucket_boundaries_advisory=_DURATION_BOUNDS,
+    )
 
 
 def _trace_context(context: Context | None) -> Context | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, final
 from opentelemetry.metrics import MeterProvider, Observation, get_meter_provider
 
 from otel_incident.forks import forget_in_children
-from otel_incident.guard import HostLock, swallow
+from otel_incident.guard import HostLock, fail_open, swallow
 from otel_incident.version import __version__
 from otel_incident.vocabulary import (
     EXPORTERS,
@@ -66,8 +66,9 @@ class SpoolMetrics:
         self._ended: dict[str, Counter[str]] = {}
         forget_in_children(self)
 
+    @fail_open("pipeline")
     def add(self, spool: Spool, provider: MeterProvider) -> None:
-        """Report a spool; the instruments are made where they are not there yet."""
+        """Report a spool; instruments are made where they are not there yet and the provider can."""
         with self._lock:
             self._spools.append(spool)
         meter = provider.get_meter(SCOPE_NAME, __version__, SCHEMA_URL)
