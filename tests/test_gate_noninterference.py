@@ -71,6 +71,7 @@ NOTHING: Final[dict[str, str]] = {}
 SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 HTTP: Final = "opentelemetry.instrumentation.django"
 SCOPES: Final = (HTTP, "otel_incident", None)
+ASGI: Final = tuple(f"opentelemetry.instrumentation.{each}" for each in ("asgi", "fastapi", "starlette"))
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -166,6 +167,45 @@ def test_our_events_are_the_same_in_every_mode(texts: Texts) -> None:
     assert {mode: encoded_events(texts, mode) == expected for mode in EVERY_MODE} == dict.fromkeys(
         EVERY_MODE, True
     )
+
+
+PATH: Final = TEXT.filter(lambda text: not set("{}%") & set(text))
+BRACED: Final = st.tuples(st.text(max_size=10), st.sampled_from("{}%"), st.text(max_size=10)).map("".join)
+
+
+@UNTIMED
+@given(asked=PATH, scope=st.sampled_from(ASGI), key=st.sampled_from(("http.target", "url.path")))
+def test_no_path_changes_a_byte_of_a_request_of_asgi(asked: str, scope: str, key: str) -> None:
+    """Whatever a client asked for, as far as it has no brace and no per cent sign, the route stays."""
+    plain = encoded_request(scope, {key: "/incidents/a"})
+    assert encoded_request(scope, {key: f"/incidents/{asked}"}) == plain
+    assert b"GET /incidents/{title}" in plain
+
+
+@UNTIMED
+@given(asked=BRACED, scope=st.sampled_from(ASGI), key=st.sampled_from(("http.target", "url.path")))
+def test_of_a_path_of_asgi_one_bit_shows(asked: str, scope: str, key: str) -> None:
+    """The exception: a brace or a per cent sign in it costs the route, and nothing else of the path shows."""
+    plain = encoded_request(scope, {key: "/incidents/%"})
+    assert encoded_request(scope, {key: f"/incidents/{asked}"}) == plain
+    assert b"/incidents" not in plain
+    assert plain != encoded_request(scope, {key: "/incidents/a"})
+
+
+def encoded_request(scope: str, asked: dict[str, str]) -> bytes:
+    """A request with a route of the host's, as it leaves in strict."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(
+        resource=Resource({}), id_generator=PlantedIds(Planter()), shutdown_on_exit=False
+    )
+    provider.add_span_processor(ContentGateSpanProcessor(SimpleSpanProcessor(exporter)))
+    provider.get_tracer(scope).start_span(
+        "GET /incidents/{title}",
+        Context(),
+        attributes={"http.request.method": "GET", "http.route": "/incidents/{title}", **asked},
+        start_time=AT,
+    ).end(AT)
+    return bytes(encode_spans(exporter.get_finished_spans()).SerializeToString(deterministic=True))
 
 
 def encoded_span(texts: Texts, mode: Mode | None = "strict") -> bytes:

@@ -70,6 +70,7 @@ NOT_COVERED: Final = (
     "What sends without the SDK's providers: vendor agents, log files, an exporter that the host calls.",
     "A route or the name of a class that a host makes of its content, where an instrumentation reports it.",
     "An ASGI route that is the path itself, braces and all, where the host rewrites url.path or http.target.",
+    "Whether a path that ASGI was asked for has a brace or a per cent sign: its route is taken out then.",
     "Baggage and trace headers of the host's own requests to others, which are no telemetry.",
     "The endpoint sees the address that sends, and the headers configured for it.",
 )
