@@ -25,6 +25,9 @@ SENTENCES = {
     Drop("incident.created_at", "bad_value", "timestamp"): (
         "incident.created_at does not keep its rule (timestamp, from 1970 to 9999) and was left out."
     ),
+    Drop("user.roles", "bad_value", "enum_list"): (
+        "user.roles does not keep its rule (enum_list of end_user, system_admin) and was left out."
+    ),
     Drop("incident.id", "missing_required", "id"): (
         "An event lacks incident.id, which is required, and was dropped."
     ),

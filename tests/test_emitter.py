@@ -2,12 +2,14 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
 from typing import Any, Final
 
 import pytest
 from opentelemetry._logs import SeverityNumber
 
 from otel_incident.events import Actor, Hashed, Incident, IncidentEvent
+from otel_incident.pipeline import default_pipeline
 from otel_incident.ulids import new_ulid
 from otel_incident.version import __version__
 from tests import strategies
@@ -133,6 +135,52 @@ def test_an_actor_of_whom_only_the_roles_are_known(host: Emitting) -> None:
     exactly(
         host.attributes()[0],
         {**minimal("create", active=True), "user.roles": ("end_user", "system_admin")},
+    )
+
+
+class Role(StrEnum):
+    """As a host may have its own."""
+
+    ADMIN = "system_admin"
+    USER = "end_user"
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        (Role.USER, Role.ADMIN),
+        [Role.USER, "system_admin"],
+        {Role.USER, Role.ADMIN},
+        frozenset({"system_admin", "end_user"}),
+    ],
+    ids=["members", "list", "set", "frozenset"],
+)
+def test_roles_are_taken_by_their_text(host: Emitting, roles: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Members of an enumeration are what they hold, as with ids; a set leaves in alphabetical order."""
+    host.emitter.create(Incident(id="1"), actor=Actor(roles=roles))
+    assert host.attributes() == [
+        {**minimal("create", active=True), "user.roles": ("end_user", "system_admin")},
+    ]
+    sent = host.attributes()[0]["user.roles"]
+    assert [type(each) for each in sent] == [str, str]
+    assert default_pipeline().actor_as_sent(Actor(roles=roles), None) == {"user.roles": sent}
+    assert caplog.messages == []
+
+
+def test_a_role_that_is_none_of_ours_is_said_with_those_that_are(
+    host: Emitting, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who has a role of another name sees in the log which there are, and not his own."""
+
+    class Rank(StrEnum):
+        ROOT = "root"
+
+    roles: Any = (Rank.ROOT,)
+    host.emitter.create(Incident(id="1"), actor=Actor(id="2", roles=roles))
+    (line,) = caplog.messages
+    assert line == (
+        "user.roles does not keep its rule (enum_list of end_user, system_admin) and was left out. This is "
+        "said once; the metric otel_incident.policy.dropped counts on."
     )
 
 

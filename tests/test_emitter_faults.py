@@ -49,9 +49,12 @@ def shared() -> Iterator[Emitting]:
 BAD: Final[tuple[tuple[dict[str, Any], str, str], ...]] = (
     ({"actor": {"roles": 5}}, "user.roles", "type"),
     ({"actor": {"roles": "end_user"}}, "user.roles", "type"),
-    ({"actor": {"roles": {"end_user"}}}, "user.roles", "type"),
+    ({"actor": {"roles": {"end_user": True}}}, "user.roles", "type"),
+    ({"actor": {"roles": {"end_user", 5}}}, "user.roles", "value"),
     ({"actor": {"roles": ("root",)}}, "user.roles", "value"),
     ({"actor": {"roles": (5,)}}, "user.roles", "value"),
+    ({"actor": {"roles": (strategies.Word.CREATE,)}}, "user.roles", "value"),
+    ({"actor": {"roles": [strategies.Hostile()]}}, "user.roles", "value"),
     ({"actor": {"roles": strategies.Hostile()}}, "user.roles", "type"),
     ({"incident": {"created_at": "x"}}, "incident.created_at", "value"),
     ({"incident": {"created_at": NAIVE}}, "incident.created_at", "type"),

@@ -20,6 +20,7 @@ from otel_incident.errors import PolicyViolation
 from otel_incident.guard import HostLock, fail_open, say
 from otel_incident.version import __version__
 from otel_incident.vocabulary import (
+    ATTRIBUTES,
     METRIC_OTEL_INCIDENT_POLICY_DROPPED,
     METRICS,
     OTEL_INCIDENT_REASON,
@@ -192,5 +193,9 @@ _RANGES: Final = {"timestamp": "timestamp, from 1970 to 9999"}
 
 def _sentence(drop: Drop) -> str:
     name = drop.attribute or "An attribute that is not registered"
-    rule = _RANGES.get(drop.rule, drop.rule) if drop.reason == "bad_value" else drop.rule
+    rule: str = drop.rule
+    if drop.reason == "bad_value":
+        rule = _RANGES.get(rule, rule)
+        members = ATTRIBUTES[drop.attribute].members if drop.attribute in ATTRIBUTES else ()
+        rule += f" of {', '.join(members)}" if members else ""
     return _SENTENCES[drop.reason].format(name=name, rule=rule)

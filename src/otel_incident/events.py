@@ -75,7 +75,8 @@ class Actor:
 
     Attributes:
         id: `user.id` (seed: UserActualId); `user.hash` where the id is not a machine's.
-        roles: `user.roles`: "end_user", "system_admin"; empty where the host does not say.
+        roles: `user.roles`: "end_user", "system_admin", or members of a `StrEnum` with these values, in a
+            tuple, a list or a set; empty where the host does not say.
     """
 
     id: Id | None = None
@@ -125,6 +126,22 @@ def wire_id(value: object) -> object:
     except Exception:  # noqa: BLE001  a number too long for decimal, a subclass with code of its own: no id
         return value
     return value
+
+
+def wire_roles(roles: object) -> object:
+    """Roles as they go on the wire; none given is absent, and what is no list is for the policy to refuse."""
+    kind = type(roles)
+    unordered = kind is set or kind is frozenset
+    if not (unordered or kind is list or kind is tuple):
+        return roles
+    found: tuple[object, ...] = tuple(roles)  # type: ignore[arg-type]  # one of these
+    for each in found:
+        if type(each) is not str:
+            found = tuple(map(wire_id, found))
+            break
+    if unordered and all(type(each) is str for each in found):
+        found = tuple(sorted(found))  # type: ignore[type-var]  # texts; of others none can be compared for sure
+    return found or None
 
 
 def epoch_milliseconds(value: object) -> int | None:

@@ -26,7 +26,7 @@ from otel_incident.announcements import announce
 from otel_incident.config import config_of_process
 from otel_incident.drops import Drops
 from otel_incident.ending import ending, exit_has_begun
-from otel_incident.events import Hashed, wire_id
+from otel_incident.events import Hashed, wire_id, wire_roles
 from otel_incident.guard import HostLock, boundary, fail_open
 from otel_incident.identity import HASH_TO_COME, Identity
 from otel_incident.policy import KEEPS_RULE, Policy
@@ -212,8 +212,9 @@ class Pipeline:
         said: dict[str, object] = {**policy.check_user(name, wire_id(actor.id), id_shapes)}
         if said.get(USER_HASH) == HASH_TO_COME:  # no id leaves this process, so there is no key
             del said[USER_HASH]
-        if KEEPS_RULE[USER_ROLES](actor.roles):
-            said[USER_ROLES] = actor.roles
+        roles = wire_roles(actor.roles)
+        if KEEPS_RULE[USER_ROLES](roles):
+            said[USER_ROLES] = roles
         return said
 
     def _policy(self, identity: Identity) -> Policy:

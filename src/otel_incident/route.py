@@ -19,6 +19,7 @@ from otel_incident.events import (
     IncidentEvent,
     epoch_milliseconds,
     wire_id,
+    wire_roles,
     wire_timestamp,
 )
 from otel_incident.guard import fail_open
@@ -201,7 +202,7 @@ class Route:
             said[INCIDENT_DURATION] = _duration(incident, happened)
         if type(actor) is Actor:
             said[USER_HASH if type(actor.id) is Hashed else USER_ID] = wire_id(actor.id)
-            said[USER_ROLES] = _roles(actor.roles)
+            said[USER_ROLES] = wire_roles(actor.roles)
         elif actor is not None:  # an id in its place is taken as one, the rest is for the policy to refuse
             said[USER_ID] = wire_id(actor)
         return {name: value for name, value in said.items() if value is not None}
@@ -230,13 +231,6 @@ def _duration(incident: Incident, happened: int) -> float | None:
     """Seconds from creation to end, if the host says when it was created."""
     created = epoch_milliseconds(incident.created_at)
     return None if created is None else (happened // 1_000_000 - created) / 1000
-
-
-def _roles(roles: object) -> object:
-    """The roles as a tuple; none given is absent, and what is no list is for the policy to refuse."""
-    if type(roles) is list:
-        roles = tuple(roles)
-    return None if type(roles) is tuple and not roles else roles
 
 
 # A minute to a month: incidents are not requests, the SDK's default bounds end at ten seconds.
