@@ -115,24 +115,20 @@ class Backlog:
         if from_disk and self.cursor.begun is not None:
             self._end_of(self.cursor.begun)
         batch = Batch()
-        room = BATCH_BYTES
-        for segment in self._segments() if from_disk else ():
-            try:
-                room -= self._read(segment, batch, size, room)
-            except NotKeptError:
-                if batch.entries:  # what stands before it can go
-                    return batch
-                raise
-            except OSError as error:  # of somebody else's, or a bad block: the others are not held up by it
-                self.unusable = Unusable(segment.name, error.strerror or type(error).__name__)
-                continue
-            if len(batch.entries) >= size or room <= 0:
-                return batch
-        gone = sum(place[0] == MEMORY for place in self._gone)
-        for number, line in self._memory.waiting(self._name, size - len(batch.entries) + gone):
-            if len(batch.entries) < size:
-                self._add(batch, line, (MEMORY, number))
+        # first: what moved to disk after that was read would be passed by what stands behind it in memory
+        lent = self._memory.lend(self._name)
+        if not (from_disk and self._fill(batch, size)):
+            gone = sum(place[0] == MEMORY for place in self._gone)
+            for number, line in self._memory.waiting(self._name, size - len(batch.entries) + gone):
+                if len(batch.entries) < size and number <= lent:
+                    self._add(batch, line, (MEMORY, number))
+        if MEMORY not in batch.ends:
+            self.give_back()
         return batch
+
+    def give_back(self) -> None:
+        """Nothing of this exporter's is under way: what is in memory may move to disk."""
+        self._memory.give_back(self._name)
 
     def done(self, batch: Batch) -> None:
         """Tick off all that a batch has read."""
@@ -192,6 +188,23 @@ class Backlog:
             return segments_in(self._directory)
         except OSError:  # what is in memory can go
             return []
+
+    def _fill(self, batch: Batch, size: int) -> bool:
+        """Add what is on disk; whether nothing may be added behind it."""
+        room = BATCH_BYTES
+        for segment in self._segments():
+            try:
+                room -= self._read(segment, batch, size, room)
+            except NotKeptError:
+                if batch.entries:  # what stands before it can go
+                    return True
+                raise
+            except OSError as error:  # of somebody else's, or a bad block: the others are not held up by it
+                self.unusable = Unusable(segment.name, error.strerror or type(error).__name__)
+                continue
+            if len(batch.entries) >= size or room <= 0:
+                return True
+        return False
 
     def _read(self, segment: Segment, batch: Batch, size: int, room: int) -> int:
         """Add a segment's lines; how many bytes that were."""

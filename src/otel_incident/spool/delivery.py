@@ -142,6 +142,12 @@ class Delivery:
         Raises:
             NotKeptError: What cannot be delivered could not be set aside either.
         """
+        try:
+            return self._step(from_disk=from_disk)
+        finally:
+            self.backlog.give_back()
+
+    def _step(self, *, from_disk: bool) -> float | None:
         probing = self._suspicion.probes > 0 and not self._suspicion.others_pass
         batch = self.backlog.next(self._most if probing else self._size, from_disk=from_disk)
         if probing and batch.entries:

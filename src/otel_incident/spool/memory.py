@@ -30,6 +30,9 @@ AGAIN_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 1.0
 """At its end a process moves what is in memory to disk for at most about so long."""
 
+LENT_SECONDS: Final = 10.0
+"""So long an attempt keeps the lines that it tries from the disk; as many as an exporter waits by default."""
+
 _PORTION: Final = 256
 """So many lines the sender's thread moves to disk at once; one flush is for all of them."""
 
@@ -44,19 +47,22 @@ class Memory:
     Args:
         names: The exporters'.
         most: How many lines; the oldest go first.
+        now: The clock, seconds; only differences count.
     """
 
-    def __init__(self, names: Iterable[str], most: int) -> None:
+    def __init__(self, names: Iterable[str], most: int, *, now: Callable[[], float] = time.monotonic) -> None:
         self.dropped = 0
         """How many lines went that some exporter had not delivered."""
         self.in_use = False
         """Whether lines are to be put here: those before them may still be here."""
         self._lock = HostLock()  # for a moment only: nobody waits for a disk with it
         self._most = most
+        self._now = now
         self._delivered = dict.fromkeys(names, 0)
         self._lines: deque[tuple[int, bytes]] = deque()
         self._number = 0
         self._leaving = 0  # up to here lines are on their way to somebody else
+        self._lent: dict[str, float] = {}  # the exporters that try lines of these, and since when
 
     def __len__(self) -> int:
         """How many lines wait for any exporter."""
@@ -85,6 +91,27 @@ class Memory:
             lines = list(self._lines)  # at once: a signal handler may put one, too
             return [each for each in lines if each[0] > done][:count]
 
+    def lend(self, name: str) -> int:
+        """Let an exporter try lines: until it gives them back none moves, which it would be sent twice.
+
+        Returns:
+            Up to which number; 0 if there are none, or the oldest are on their way to somebody else.
+        """
+        with self._lock:
+            if self._leaving or not self._lines:
+                self._lent.pop(name, None)
+                return 0
+            self._lent[name] = self._now()
+            return self._lines[-1][0]
+
+    def give_back(self, name: str) -> None:
+        """An exporter has noted what became of its attempt."""
+        self._lent.pop(name, None)
+
+    def take_back(self) -> None:
+        """Nobody's attempt is waited for any more: the process ends."""
+        self._lent.clear()
+
     def delivered(self, name: str, number: int) -> None:
         """An exporter has had everything up to a number."""
         with self._lock:
@@ -94,6 +121,9 @@ class Memory:
     def move(self, keep: Callable[[list[bytes]], int], count: int) -> int:
         """Give the oldest lines to somebody else; one thread at a time.
 
+        None while an exporter tries some of them, unless that takes long or memory is half full: a line that
+        arrives twice is better than one that a kill, or the bound, takes.
+
         Args:
             keep: Takes lines and says how many, from the first on, it has; it may raise.
             count: How many at most.
@@ -101,18 +131,17 @@ class Memory:
         Returns:
             How many were taken.
         """
-        with self._lock:
-            lines = list(islice(self._lines, min(count, _PORTION)))
-            self._leaving = lines[-1][0] if lines else 0
         try:
+            with self._lock:
+                lines = [] if self._is_lent() else list(islice(self._lines, min(count, _PORTION)))
+                self._leaving = lines[-1][0] if lines else 0
             taken = keep([line for _, line in lines]) if lines else 0
-        except BaseException:
+            with self._lock:
+                if taken:
+                    self._let_go(lines[taken - 1][0])
+                self._leaving = 0
+        finally:
             self._leaving = 0
-            raise
-        with self._lock:
-            self._leaving = 0
-            if taken:
-                self._let_go(lines[taken - 1][0])
         return taken
 
     def end(self) -> bool:
@@ -126,6 +155,15 @@ class Memory:
         with self._lock:
             self._lines.clear()
             self._leaving = 0
+            self._lent.clear()  # the attempts are the parent's
+
+    def _is_lent(self) -> bool:
+        """Whether somebody's attempt is to be waited for."""
+        recent = self._now() - LENT_SECONDS
+        # at once: the exporters' threads give back meanwhile
+        return 2 * len(self._lines) < self._most and any(
+            since > recent for since in list(self._lent.values())
+        )
 
     def _let_go(self, number: int) -> None:
         while self._lines and self._lines[0][0] <= number:
@@ -157,7 +195,7 @@ class Store:
         now: Callable[[], float] = time.monotonic,
         describe: Callable[[Path], object] = bool,
     ) -> None:
-        self.memory = Memory(names, most)
+        self.memory = Memory(names, most, now=now)
         self._most = most
         self._now = now
         self._noting = HostLock()  # for the next one

@@ -197,6 +197,8 @@ class Spool:
             begun = time.monotonic()
             for sender, bound in zip(self._senders, bounds, strict=True):
                 sender.close(max(0.0, bound - (time.monotonic() - begun)))
+            self._store.memory.take_back()
+            self._store.settle()  # what an attempt had in its hands when the store was closed
             self.gave_up = any(sender.failing() or not sender.is_empty() for sender in self._senders)
             self._say_what_is_lost()
         except Exception as error:  # noqa: BLE001  the boundary
