@@ -169,6 +169,20 @@ def test_a_gate_that_cannot_be_read_is_strict(value: str) -> None:
     assert config.problems == (f"OTEL_INCIDENT_GATE={value!r} {GATE_LINE}",)
 
 
+@pytest.mark.parametrize("name", ["allowed_attributes", "forbidden_attributes"])
+@pytest.mark.parametrize("glob", ["title;body", "title body", "title\tbody"])
+def test_keys_that_no_comma_separates_are_said(name: str, glob: str) -> None:
+    """They are one key, which may be meant, and a warning says so; those beside it hold."""
+    variable = f"OTEL_INCIDENT_{name.upper()}"
+    config = read(**{variable: f"desk.* , form[title],{glob}"})
+    assert getattr(config, name) == ("desk.*", "form[title]", glob)
+    (line,) = config.problems
+    assert line == (
+        f"{variable}={glob!r} cannot be used: expected attribute keys separated by commas; "
+        "it is taken as one key."
+    )
+
+
 def test_hooks() -> None:
     """Hook files are separated as in PATH; empty entries and spaces around them do not count."""
     assert read(OTEL_INCIDENT_HOOKS="a.toml").hook_files == (Path("a.toml"),)

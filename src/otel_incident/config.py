@@ -271,8 +271,8 @@ class _Reader:
             gate=gate,
             gate_is_set=gate_is_set,
             gate_alone=mistyped and gate_is_set,  # who cannot be read has not said that it may go
-            allowed_attributes=values.list(OTEL_INCIDENT_ALLOWED_ATTRIBUTES),
-            forbidden_attributes=values.list(OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES),
+            allowed_attributes=values.globs(OTEL_INCIDENT_ALLOWED_ATTRIBUTES),
+            forbidden_attributes=values.globs(OTEL_INCIDENT_FORBIDDEN_ATTRIBUTES),
             hook_files=tuple(
                 Path(part.strip())
                 for part in values.text(OTEL_INCIDENT_HOOKS).split(os.pathsep)

@@ -63,6 +63,14 @@ class Values:
         """Texts that commas separate."""
         return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
 
+    def globs(self, name: str) -> tuple[str, ...]:
+        """Globs of attribute keys that commas separate; one that looks like several is said, and stays one."""
+        globs = self.list(name)
+        for glob in globs:
+            if ";" in glob or any(map(str.isspace, glob)):  # no attribute of OpenTelemetry's has these
+                self.problem(name, glob, "attribute keys separated by commas", "it is taken as one key")
+        return globs
+
     def boolean(self, name: str, *, default: bool, when_bad: bool) -> bool:
         """True or false, in the usual words."""
         value = self.text(name)
