@@ -67,7 +67,7 @@ class Values:
         """Globs of attribute keys that commas separate; one that looks like several is said, and stays one."""
         globs = self.list(name)
         for glob in globs:
-            if ";" in glob or any(map(str.isspace, glob)):  # no attribute of OpenTelemetry's has these
+            if ";" in glob or any(map(str.isspace, glob)):  # no name of OpenTelemetry has these
                 self.problem(name, glob, "attribute keys separated by commas", "it is taken as one key")
         return globs
 
