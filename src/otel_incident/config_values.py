@@ -64,7 +64,7 @@ class Values:
         return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
 
     def globs(self, name: str) -> tuple[str, ...]:
-        """Globs of attribute keys that commas separate; one that looks like several is said, and stays one."""
+        """Globs of attribute keys that commas separate; one that looks like several is said and stays one."""
         globs = self.list(name)
         for glob in globs:
             if ";" in glob or any(map(str.isspace, glob)):  # no name of OpenTelemetry has these
