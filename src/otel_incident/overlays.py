@@ -41,7 +41,7 @@ def take_out(owner: type, name: str, method: Any, before: Any) -> None:
         else:
             setattr(owner, name, before)
         return
-    # by its type first: a wrapper of somebody's may pass for what it wraps
+    # by its type first: an object of somebody's may not be one that can be looked up
     while type(found) is FunctionType and found in _ours:
         below = getattr(found, "__wrapped__", None)
         if below is method:

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, final
 
 from otel_incident.guard import say, swallow
-from otel_incident.overlays import put_over, take_out
+from otel_incident.overlays import take_out
 from otel_incident.quiet import delivering
 from otel_incident.vocabulary import SCOPE_NAME
 
@@ -173,7 +173,7 @@ class Refusal:
             if found is not None and (found is owner or not issubclass(found, base)):
                 before = vars(found)[name]
                 method = self._method(before, name, answer)
-                put_over(owner, name, method)
+                setattr(owner, name, method)
                 below = before if found is owner else None
                 self._undo.append(functools.partial(take_out, owner, name, method, below))
 
