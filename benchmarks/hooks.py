@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ from otel_incident.hooks.activation import Activation
 from otel_incident.hooks.spec import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Pair = tuple[Callable[[int], object], Callable[[int], object]]
 
@@ -179,6 +180,24 @@ def django_pairs(*, hooked: bool) -> dict[str, Pair]:
     }
 
 
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Another watched row of each that was changed and is not committed: in a session, in the transaction."""
+    from django.apps import apps  # noqa: PLC0415  once it is configured
+    from django.db import transaction  # noqa: PLC0415  the same
+
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    Base.metadata.create_all(engine)
+    with Session(engine) as session, transaction.atomic():
+        session.add(Watched())
+        session.flush()
+        row = apps.all_models["bench"]["watched"].objects.create()
+        row.status = "closed"
+        row.save()
+        yield
+        transaction.set_rollback(True)
+
+
 def measure(pair: Pair, count: int) -> tuple[float, float]:
     """The median of the plain one and the median of what the watched one takes more, in µs."""
     clock = time.perf_counter_ns
@@ -210,6 +229,9 @@ def main() -> None:
     without = None if given.bare else bare(given.n)
     pairs = {**sqlalchemy_pairs(hooked=not given.bare), **django_pairs(hooked=not given.bare)}
     measured = {name: measure(pair, given.n) for name, pair in pairs.items()}
+    with waiting():
+        for name in ("SQLAlchemy, flush", "Django, save", "Django, read"):
+            measured[f"{name}, while another row's change waits"] = measure(pairs[name], given.n)
     if without is None:
         sys.stdout.write(json.dumps({name: plain for name, (plain, _) in measured.items()}))
         return

@@ -21,7 +21,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from otel_incident.events import IncidentEvent
 from tests.hosts.mapped import Base, Incident
-from tests.mapped_host import CASES, INCIDENTS, said, transactional, watching
+from tests.mapped_host import CASES, INCIDENTS, database, said, transactional, watching
 from tests.mapped_host import noted as noted  # noqa: PLC0414  a fixture is used by its name
 
 TIMES = 3
@@ -195,6 +195,21 @@ def test_an_async_session_that_is_dropped_is_gone(noted: list[IncidentEvent], tm
 
     asyncio.run(host())
     assert said(noted) == [("create", 9)]
+
+
+def test_a_session_is_not_drawn_into_anothers_work(noted: list[IncidentEvent], one: Engine) -> None:
+    """What it writes that nobody watches leaves nothing of ours in it, whatever else is at work meanwhile."""
+    with database() as other, Session(other) as bystander, Session(one) as session:
+        bystander.add(Incident(id=2))
+        bystander.commit()
+        session.add(Incident(id=1))
+        session.flush()
+        bystander.get_one(Incident, 2).title = "Another"
+        bystander.flush()
+        assert (_ours(session), _ours(bystander)) == (["_otel_incident_works"], [])
+        session.commit()
+        bystander.commit()
+    assert said(noted) == [("create", 2), ("create", 1)]
 
 
 def test_nothing_of_ours_stays_in_a_session(one: Engine) -> None:

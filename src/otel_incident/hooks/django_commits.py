@@ -128,6 +128,9 @@ def wait(connection: Any, change: Change) -> None:
 
 def pending(connection: Any, row: Row) -> Change | None:
     """The last save of a row that waits for the connection's transaction."""
+    waiting: Waiting | None = connection.__dict__.get(_WAITING)
+    if waiting is None or not waiting.may_have(row):  # first, since of most rows nothing waits
+        return None
     waiting = settled_on(connection)
     return None if waiting is None else waiting.of(row)
 

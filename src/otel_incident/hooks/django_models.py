@@ -220,7 +220,7 @@ class ModelWatch:
     ) -> None:
         if not self._active or self._new is None:
             return
-        if not (created or raw or this_thread.at_work) and self._is_known(instance, using):
+        if not (created or raw or self._waits(instance)) and self._is_known(instance, using):
             return  # the most frequent save: of a row whose watched fields are what they were
         values = held(instance, self._watched)
         if raw:  # a fixture is loaded: data, not an action
@@ -297,6 +297,10 @@ class ModelWatch:
 
     def _is_meant(self, instance: Any) -> bool:
         return self._conditions is None or self._conditions.hold({"self": instance, "user": request_user()})
+
+    def _waits(self, instance: Any) -> bool:
+        """Whether a change of its row, in any database, waits for a transaction of this thread's."""
+        return bool(this_thread.at_work) and any(pending_here(self, key_of(instance, self._model)))
 
     def _is_known(self, instance: Any, using: str) -> bool:
         """Whether an instance holds the very objects that are remembered; their values need no look then."""

@@ -130,6 +130,10 @@ class Waiting:
         last = self._changes[-1]
         return last.place >= len(callbacks) or callbacks[last.place][1] is not last
 
+    def may_have(self, row: Row) -> bool:
+        """Whether a change of a row waits, or waited for a transaction that may have ended."""
+        return row in self._rows
+
     def of(self, row: Row) -> Change | None:
         """The last change of a row, unless it counts as committed."""
         change = self._rows.get(row)

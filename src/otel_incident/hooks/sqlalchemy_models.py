@@ -154,12 +154,12 @@ class MappedRows:
             self._sessions.after_flush(state.session, connection, lose)
 
     def _updated(self, _mapper: Any, connection: Any, state: Any) -> None:
-        if self._sessions.at_work or not self._touching.isdisjoint(state.committed_state):
+        if not self._touching.isdisjoint(state.committed_state) or self._sessions.works(state.session):
             written = partial(self._written, state.session, state)
             self._sessions.after_flush(state.session, connection, written)
 
     def _deleted(self, session: Any, state: Any) -> None:
-        if self._sessions.at_work and state.mapper.isa(self._mapper):
+        if self._sessions.works(session) and state.mapper.isa(self._mapper):
             self._gone(session, state)
 
     # -- at the end of a flush, when all is written and the history is still there

@@ -153,10 +153,9 @@ class SqlAlchemySessions:
 
     # -- for those who watch
 
-    @property
-    def at_work(self) -> bool:
-        """Whether any session has written something that waits."""
-        return bool(self._at_work)
+    def works(self, session: Any) -> bool:
+        """Whether a session has written something that waits; most of the time no session has."""
+        return bool(self._at_work) and self._work_of(session) is not None
 
     def after_flush(self, session: Any, connection: Any, call: Callable[[], None]) -> None:
         """Have something called at the end of the flush at hand on a connection, if it succeeds."""
