@@ -837,7 +837,7 @@ hooks.toml, for the host desk
                                   file, never its name
     user.id                       the request's authenticated user, if there is a request; left out, as
                                   OTEL_INCIDENT_ID_MODE says
-    user.roles                    end_user or system_admin, by what that user is in the host
+    user.roles                    system_admin where that user's is_superuser is true, else end_user
 
   Hook "declare": whenever the function desk.services:declare has returned without an error, there leaves
     incident.create           each time

@@ -1,6 +1,7 @@
 """Model hooks for SQLAlchemy and instances: what one is known to have been, in whichever session it is."""
 
 import asyncio
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -169,6 +170,21 @@ def test_an_enumeration_that_has_expired(desk: Engine, stored: None, expire: obj
             assert not any("notes" in line for line in asked)
     assert said(seen) == [("change_stage", 1), ("end", 1), ("restart", 1)]
     assert seen[0].stage_index == 1
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_an_instance_that_was_unpickled(noted: list[IncidentEvent], desk: Engine, end: str) -> None:
+    """What it held when it came into a session is what it was, also after the end of a transaction."""
+    with Session(desk) as session:
+        job = pickle.dumps(session.get_one(Incident, 1))
+    incident = pickle.loads(job)  # noqa: S301  the test's own
+    with Session(desk) as session:
+        session.add(incident)
+        incident.title = "Another"
+        getattr(session, end)()
+        incident.status = "closed"
+        session.commit()
+    assert said(noted) == [("end", 1)]
 
 
 # -- SQLModel

@@ -101,6 +101,7 @@ class MappedRows:
             self._undo.append(listen(mapper.class_, name, listener, raw=True, propagate=True))
         # in a flush or by a statement
         self._undo.append(listen(Session, "persistent_to_deleted", self._deleted, raw=True))
+        self._undo.append(listen(Session, "detached_to_persistent", self._attached, raw=True))
         names = frozenset(name for each in found.values() for name in (each.key, each.column))
         self._statements = Statements(mapper, names, hook.target, complaints)
         self._undo.append(self._statements.uninstall)
@@ -121,10 +122,7 @@ class MappedRows:
         self._memory[state] = self._plain(state.dict)
 
     def _refreshed(self, state: Any, context: Any, names: Collection[str] | None) -> None:
-        held, changing = state.dict, state.committed_state
-        read = self._plain(
-            {key: held[key] for key in self._attributes if key in held and key not in changing}
-        )
+        read = self._unchanged(state)
         if context is not None or not names:
             self._memory[state] = {**self._memory.get(state, _NOTHING), **read}
             return
@@ -138,6 +136,11 @@ class MappedRows:
             self._changed(state.session, state, {}, written)
         if state.session is not None and lost:
             self._lose(state.session, state, lost)
+
+    def _attached(self, _session: Any, state: Any) -> None:
+        """A detached instance came into a session: nobody has told of one that was unpickled."""
+        if state not in self._memory and state.mapper.isa(self._mapper):
+            self._memory[state] = self._unchanged(state)
 
     def _inserted(self, _mapper: Any, connection: Any, state: Any) -> None:
         written = partial(self._written, state.session, state, fresh=True)
@@ -291,6 +294,13 @@ class MappedRows:
         alive = state()
         if alive is not None:
             self._memory[alive] = values
+
+    def _unchanged(self, state: Any) -> dict[str, Any]:
+        """What an instance holds as it was read."""
+        held, changing = state.dict, state.committed_state
+        return self._plain(
+            {key: held[key] for key in self._attributes if key in held and key not in changing}
+        )
 
     def _identity(self, state: Any) -> Identity:
         if state.key is not None:

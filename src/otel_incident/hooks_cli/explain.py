@@ -197,11 +197,12 @@ def _actor(hook: Hook) -> dict[str, str]:
         values = {USER_ID: f"from what {hook.actor_callable.target} says"}
     else:
         values = {USER_ID: "the request's authenticated user, if there is a request"}
-    roles = "end_user or system_admin"
     if hook.system_admin is not None:
-        values[USER_ROLES] = f"{roles}, {_from(hook.system_admin)}"
+        path = hook.system_admin
+        whose = _ROOTS.get(path.root, path.root)
+        values[USER_ROLES] = f"system_admin where {path.text} ({whose}) is true, else end_user"
     elif hook.actor_id is None:
-        values[USER_ROLES] = f"{roles}, by what that user is in the host"
+        values[USER_ROLES] = "system_admin where that user's is_superuser is true, else end_user"
     return values
 
 
