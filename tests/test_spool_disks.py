@@ -5,7 +5,7 @@ import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pytest
 
@@ -35,21 +35,28 @@ def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of four megabytes."""
     mount = tmp_path / "small"
     mount.mkdir()
-    command("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mount))
-    try:
-        yield mount
-    finally:
-        command("umount", str(mount))
-
-
-def command(*words: str) -> None:
-    """A command of the system's; without the right to use it the test is skipped, unless all is required."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  the words are the tests' own
-    if done.returncode:
-        reason = f"{words[0]} is needed: {done.stderr.strip()}"
+    refused = command("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mount))
+    if refused:
+        reason = f"the right to mount is needed: {refused}"
         if everything_required():
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
+    try:
+        yield mount
+    finally:
+        # a test that has failed leaves a thread that uses it: it goes from its place at once, and then wholly
+        assert command("umount", "--lazy", str(mount)) == ""
+
+
+def command(*words: str) -> str:
+    """A command of the system's; what it complains of, "" if it has done its work."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  the words are the tests' own
+    return done.stderr.strip() or f"status {done.returncode}" if done.returncode else ""
+
+
+def remount(mount: Path, mode: Literal["ro", "rw"]) -> None:
+    """Make a file system read-only, or not."""
+    assert command("mount", "-o", f"remount,{mode}", str(mount)) == ""
 
 
 def fill(directory: Path) -> None:
@@ -218,7 +225,7 @@ def test_a_disk_that_is_read_only(small: Path, caplog: pytest.LogCaptureFixture)
     for number in range(1, 11):
         store.keep(line(number))
     store.close()
-    command("mount", "-o", "remount,ro", str(small))
+    remount(small, "ro")
     exporter = Obedient()
     processor = DurableLogRecordProcessor(exporter, small / "spool", delay=0.0)
     for number in range(11, 21):
@@ -226,7 +233,7 @@ def test_a_disk_that_is_read_only(small: Path, caplog: pytest.LogCaptureFixture)
     exporter.wait_for(lambda: exporter.taken == list(range(11, 21)))
     assert processor.status().waiting_bytes == sum(len(line(number)) for number in range(1, 11))
     assert lines(caplog) == [READ_ONLY]
-    command("mount", "-o", "remount,rw", str(small))
+    remount(small, "rw")
     exporter.wait_for(lambda: len(exporter.taken) == 20)
     last = take_until_kept(processor, 21, caplog)
     assert processor.force_flush() is True
@@ -239,7 +246,7 @@ def test_a_disk_that_is_read_only(small: Path, caplog: pytest.LogCaptureFixture)
 def test_an_end_on_a_disk_that_is_read_only(small: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What neither the disk nor the endpoint has taken ends with the process, is counted and said."""
     (small / "spool").mkdir(0o700)
-    command("mount", "-o", "remount,ro", str(small))
+    remount(small, "ro")
     processor = DurableLogRecordProcessor(Obedient(lambda: FAILURE), small / "spool", delay=0.0)
     for number in range(3):
         processor.take(numbered(number))
@@ -332,7 +339,7 @@ def test_the_commands_on_a_read_only_disk(
     spooled.write(1)
     spooled.end()
     spooled.set_aside("HTTP 400", [line(AT)])
-    command("mount", "-o", "remount,ro", str(small))
+    remount(small, "ro")
     problem = (
         f"{spooled.name} cannot be used (Read-only file system): make it writable for the user "
         f"{spooled.path.owner()}"

@@ -176,6 +176,29 @@ def test_memory_goes_to_disk_while_an_endpoint_is_left_alone(
     assert len(receiver.requests) == 1
 
 
+def test_a_drain_that_never_pauses(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was delivered is deleted every five seconds, and the bound kept, though the next batch is due."""
+    monkeypatch.setattr(turns, "LOOK_SECONDS", 5.0)
+    spool = make(Obedient(), batch_size=1, max_bytes=BOUND)._spool  # noqa: SLF001  whose thread has not begun
+    drain = spool._senders[0]._turns  # noqa: SLF001  the same
+    now = [100.0]
+    monkeypatch.setattr(drain.upkeep, "_now", lambda: now[0])
+    for number in range(1, 9):
+        spool._store.keep(line(number))  # noqa: SLF001  by nobody who would begin it
+    assert [drain.take() for _ in range(4)] == [0.0] * 4
+    now[0] = 104.9
+    assert (drain.take(), on_disk(tmp_path)) == (0.0, 8 * SIZE)
+    now[0] = 105.0
+    assert (drain.take(), on_disk(tmp_path)) == (0.0, 2 * SIZE)
+    for _ in range(18):
+        spool._store.keep(line(9))  # noqa: SLF001  the same
+    now[0] = 109.9
+    assert (drain.take(), drain.upkeep.dropped) == (0.0, {})
+    now[0] = 110.0
+    assert (drain.take(), drain.upkeep.dropped) == (0.0, {"max_bytes": 10})
+    assert on_disk(tmp_path) == BOUND
+
+
 @pytest.mark.parametrize("waits_for", ["the endpoint", "its batch"])
 def test_a_lease_is_touched(make: Make, receiver: OtlpReceiver, tmp_path: Path, waits_for: str) -> None:
     """Whoever waits for an hour says again and again that he lives."""
