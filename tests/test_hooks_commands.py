@@ -970,3 +970,18 @@ def test_every_preset_in_words(preset: str) -> None:
         assert hooked.action is None or f"incident.{hooked.action} " in said
     assert all(len(line) <= 110 for line in said.splitlines())
     assert all(name in said for name in file.content)
+
+
+@pytest.mark.parametrize(
+    ("preset", "flag"),
+    [
+        ("argus-server", "self.actor.is_superuser (the object)"),
+        ("django-helpdesk", "user.is_superuser (the request's authenticated user)"),
+        ("firefighter-incident", "user.is_superuser (the request's authenticated user)"),
+    ],
+)
+def test_the_presets_of_applications_say_who_is_a_system_admin(preset: str, flag: str) -> None:
+    """By which flag of the host's own users."""
+    (each,) = [each for each in PRESETS if each.name == preset]
+    said = " ".join(explanation(each.read(), Config()).split())
+    assert f"system_admin where {flag} is true, else end_user" in said
