@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from itertools import accumulate, count, cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,19 +78,6 @@ def test_a_clock_that_jumps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     writer.close()
     assert content(tmp_path) == LINES
     assert [segment.created for segment in segments_in(tmp_path)] == [50, 51, 52, 53, 54]
-
-
-def test_lines_of_two_processes(tmp_path: Path) -> None:
-    """Over an outage of an hour none stands more than a minute behind a later one of the other process."""
-    clock = count(10**18, 10 * 10**9)
-    now = 0
-    writers = [SegmentWriter(tmp_path, now=lambda: now) for _ in range(2)]
-    for writer, now in zip(cycle(writers), islice(clock, 360), strict=False):
-        writer.append(b"%d\n" % now)
-    times = [int(line) for line in content(tmp_path)]
-    assert sorted(times) == list(islice(count(10**18, 10 * 10**9), 360))
-    late = [latest - time for time, latest in zip(times, accumulate(times, max), strict=True)]
-    assert 0 < max(late) < writer_module.SEGMENT_SECONDS * 10**9
 
 
 def test_many_threads(writer: SegmentWriter, tmp_path: Path) -> None:

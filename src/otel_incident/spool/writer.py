@@ -30,11 +30,6 @@ R = TypeVar("R")
 SEGMENT_BYTES: Final = 4 * 2**20
 """A segment that has grown to this is followed by the next, so that what was delivered can be deleted."""
 
-SEGMENT_SECONDS: Final = 60
-"""One that was begun so long ago, too: segments leave in the order they were begun in, and those of several
-processes so bring their lines roughly by time, however long nothing could leave."""
-
-_SEGMENT_NS: Final = SEGMENT_SECONDS * 10**9
 _CREATE: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -174,12 +169,7 @@ class SegmentWriter:
     def _append(self, line: bytes) -> None:
         begun = self._size
         try:
-            if (
-                self._size >= SEGMENT_BYTES
-                or self._flush_failed
-                or not self._is_open()
-                or self._now() - self._last >= _SEGMENT_NS
-            ):
+            if self._size >= SEGMENT_BYTES or self._flush_failed or not self._is_open():
                 self._close()
                 self._open()
             begun = self._size
