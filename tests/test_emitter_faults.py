@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.metrics import MeterProvider, NoOpMeter
+from opentelemetry.sdk.trace import TracerProvider
 
 from otel_incident import drops, pipeline, spool_metrics
 from otel_incident.emitter import IncidentEmitter
 from otel_incident.events import Actor, Incident, IncidentEvent
 from otel_incident.guard import set_reraise, swallowed
+from otel_incident.instrumentor import IncidentInstrumentor
 from otel_incident.records import through_api
 from otel_incident.route import Route
 from otel_incident.vocabulary import ACTIONS, EVENTS
@@ -302,3 +304,71 @@ def test_a_meter_provider_that_fails_costs_the_metrics_alone(
     of_the_spool = ["HostileError at spool_metrics.py:"] if spool == "true" and meter is not Meter else []
     assert sorted(each.group() for each in said if each) == lines + of_the_spool
     assert strategies.CONTENT not in caplog.text
+
+
+@dataclasses.dataclass
+class Unhashable(MeterProvider):
+    """One that is equal to others, and so has no hash."""
+
+    def get_meter(self, name: str, *_: Any, **__: Any) -> NoOpMeter:
+        """Make one."""
+        return NoOpMeter(name)
+
+
+class Slotted:
+    """One that nothing can refer to weakly."""
+
+    __slots__ = ()
+
+    def get_meter(self, name: str, *_: Any, **__: Any) -> NoOpMeter:
+        """Make one."""
+        return NoOpMeter(name)
+
+
+@pytest.mark.parametrize("spool", ["true", "false"])
+@pytest.mark.parametrize("provider", [Unhashable, Slotted])
+def test_a_meter_provider_that_cannot_be_remembered(
+    provider: Any,
+    spool: str,
+    to_receiver: OtlpReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A caller's that has no hash, or no room for weak references, costs nothing."""
+    monkeypatch.setenv("OTEL_INCIDENT_SPOOL", spool)
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument(meter_provider=provider())
+    try:
+        IncidentEmitter().create(Incident(id=1))
+        IncidentEmitter(meter_provider=provider()).end(Incident(id=1))
+    finally:
+        instrumentor.uninstrument()
+    assert [event.event_name for event in to_receiver.wait_for_events(2)] == [
+        "incident.create",
+        "incident.end",
+    ]
+    assert [line for line in caplog.messages if " was swallowed in " in line] == []
+
+
+class Uncounted(NoOpMeter):
+    """One whose instruments know no context, as before the API had it."""
+
+    def create_counter(self, *_: Any, **__: Any) -> Any:
+        """Make something else."""
+        return object()
+
+
+def test_a_counter_that_fails_costs_no_event_of_a_span() -> None:
+    """The event is on the span, and in the log, before it is counted."""
+    set_reraise(reraise=False)
+    logged: list[str] = []
+    route = Route(
+        write=lambda name, *_, **__: logged.append(name),
+        meter=Uncounted("desk"),
+        check=lambda _, said, __: said,
+        span_events=True,
+    )
+    with TracerProvider(shutdown_on_exit=False).get_tracer("desk").start_as_current_span("request") as span:
+        IncidentEmitter(route=lambda: route).create(Incident(id=1))
+    assert [event.name for event in span.events] == logged == ["incident.create"]  # type: ignore[attr-defined]  # of the SDK's
+    assert swallowed() == {"emit": 1}

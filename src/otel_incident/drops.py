@@ -133,7 +133,7 @@ class Drops:
         if provider is get_meter_provider():  # it may be a placeholder now, and another object later
             self._totals = _global
         else:
-            self._totals = _by_provider.setdefault(provider, _Totals())
+            self._totals = _totals_of(provider)
         self._totals.offer(provider, metric)
 
     def record(self, signal: Signal, drops: Sequence[Drop]) -> None:
@@ -166,6 +166,13 @@ class Drops:
 _totals: Final[weakref.WeakSet[_Totals]] = weakref.WeakSet()
 _global: Final = _Totals()
 _by_provider: Final[weakref.WeakKeyDictionary[MeterProvider, _Totals]] = weakref.WeakKeyDictionary()
+
+
+def _totals_of(provider: MeterProvider) -> _Totals:
+    try:
+        return _by_provider.setdefault(provider, _Totals())
+    except TypeError:  # a host's own that has no hash, or no room for weak references: each counts for itself
+        return _Totals()
 
 
 def _begin_at_zero() -> None:

@@ -154,11 +154,11 @@ class Route:
             return
         context = _trace_context(event.context)
         self._write(name, attributes, timestamp=happened, observed_timestamp=observed, context=context)
-        self._count(attributes, context)
         if self._span_events:
             span = get_current_span(context)
             if span.is_recording():
                 span.add_event(name, attributes, timestamp=happened)
+        self._count(attributes, context)  # last: a host's own instruments may raise
 
     def _count(self, attributes: Mapping[str, Any], context: Context | None) -> None:
         """Count one event in the metrics.

@@ -144,10 +144,8 @@ def report(spool: Spool, meter_provider: MeterProvider | None) -> SpoolMetrics:
         meter_provider: Where the metrics are offered; None is the global one.
     """
     provider = get_meter_provider() if meter_provider is None else meter_provider
-    if provider is get_meter_provider():  # it may be a placeholder now, and another object later
-        metrics = _global
-    else:
-        metrics = _by_provider.setdefault(provider, SpoolMetrics())
+    # the global one may be a placeholder now, and another object later
+    metrics = _global if provider is get_meter_provider() else _metrics_of(provider)
     metrics.add(spool, provider)
     return metrics
 
@@ -172,3 +170,10 @@ def _safely(observe: Callable[[], list[Observation]], _: CallbackOptions) -> Ite
 
 _global: Final = SpoolMetrics()
 _by_provider: Final[weakref.WeakKeyDictionary[MeterProvider, SpoolMetrics]] = weakref.WeakKeyDictionary()
+
+
+def _metrics_of(provider: MeterProvider) -> SpoolMetrics:
+    try:
+        return _by_provider.setdefault(provider, SpoolMetrics())
+    except TypeError:  # a host's own that has no hash, or no room for weak references: each counts for itself
+        return SpoolMetrics()
