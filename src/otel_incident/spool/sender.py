@@ -259,9 +259,7 @@ class Sender:
         wait = 0.0
         while not turns.closing:
             turns.pause(wait)
-            with (
-                under_way()
-            ):  # before the look, so that who closes sees an attempt that is not to be seen here
+            with under_way():  # before the look: either it is seen by who closes, or his closing here
                 if turns.closing:
                     break
                 wait = turns.take()
