@@ -142,7 +142,8 @@ def run_tests(home: Path) -> str | None:
         except subprocess.TimeoutExpired:
             return f"no end of {', '.join(tests)} within {_SECONDS} s"
         if done.returncode:
-            found = re.search(r"^FAILED tests/(\S+)", done.stdout, re.MULTILINE)
+            # an error of a named test is its fixture's, which looks whether all is as it was
+            found = re.search(r"^(?:FAILED|ERROR) tests/(\S+::\S+)", done.stdout, re.MULTILINE)
             if found is None:  # it does not even import: that is no test of a guard
                 lines = (done.stdout + done.stderr).strip().splitlines()
                 raise SystemExit(f"the tests did not run: {lines[-1] if lines else done.returncode}")
