@@ -59,9 +59,9 @@ def give_inode_of(writer: SegmentWriter) -> None:
 
     It is what a file system does when it pleases; a test cannot ask for it.
     """
-    ours = writer._file  # noqa: SLF001  see above
+    ours = writer._file  # noqa: SLF001  it can be seen nowhere else
     assert ours is not None
-    writer._file = file_of(opened_by(writer))._replace(flags=ours.flags)  # noqa: SLF001
+    writer._file = file_of(opened_by(writer))._replace(flags=ours.flags)  # noqa: SLF001  the same
 
 
 def kept_in(directory: Path) -> list[bytes]:

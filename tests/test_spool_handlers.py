@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,8 @@ from otel_incident import forks
 from otel_incident.forks import no_fork
 from otel_incident.guard import HostLock
 from otel_incident.spool import writer as writer_module
-from otel_incident.spool.segments import segments_in
+from otel_incident.spool.memory import Store
+from otel_incident.spool.segments import SEGMENTS, segments_in
 from otel_incident.spool.writer import SegmentWriter, SpoolError
 
 COMPLETE: Final = "it came to its end"
@@ -161,6 +162,45 @@ def test_who_waits_too_long_for_another_threads_line_is_told(
     other.join(30)
     assert [raised.value.errno for raised in (appended, closed)] == [errno.EAGAIN, errno.EAGAIN]
     assert [each.path.read_bytes() for each in segments_in(tmp_path)] == [b"1\n"]
+
+
+def test_lines_in_memory_come_to_disk_all_the_same(tmp_path: Path) -> None:
+    """Whenever a handler raises while lines are moved to disk, the next line takes along what is left."""
+    function: object = None
+    for moment in count():
+        directory = tmp_path / str(moment)
+        store = Store(directory, ["exporter"])
+        store.memory.put(b"1\n")
+        function = interrupted(moment, store.settle)
+        in_another_thread(partial(store.keep, b"2\n"))
+        assert (len(store.memory), store.memory.in_use) == (0, False), function
+        segments = segments_in(directory / SEGMENTS)
+        kept = [line for each in segments for line in each.path.read_bytes().splitlines()]
+        # twice, where the handler came before the note of the first time
+        assert kept in ([b"1", b"2"], [b"1", b"1", b"2"]), function
+        store.close()
+        if function is COMPLETE:
+            break
+    assert moment > 9
+
+
+def test_a_handler_that_comes_while_lines_are_moved_moves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a signal handler reports meanwhile goes to memory, and nothing is written twice."""
+    store = Store(tmp_path, ["exporter"])
+    store.memory.put(b"1\n")
+    append_all = SegmentWriter.append_all
+
+    def report_and_append(writer: SegmentWriter, lines: Iterable[bytes]) -> int:
+        monkeypatch.undo()
+        store.keep(b"2\n")
+        return append_all(writer, lines)
+
+    monkeypatch.setattr(SegmentWriter, "append_all", report_and_append)
+    store.settle()
+    (segment,) = segments_in(tmp_path / SEGMENTS)
+    assert segment.path.read_bytes() == b"1\n2\n"
 
 
 def test_a_lock_is_given_back() -> None:

@@ -76,7 +76,7 @@ class Actor:
     Attributes:
         id: `user.id` (seed: UserActualId); `user.hash` where the id is not a machine's.
         roles: `user.roles`: "end_user", "system_admin", or members of a `StrEnum` with these values, in a
-            tuple, a list or a set; empty where the host does not say.
+            tuple, a list or a set; empty where the host does not say. Each leaves once, in the alphabet's order.
     """
 
     id: Id | None = None
@@ -131,16 +131,15 @@ def wire_id(value: object) -> object:
 def wire_roles(roles: object) -> object:
     """Roles as they go on the wire; none given is absent, and what is no list is for the policy to refuse."""
     kind = type(roles)
-    unordered = kind is set or kind is frozenset
-    if not (unordered or kind is list or kind is tuple):
+    if not (kind is tuple or kind is list or kind is set or kind is frozenset):
         return roles
     found: tuple[object, ...] = tuple(roles)  # type: ignore[arg-type]  # one of these
     for each in found:
         if type(each) is not str:
             found = tuple(map(wire_id, found))
             break
-    if unordered and all(type(each) is str for each in found):
-        found = tuple(sorted(found))  # type: ignore[type-var]  # texts; of others none can be compared for sure
+    if len(found) > 1 and all(type(each) is str for each in found):
+        found = tuple(sorted(dict.fromkeys(found)))  # type: ignore[type-var]  # texts; of others none can be compared for sure
     return found or None
 
 

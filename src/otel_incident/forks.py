@@ -251,4 +251,4 @@ os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_
 
 # After our hooks, see _Pools. Once the main thread has returned it cannot be imported, and the SDK needs it.
 with contextlib.suppress(RuntimeError):  # it has returned already: `ending.pools_open` brings it, if need be
-    import concurrent.futures.thread  # noqa: F401
+    import concurrent.futures.thread  # noqa: F401  for its hooks of a fork

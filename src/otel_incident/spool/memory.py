@@ -218,9 +218,8 @@ class Store:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        # of whoever moves lines; not one that its thread can take twice, since a signal handler would move
-        # the same lines, and not waited for by a host
-        self._moving = threading.Lock()
+        self._moving = threading.RLock()  # of whoever moves lines; not waited for by a host
+        self._is_moving = False  # the same thread may come back, in a signal handler: not for the same lines
 
     def keep(self, line: bytes) -> None:
         """Keep a line."""
@@ -267,16 +266,23 @@ class Store:
         if not len(self.memory) or self._now() < self._again:
             return False
         moving = self._moving
-        if not moving.acquire(timeout=seconds):
-            return False
-        try:
-            self._make()
-            moved = self.memory.move(self._writer.append_all, count)
+        try:  # a signal handler that raises just when it is had must not leave it held
+            if not moving.acquire(timeout=seconds) or self._is_moving:
+                return False
+            self._is_moving = True
+            try:
+                self._make()
+                moved = self.memory.move(self._writer.append_all, count)
+            finally:
+                self._is_moving = False
         except OSError as error:
             self._fail(error)
             return False
         finally:
-            moving.release()
+            try:  # noqa: SIM105  with a call before it, a handler could come between
+                moving.release()
+            except RuntimeError:  # it was not had
+                pass
         if moved and self.memory.end():
             self._say_the_end()
             return False
