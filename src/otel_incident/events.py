@@ -76,7 +76,7 @@ class Actor:
     Attributes:
         id: `user.id` (seed: UserActualId); `user.hash` where the id is not a machine's.
         roles: `user.roles`: "end_user", "system_admin", or members of a `StrEnum` with these values, in a
-            tuple, a list or a set; empty where the host does not say. Each leaves once, in the alphabet's order.
+            tuple, a list or a set; empty where the host does not say. Each leaves once, in a fixed order.
     """
 
     id: Id | None = None
