@@ -15,6 +15,7 @@ from otel_incident.hooks.spec import parse
 from tests.hosts.mapped import Case, Drill, Incident, Outage
 from tests.mapped_host import INCIDENTS, said, statements, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
+from tests.processes import succeed
 
 ROWS: Final = "one.toml, hook 'incident': rows of tests.hosts.mapped:Incident were"
 PAST: Final = (
@@ -324,3 +325,78 @@ def test_a_listener_of_the_hosts_sees_its_own_parameters(desk: Engine, session: 
     with watching(INCIDENTS):
         session.execute(update(TABLE).where(TABLE.c.id == 1), {"status": "closed"})
     assert told == [([], {"status": "closed"})]
+
+
+FIRST: Final = """
+import logging
+from sqlalchemy import create_engine, insert, update
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+from otel_incident.guard import set_reraise
+from otel_incident.hooks.activation import Activation
+from otel_incident.hooks.spec import parse
+from tests.hosts.mapped import Base, Incident
+from tests.mapped_host import INCIDENTS, said
+
+logging.basicConfig(format="%(message)s")
+set_reraise(reraise=True)
+seen = []
+activation = Activation([parse(INCIDENTS, "one.toml")], seen.append)
+activation.install()
+engine = create_engine("sqlite://", poolclass=StaticPool)
+Base.metadata.create_all(engine)
+ROW = dict(id=7, kind="incident", title="x", status="open", priority=1)
+RAW = "INSERT INTO incident (id, kind, title, status, priority) VALUES (7, 'incident', 'x', 'open', 1)"
+raw = lambda session: session.connection().exec_driver_sql(RAW)
+with Session(engine) as session:
+    {writes}
+    session.commit()
+print(said(seen))
+"""
+WRITTEN: Final = (
+    "one.toml, hook 'incident': rows of tests.hosts.mapped:Incident were {}. This is said once.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("writes", "events", "line"),
+    [
+        ("session.bulk_save_objects([Incident(id=7)])", "[('create', 7)]", ""),
+        (
+            "session.bulk_insert_mappings(Incident, [ROW])",
+            "[]",
+            "inserted by bulk_insert_mappings, which has no instances, so they are not reported",
+        ),
+        (
+            "session.execute(insert(Incident), [ROW])",
+            "[]",
+            "inserted by a statement, which tells nobody their keys, so they are not reported",
+        ),
+        (
+            "session.execute(update(Incident).values(status='closed'))",
+            "[]",
+            "changed by a statement; those that its session holds are reported, others are not",
+        ),
+        (
+            "session.connection().execute(Incident.__table__.insert(), ROW)",
+            "[]",
+            "inserted by a statement of Core's, which no session knows of, so they are not reported",
+        ),
+        (
+            "raw(session); session.connection().execute(Incident.__table__.update(), {'title': 'y'})",
+            "[]",
+            "",
+        ),
+        (
+            "raw(session); session.connection().execute(Incident.__table__.update(), {'status': 'closed'})",
+            "[]",
+            "changed by a statement of Core's, which no session knows of, so they are not reported",
+        ),
+    ],
+    ids=["objects", "mappings", "insert", "update", "core", "core of others", "core update"],
+)
+def test_the_first_use_of_a_processs_classes(writes: str, events: str, line: str) -> None:
+    """What configures the mappers may be in the arguments of the very call that writes."""
+    done = succeed(FIRST.format(writes=writes))
+    assert done.stdout == f"{events}\n"
+    assert done.stderr == (WRITTEN.format(line) if line else "")

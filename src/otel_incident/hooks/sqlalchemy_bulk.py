@@ -22,8 +22,8 @@ class BulkMethods:
     """Watches the `bulk_*` methods of all sessions, for one class and its descendants.
 
     Args:
-        mapper: Of the class.
-        names: The watched columns, by what instances call them.
+        mapper: Of the class; it need not be configured: the arguments of a process's first call may do that.
+        names: The watched columns, by what instances call them, as far as that is known.
         say: Told in words what was done to rows that are not reported.
         saved: Told of a session, SQLAlchemy's record of an instance that it has saved, and whether the row is
             new; gives whether its key is known.
@@ -32,7 +32,7 @@ class BulkMethods:
     def __init__(
         self,
         mapper: Any,
-        names: frozenset[str],
+        names: Callable[[], frozenset[str]],
         say: Callable[[str], None],
         saved: Callable[..., bool],
     ) -> None:
@@ -98,7 +98,8 @@ class BulkMethods:
         return mapper is not None and bool(mapper.isa(self._mapper))
 
     def _concerns(self, mappings: Any) -> bool:
-        return any(not self._names.isdisjoint(each) for each in mappings)
+        names = self._names()
+        return any(not names.isdisjoint(each) for each in mappings)
 
 
 def _kept(place: int, name: str, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:

@@ -1,7 +1,8 @@
 """Finds the class that a `model` hook for SQLAlchemy names, as soon as it can be watched.
 
 SQLAlchemy and the class are the host's to import; and the class is to be mapped, and its mapper configured,
-which the host does when it first uses one of its classes. Until then there is no row that could be missed.
+which the host does when it first uses one of its classes. That may be in the arguments of a call that writes
+rows past a flush (`bulk_save_objects`, a statement): these are watched as soon as the class is mapped.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import wrapt
 from otel_incident.guard import fail_open
 from otel_incident.hooks.complaints import Complaints
 from otel_incident.hooks.modules import is_the_program, why_absent
+from otel_incident.hooks.sqlalchemy_bulk import BulkMethods
 from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_meta import UnknownFieldError, astray
 from otel_incident.hooks.sqlalchemy_models import MappedRows
 from otel_incident.hooks.sqlalchemy_sessions import MODULE
+from otel_incident.hooks.sqlalchemy_statements import Statements
 from otel_incident.hooks.sqlalchemy_values import unheld
 from otel_incident.hooks.sqlalchemy_versions import too_old
 from otel_incident.imports import when_imported
@@ -60,6 +63,7 @@ class MappedClassWatch:
         self._settled = False
         self._class: Any = None
         self._rows: MappedRows | None = None
+        self._statements: Statements | None = None
         self._orm = False
         self._undo: list[Callable[[], None]] = []
 
@@ -80,8 +84,8 @@ class MappedClassWatch:
 
     def ended(self) -> None:
         """The process ends: say it if there was nothing to watch."""
-        if self._rows is not None:
-            self._rows.ended()
+        if self._statements is not None:
+            self._statements.ended()
         if self._settled or self._file.preset:
             return
         if why_absent("sqlalchemy"):
@@ -140,12 +144,17 @@ class MappedClassWatch:
         if self._settled or not self._active or self._class is None:
             return
         mapper = self._mapper()
+        if mapper is not None and self._statements is None:
+            self._watch_writing(mapper)
         if not getattr(mapper, "configured", False):
             return
         self._settled = True
         try:
             self._rows = MappedRows(self._hook, mapper, self._sessions, self._complaints, self._sink)
         except UnknownFieldError as error:
+            self._statements = None
+            while self._undo:
+                self._undo.pop()()
             self._warn(
                 "the model %s has no column %r, nor a relation of this name whose key is in the row, so the "
                 "hook reports nothing; correct it.",
@@ -156,6 +165,22 @@ class MappedClassWatch:
         for complaint in (*astray(mapper, self._hook), *unheld(mapper, self._hook)):
             self._complaints.say(*complaint)
         self._matched(self._file)
+
+    def _watch_writing(self, mapper: Any) -> None:
+        """Watch what writes rows past a flush."""
+        self._statements = Statements(mapper, self._names, self._hook.target, self._complaints)
+        self._undo.append(self._statements.uninstall)
+        self._undo.append(BulkMethods(mapper, self._names, self._statements.say, self._saved).uninstall)
+
+    def _names(self) -> frozenset[str]:
+        if self._rows is not None:
+            return self._rows.names
+        stage = str(self._hook.stage.source) if self._hook.stage else ""
+        row_field = self._hook.row.field if self._hook.row else ""
+        return frozenset((self._hook.lifecycle_field, self._hook.commander_field, stage, row_field))
+
+    def _saved(self, session: Any, state: Any, *, fresh: bool) -> bool:
+        return self._rows is None or self._rows.saved(session, state, fresh=fresh)
 
     def _settle(self, sentence: str) -> None:
         self._settled = True

@@ -22,12 +22,10 @@ from opentelemetry.context import get_current
 
 from otel_incident.hooks.actors import request_user
 from otel_incident.hooks.extraction import event_of, incident_of
-from otel_incident.hooks.sqlalchemy_bulk import BulkMethods
 from otel_incident.hooks.sqlalchemy_events import listen
 from otel_incident.hooks.sqlalchemy_meta import identity_keys, required_attribute
 from otel_incident.hooks.sqlalchemy_related import RelatedRows
 from otel_incident.hooks.sqlalchemy_sessions import Identity, Row
-from otel_incident.hooks.sqlalchemy_statements import Statements
 from otel_incident.hooks.transitions import Fields, as_done, created_actions, differing, transitions
 
 if TYPE_CHECKING:
@@ -102,14 +100,8 @@ class MappedRows:
         # in a flush or by a statement
         self._undo.append(listen(Session, "persistent_to_deleted", self._deleted, raw=True))
         self._undo.append(listen(Session, "detached_to_persistent", self._attached, raw=True))
-        names = frozenset(name for each in found.values() for name in (each.key, each.column))
-        self._statements = Statements(mapper, names, hook.target, complaints)
-        self._undo.append(self._statements.uninstall)
-        self._undo.append(BulkMethods(mapper, names, self._statements.say, self._saved).uninstall)
-
-    def ended(self) -> None:
-        """The process ends: say what was not seen."""
-        self._statements.ended()
+        self.names = frozenset(name for each in found.values() for name in (each.key, each.column))
+        """The watched columns, by what instances and the database call them."""
 
     def uninstall(self) -> None:
         """Listen no longer."""
@@ -185,7 +177,7 @@ class MappedRows:
         plain = self._plain(now)
         self._changed(session, state, self._plain(was), plain, lost=now.keys() - plain.keys(), fresh=fresh)
 
-    def _saved(self, session: Any, state: Any, *, fresh: bool) -> bool:
+    def saved(self, session: Any, state: Any, *, fresh: bool) -> bool:
         """An instance was saved without a flush; gives whether its key is known."""
         if None in self._identity(state).key:
             return False

@@ -32,18 +32,19 @@ class Statements:
     """Counts the statements of all sessions on one class and its descendants.
 
     Args:
-        mapper: Of the class.
-        names: The watched columns, by what instances and the database call them.
+        mapper: Of the class; it need not be configured, which a process's first statement may have done.
+        names: The watched columns, by what instances and the database call them, as far as that is known.
         target: How the hook calls the class.
         complaints: What is said of the hook.
     """
 
-    def __init__(self, mapper: Any, names: frozenset[str], target: str, complaints: Complaints) -> None:
+    def __init__(
+        self, mapper: Any, names: Callable[[], frozenset[str]], target: str, complaints: Complaints
+    ) -> None:
         from sqlalchemy.engine import Connection  # noqa: PLC0415  the host's library, which is at work
         from sqlalchemy.orm import Session  # noqa: PLC0415  the same
 
         self._mapper, self._names, self._target, self._complaints = mapper, names, target, complaints
-        self._tables = set(mapper.tables)
         self._count = 0
         self._undo = [listen(Session, "do_orm_execute", self._executed)]
         for name in ("execute", "scalar", "scalars"):
@@ -92,7 +93,7 @@ class Statements:
             return
         statement = args[0] if args else kwargs["statement"]
         parameters = args[1] if len(args) > 1 else kwargs.get("parameters")
-        if statement.table not in self._tables or not getattr(result, "rowcount", 1):
+        if statement.table not in self._mapper.tables or not getattr(result, "rowcount", 1):
             return
         if statement.is_insert:
             self.say("inserted by a statement of Core's, which no session knows of, so they are not reported")
@@ -101,7 +102,7 @@ class Statements:
 
     def _concerns(self, statement: Any, parameters: Any) -> bool:
         written = set(_written(statement, parameters))
-        return not written or not written.isdisjoint(self._names)
+        return not written or not written.isdisjoint(self._names())
 
     def say(self, what: str) -> None:
         """Say what was done to rows that are not reported, once, and count it.
