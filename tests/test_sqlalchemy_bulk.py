@@ -329,7 +329,7 @@ def test_a_listener_of_the_hosts_sees_its_own_parameters(desk: Engine, session: 
 
 FIRST: Final = """
 import logging
-from sqlalchemy import create_engine, insert, update
+from sqlalchemy import create_engine, event, insert, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 from otel_incident.guard import set_reraise
@@ -341,8 +341,9 @@ from tests.mapped_host import INCIDENTS, said
 logging.basicConfig(format="%(message)s")
 set_reraise(reraise=True)
 seen = []
-activation = Activation([parse(INCIDENTS, "one.toml")], seen.append)
+activation = Activation([parse({file}, "one.toml")], seen.append)
 activation.install()
+end = activation.uninstall
 engine = create_engine("sqlite://", poolclass=StaticPool)
 Base.metadata.create_all(engine)
 ROW = dict(id=7, kind="incident", title="x", status="open", priority=1)
@@ -392,11 +393,38 @@ WRITTEN: Final = (
             "[]",
             "changed by a statement of Core's, which no session knows of, so they are not reported",
         ),
+        (
+            "end(); session.execute(insert(Incident), [ROW]); session.bulk_update_mappings(Incident, [ROW])",
+            "[]",
+            "",
+        ),
     ],
-    ids=["objects", "mappings", "insert", "update", "core", "core of others", "core update"],
+    ids=["objects", "mappings", "insert", "update", "core", "core of others", "core update", "off"],
 )
 def test_the_first_use_of_a_processs_classes(writes: str, events: str, line: str) -> None:
     """What configures the mappers may be in the arguments of the very call that writes."""
-    done = succeed(FIRST.format(writes=writes))
+    done = succeed(FIRST.format(file="INCIDENTS", writes=writes))
     assert done.stdout == f"{events}\n"
     assert done.stderr == (WRITTEN.format(line) if line else "")
+
+
+def test_a_wrong_hook_on_the_first_use_of_a_processs_classes() -> None:
+    """SQLAlchemy is calling its listeners when the hook turns out to be wrong, and the host goes on."""
+    file = """INCIDENTS.replace('field = "priority"', 'field = "elsewhere"')"""
+    writes = "session.bulk_save_objects([Incident()]); session.bulk_insert_mappings(Incident, [ROW])"
+    done = succeed(FIRST.format(file=file, writes=writes))
+    assert done.stdout == "[]\n"
+    assert done.stderr == (
+        "one.toml, hook 'incident': the model tests.hosts.mapped:Incident has no column 'elsewhere', nor a "
+        "relation of this name whose key is in the row, so the hook reports nothing; correct it.\n"
+    )
+
+
+def test_the_first_use_of_a_processs_classes_in_a_listener_of_the_hosts() -> None:
+    """SQLAlchemy tells of a statement, and the host's own listener is the first to use a class."""
+    writes = (
+        "event.listen(Session, 'do_orm_execute', lambda _: Incident()); session.execute(select(Incident)); "
+        "session.bulk_save_objects([Incident(id=7)])"
+    )
+    done = succeed(FIRST.format(file="INCIDENTS", writes=writes))
+    assert done.stdout == "[('create', 7)]\n"

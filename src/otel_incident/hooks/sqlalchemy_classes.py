@@ -152,9 +152,8 @@ class MappedClassWatch:
         try:
             self._rows = MappedRows(self._hook, mapper, self._sessions, self._complaints, self._sink)
         except UnknownFieldError as error:
-            self._statements = None
-            while self._undo:
-                self._undo.pop()()
+            if self._statements is not None:
+                self._statements.silence()
             self._warn(
                 "the model %s has no column %r, nor a relation of this name whose key is in the row, so the "
                 "hook reports nothing; correct it.",

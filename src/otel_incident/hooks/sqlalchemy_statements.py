@@ -46,6 +46,7 @@ class Statements:
 
         self._mapper, self._names, self._target, self._complaints = mapper, names, target, complaints
         self._count = 0
+        self._silent = False
         self._undo = [listen(Session, "do_orm_execute", self._executed)]
         for name in ("execute", "scalar", "scalars"):
             self._undo.append(replace(Connection, name, self._watching))
@@ -54,6 +55,10 @@ class Statements:
         """Listen no longer."""
         while self._undo:
             self._undo.pop()()
+
+    def silence(self) -> None:
+        """Say nothing more: the hook is wrong. Our listener stays, as SQLAlchemy may be about to call it."""
+        self._silent = True
 
     def ended(self) -> None:
         """The process ends: say how many there were, if more than the one that was said."""
@@ -110,6 +115,8 @@ class Statements:
         Args:
             what: Words of ours.
         """
+        if self._silent:
+            return
         self._count += 1
         self._complaints.say(f"rows of %s were {what}. This is said once.", self._target)
 
