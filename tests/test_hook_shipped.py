@@ -72,6 +72,26 @@ def test_no_preset_forbids_what_conventions_need(preset: Preset) -> None:
     assert [name for name in preset.read().content if generic(name)] == []
 
 
+NAMED: Final = {
+    "argus-server": {("self.actor_id", "self.actor.is_superuser"), ("", "")},
+    "django-helpdesk": {("", "user.is_superuser")},
+    "firefighter-incident": {("", "user.is_superuser")},
+    "mattermostautodriver": {("reply.reporter_user_id", ""), ("self.userid", "")},
+    "thehive4py": {("reply._createdBy", ""), ("", "")},
+}
+"""Where presets find who did it, and whether that is a system admin; "" is the default, as in all others."""
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=NAMES)
+def test_each_preset_says_who_is_a_system_admin(preset: Preset) -> None:
+    """In its first lines, and by a flag; of users whom it finds where nothing says it, no role is said."""
+    said = (resources.files("otel_incident.hooks") / "presets" / f"{preset.name}.toml").read_text()
+    assert "`system_admin`" in said.partition("\n\n")[0]
+    paths = [(hook.actor_id, hook.system_admin) for hook in preset.read().hooks]
+    found = {tuple(path.text if path is not None else "" for path in each) for each in paths}
+    assert found == NAMED.get(preset.name, {("", "")})
+
+
 CONTENT: Final = {
     "django-helpdesk": ["followup.comment", "ticketchange.old_value", "ticket.secret_key"],
     "firefighter-incident": ["incidentcost.details", "impact.details", "incident.closure_reason"],

@@ -9,6 +9,8 @@ import pytest
 from django.db import transaction
 from django.test import TestCase
 from opentelemetry.sdk.trace import TracerProvider
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from otel_incident import Actor, Incident, IncidentEmitter
 from otel_incident.guard import set_reraise, swallowed
@@ -17,6 +19,9 @@ from otel_incident.pipeline import default_pipeline
 from otel_incident.testing import FIXED_TIME, PolicyViolation, RecordedEvent, recording
 from tests.django_host import INCIDENTS, model
 from tests.emitting import Emitting
+from tests.hosts.mapped import Incident as Mapped
+from tests.mapped_host import INCIDENTS as MAPPED
+from tests.mapped_host import database
 
 
 def test_a_recording_holds_every_event_of_the_process() -> None:
@@ -140,6 +145,47 @@ def test_in_a_test_case_of_django_the_commit_must_be_asked_for() -> None:
         assert recorder.names() == ["incident.create"]
         transaction.set_rollback(True)
     assert recorder.names() == ["incident.create"]
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> Iterator[Engine]:
+    """A database of a host's tests, whose class `Incident` is watched as an operator's is."""
+    path = tmp_path / "hooks.toml"
+    path.write_text(MAPPED)
+    instrumentor: Any = IncidentInstrumentor()
+    instrumentor.instrument(hooks=[path], gate="off")
+    try:
+        with database() as engine:
+            yield engine
+    finally:
+        instrumentor.uninstrument()
+
+
+def declared_and_closed(session: Session) -> None:
+    """What a host does in two transactions of its own."""
+    incident = Mapped()
+    session.add(incident)
+    session.commit()
+    incident.status = "closed"
+    session.commit()
+
+
+def test_sessions_that_join_a_transaction_of_a_fixture_commit_nothing(mapped: Engine) -> None:
+    """What they do waits for a transaction that SQLAlchemy's fixture for test suites rolls back."""
+    with recording() as recorder, mapped.connect() as connection:
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            declared_and_closed(session)
+        assert recorder.names() == []
+        outer.rollback()
+    assert recorder.names() == []
+
+
+def test_sessions_of_an_engine_commit(mapped: Engine) -> None:
+    """On a database of the test's own each transaction of the host's is told as production would."""
+    with recording() as recorder, Session(mapped) as session:
+        declared_and_closed(session)
+    assert recorder.names() == ["incident.create", "incident.end"]
 
 
 @pytest.mark.parametrize(
