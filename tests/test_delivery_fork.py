@@ -87,6 +87,36 @@ def test_a_pool_of_processes(receiver: OtlpReceiver, transport: str, keeping: di
     assert sorted(int(str(event.attributes["incident.id"])) for event in events) == [*range(10), 100]
 
 
+CHILD: Final = """
+    import multiprocessing, os
+    from otel_incident import Incident, IncidentEmitter
+
+    emitter = IncidentEmitter()
+
+    def work(number):
+        emitter.create(Incident(id=number))
+
+    if __name__ == "__main__":
+        if os.environ["PARENT"]:
+            emitter.create(Incident(id=1))
+        child = multiprocessing.get_context("fork").Process(target=work, args=(2,))
+        child.start()
+        child.join()
+        print(child.exitcode)
+"""
+
+
+@pytest.mark.parametrize("parent", ["", "reports"])
+def test_a_child_without_a_farewell(receiver: OtlpReceiver, parent: str, keeping: dict[str, str]) -> None:
+    """What is reported in a child of `multiprocessing`, which ends without exit handlers, arrives once."""
+    variables = {**endpoint_of("http", receiver.grpc_endpoint, receiver.http_endpoint), **keeping}
+    ended = run(CHILD, {**KNOWN, **variables, "PARENT": parent, "OTEL_BLRP_SCHEDULE_DELAY": "60000"})
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "0\n", "")
+    expected = ["1", "2"] if parent else ["2"]
+    events = receiver.wait_for_events(len(expected))
+    assert sorted(str(event.attributes["incident.id"]) for event in events) == expected
+
+
 IMPORTING: Final = """
     import os, signal, sys, threading
     from importlib.machinery import PathFinder

@@ -126,16 +126,17 @@ NOT_INSTALLED: Final = (
             "bogus",
             OUTAGE.format(
                 "otlp_proto_grpc",
-                "it cannot be made of its settings: InvalidCompressionValueException; `otel-incident doctor` "
-                "says which",
+                "it cannot be made with OTEL_EXPORTER_OTLP_COMPRESSION; `otel-incident doctor` says what to "
+                "write",
             ),
         ),
         (
-            "OTEL_EXPORTER_OTLP_TIMEOUT",
+            "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
             "soon",
             OUTAGE.format(
                 "otlp_proto_grpc",
-                "it cannot be made of its settings: ValueError; `otel-incident doctor` says which",
+                "it cannot be made with OTEL_EXPORTER_OTLP_LOGS_TIMEOUT; `otel-incident doctor` says what to "
+                "write",
             ),
         ),
     ],

@@ -95,6 +95,7 @@ def test_an_endpoint_where_nobody_listens_is_said_at_once(free_port: int, tmp_pa
         "http://127.0.0.1:abc",
         "http://127.0.0.1:0",
         "http://[::1",
+        "http://collector..example:4318",
         "http://jane:s3cr3t@127.0.0.1:4318",
         "http://jane@127.0.0.1:4318",
     ],

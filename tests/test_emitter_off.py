@@ -125,6 +125,25 @@ def test_without_an_exporter_it_is_said_once(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("INFO", NO_EXPORTER)]
 
 
+def test_none_beside_others_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`OTEL_LOGS_EXPORTER=none,console` is a mistake, so it is a warning, and not said again as a choice."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none,console")
+    for _ in range(2):
+        IncidentEmitter().create(Incident(id="1"), actor=Actor(id="2"))
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (
+            "WARNING",
+            (
+                "OTEL_LOGS_EXPORTER='none,console' cannot be used: expected `none` alone or a list of "
+                "exporters; none holds."
+            ),
+        )
+    ]
+
+
 def test_a_pipeline_that_was_shut_down_is_off() -> None:
     """An event after the pipeline's end, as in another handler at exit, builds no second one."""
     ended = pipeline.default_pipeline()

@@ -27,7 +27,10 @@ PROGRAM: Final = """
     def bot():
         threading.main_thread().join()
         assert "concurrent.futures.thread" not in sys.modules
-        from otel_incident import Incident, IncidentEmitter
+        from otel_incident import Incident, IncidentEmitter, IncidentInstrumentor
+        if os.environ["OTEL_INCIDENT_GATE"]:
+            IncidentInstrumentor().instrument()
+            assert IncidentInstrumentor().has_begun_gate
         IncidentEmitter().create(Incident(id=1))
         times = collections.Counter(registered)
         ours = [each for each in times if str(each[0]).startswith("otel_incident")]
@@ -46,13 +49,16 @@ PROGRAM: Final = """
 GOES_ON: Final = ("a pool refuses\nthe host goes on\n", "")
 
 
-def variables(directory: Path, transport: str, receiver: OtlpReceiver, spool: str) -> dict[str, str]:
+def variables(
+    directory: Path, transport: str, receiver: OtlpReceiver, spool: str, gate: str = ""
+) -> dict[str, str]:
     """Those of a host that sends to the receiver."""
     return {
         **endpoint_of(transport, receiver.grpc_endpoint, receiver.http_endpoint),
         "OTEL_INCIDENT_STATE_DIR": str(directory),
         "OTEL_INCIDENT_SERVER_VERSION": "1",
         "OTEL_INCIDENT_SPOOL": spool,
+        "OTEL_INCIDENT_GATE": gate,
     }
 
 
@@ -61,6 +67,14 @@ def variables(directory: Path, transport: str, receiver: OtlpReceiver, spool: st
 def test_its_event_arrives(receiver: OtlpReceiver, tmp_path: Path, transport: str, spool: str) -> None:
     """Nothing is raised or said, no fork hook is registered twice, and pools refuse work as without us."""
     ended = succeed(PROGRAM, variables(tmp_path, transport, receiver, spool))
+    assert (ended.stdout, ended.stderr) == GOES_ON
+    assert [event.event_name for event in receiver.wait_for_events(1)] == ["incident.create"]
+
+
+@pytest.mark.parametrize("gate", ["standard", "strict"])
+def test_it_may_instrument(receiver: OtlpReceiver, tmp_path: Path, gate: str) -> None:
+    """The gate stands and the event arrives, as in a host that instruments while its main thread runs."""
+    ended = succeed(PROGRAM, variables(tmp_path, "http", receiver, "true", gate))
     assert (ended.stdout, ended.stderr) == GOES_ON
     assert [event.event_name for event in receiver.wait_for_events(1)] == ["incident.create"]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from otel_incident.spool.child_ends import at_end_of_child
+from otel_incident.child_ends import at_end_of_child
 from tests.backend import everything_required
 from tests.otlp_receiver import HANG, OK, OtlpReceiver, Status
 from tests.processes import run, start, succeed

@@ -52,8 +52,9 @@ def parse(arguments: Sequence[str]) -> Options:
 def _base_url(text: str) -> str:
     try:
         url = urlsplit(text)
-        usable = url.scheme == "http" and url.hostname and url.port != 0 and "@" not in url.netloc
-    except ValueError:  # no port, or no address
+        host = (url.hostname or "").encode("idna")  # as it is looked up
+        usable = url.scheme == "http" and host and url.port != 0 and "@" not in url.netloc
+    except ValueError:  # no port, no address, or no name of a host
         usable = False
     if not usable:
         raise argparse.ArgumentTypeError(

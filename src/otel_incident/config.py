@@ -22,6 +22,7 @@ from otel_incident.config_exporters import (
     read_endpoints,
     read_exporters,
     read_insecure,
+    read_refused_by_grpc,
 )
 from otel_incident.config_file import (
     REPLACED_BY_FILE,
@@ -90,6 +91,7 @@ class Config:
         exporters: Entry point names of the log exporters, resolved by protocol; empty sends none.
         endpoints: Where each OTLP exporter sends, by that name; a configuration file says its own.
         insecure: Whether gRPC does without TLS where the endpoint has no `https`; None where nobody says.
+        refused_by_grpc: The variables of which its exporter cannot be made.
         batch: The batch processor's settings; those of a configuration file stand in the file.
         spooling: How events are kept until they are delivered.
         config_file: The parsed `OTEL_CONFIG_FILE` (an `OpenTelemetryConfiguration`), None without one.
@@ -113,6 +115,7 @@ class Config:
     exporters: tuple[str, ...] = ("otlp_proto_grpc",)
     endpoints: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ENDPOINT))
     insecure: bool | None = None
+    refused_by_grpc: tuple[str, ...] = ()
     batch: Batch = field(default_factory=Batch)
     spooling: Spooling = field(default_factory=Spooling)
     config_file: Any = None
@@ -288,6 +291,7 @@ class _Reader:
             exporters=read_exporters(values),
             endpoints=read_endpoints(values),
             insecure=read_insecure(values),
+            refused_by_grpc=read_refused_by_grpc(values),
             batch=read_batch(values),
             spooling=read_spooling(values, state_dir),
         )

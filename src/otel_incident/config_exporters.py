@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from otel_incident.config_values import MAX_SETTING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from otel_incident.config_values import Values
 
@@ -31,6 +31,10 @@ DEFAULT_ENDPOINT: Final[Mapping[str, str]] = {
     HTTP_JSON: "http://localhost:4318/v1/logs",
 }
 """Where an OTLP exporter sends that nobody has told otherwise, by the specification."""
+
+
+COMPRESSIONS_OF_GRPC: Final = ("gzip",)
+"""What its exporter takes."""
 
 
 @final
@@ -111,6 +115,29 @@ def leaves_no_time(value: str) -> bool:
         return not float(value) > 0
     except ValueError:
         return False
+
+
+def read_refused_by_grpc(values: Values) -> tuple[str, ...]:
+    """The variables of which gRPC's exporter cannot be made; it says so by an exception's class alone."""
+    usable: dict[str, Callable[[str], bool]] = {
+        "TIMEOUT": is_number,
+        "COMPRESSION": lambda value: value.lower() in COMPRESSIONS_OF_GRPC,
+    }
+    return tuple(
+        name
+        for suffix, is_usable in usable.items()
+        for name in (f"OTEL_EXPORTER_OTLP_LOGS_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
+        if values.text(name) and not is_usable(values.text(name))
+    )
+
+
+def is_number(value: str) -> bool:
+    """Whether a time limit can be read at all."""
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def read_batch(values: Values) -> Batch:

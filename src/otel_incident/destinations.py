@@ -96,7 +96,9 @@ def destinations(config: Config) -> list[Destination]:
                 name,
                 config.endpoints.get(name, ""),
                 config.batch,
-                _from_entry_point(name, config.endpoints.get(name)),
+                _from_entry_point(
+                    name, config.endpoints.get(name), config.refused_by_grpc if name == GRPC else ()
+                ),
             )
             for name in config.exporters
         ]
@@ -166,7 +168,9 @@ def _without_user(endpoint: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2].lower()))
 
 
-def _from_entry_point(name: str, endpoint: str | None = None) -> Callable[[], LogRecordExporter]:
+def _from_entry_point(
+    name: str, endpoint: str | None = None, refused: Sequence[str] = ()
+) -> Callable[[], LogRecordExporter]:
     # said to an OTLP exporter, which would else read it from the environment as it is by then
     given = {} if endpoint is None else {"endpoint": endpoint}
 
@@ -174,7 +178,15 @@ def _from_entry_point(name: str, endpoint: str | None = None) -> Callable[[], Lo
         for entry_point in entry_points(group=_GROUP, name=name):
             made_by = entry_point.load()
             attach(entry_point.module.partition(".")[0])
-            exporter = made_by(**given)
+            try:
+                exporter = made_by(**given)
+            except Exception as error:
+                if not refused:
+                    raise
+                names = " and ".join(refused)
+                raise ConfigurationError(
+                    f"it cannot be made with {names}; `otel-incident doctor` says what to write"
+                ) from error
             if isinstance(exporter, LogRecordExporter):
                 return exporter
         hint = f": install {_PACKAGES[name]}" if name in _PACKAGES else ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 
+from otel_incident.child_ends import at_end_of_child
 from otel_incident.ending import ending
 from otel_incident.errors import ConfigurationError
 from otel_incident.first_request import import_for_first_request
@@ -219,6 +220,7 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         self._exit_seconds = exit_seconds
         self.gave_up = False  # whether its shutdown left something undelivered
         self._ended = False
+        self._process = 0  # whose end is heard of, by its id
         attach()
 
     def take(self, record: ReadableLogRecord) -> None:
@@ -226,6 +228,9 @@ class BoundedBatchProcessor(BatchLogRecordProcessor):
         if self._ended:
             self._deferred.lose_late()
             return
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            at_end_of_child(self.shutdown)
         sdk = self._batch_processor
         if len(self._queue()) < sdk._max_queue_size:  # noqa: SLF001  see _queue
             sdk.emit(record)

@@ -7,6 +7,7 @@ Nothing here may raise: an error that escaped would keep every later instrumento
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final, final
 
 # upstream hides this module from type checkers, so its class is Any to them
@@ -90,7 +91,13 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
     def _begin(self, start: Callable[..., None], **kwargs: Any) -> None:
         try:
             with no_fork_while_importing():
-                start(**kwargs)
+                if threading.main_thread().is_alive():
+                    start(**kwargs)
+                    return
+                from otel_incident.ending import pools_open  # noqa: PLC0415  off loads as little as it can
+
+                with pools_open():  # a thread that outlives the main thread may be what instruments
+                    start(**kwargs)
         except Exception:
             # it came before the gate, which then holds no more than where it cannot be put in place
             if not self.has_begun_gate and strict_is_asked_for(kwargs):

@@ -254,11 +254,13 @@ class Pipeline:
         if self._logger_provider is not None:
             return records.through_api(self._logger_provider.get_logger(SCOPE_NAME, __version__, SCHEMA_URL))
         if not self._config.exporters:
-            with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
-                _logger.info(
-                    "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no "
-                    "exporter."
-                )
+            said = any(line.startswith("OTEL_LOGS_EXPORTER=") for line in self._config.problems)
+            if not said:
+                with contextlib.suppress(Exception):  # a log handler of the host's may raise anything
+                    _logger.info(
+                        "Incident events are not exported: OTEL_LOGS_EXPORTER or OTEL_CONFIG_FILE names no "
+                        "exporter."
+                    )
             return records.through_api(NoOpLogger(SCOPE_NAME))
         if self._own_write is None:  # else its own, since this is not its first route
             resource = identity.resource(self._host_distribution())

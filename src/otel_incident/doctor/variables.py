@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util._importlib_metadata import entry_points
 
-from otel_incident.config_exporters import DEFAULT_ENDPOINT, GRPC, leaves_no_time
+from otel_incident.config_exporters import (
+    COMPRESSIONS_OF_GRPC,
+    DEFAULT_ENDPOINT,
+    GRPC,
+    is_number,
+    leaves_no_time,
+)
 from otel_incident.doctor.findings import failure, warning
 
 if TYPE_CHECKING:
@@ -97,13 +103,13 @@ def _unusable(variables: Mapping[str, str], kinds: list[str]) -> Iterable[Findin
     # over gRPC an exporter is not made at all of these
     says = failure if GRPC in kinds else warning
     name, value = _set(variables, "TIMEOUT")
-    if value and (leaves_no_time(value) or not _is_number(value)):
+    if value and (leaves_no_time(value) or not is_number(value)):
         how = failure if leaves_no_time(value) else says
         yield how(
             "settings", f"{name}={_shown(value)} is no number of seconds above 0", "write 10, or unset it"
         )
     name, value = _set(variables, "COMPRESSION")
-    known = ("gzip",) if GRPC in kinds else ("gzip", "deflate", "none")
+    known = COMPRESSIONS_OF_GRPC if GRPC in kinds else ("gzip", "deflate", "none")
     if value and value.lower() not in known:
         yield says(
             "settings",
@@ -134,14 +140,6 @@ def _set(variables: Mapping[str, str], suffix: str) -> tuple[str, str]:
     return next(
         ((name, variables[name].strip()) for name in names if variables.get(name, "").strip()), ("", "")
     )
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _not_read(path: str) -> str:

@@ -12,10 +12,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, final
 
+from otel_incident.child_ends import at_end_of_child
 from otel_incident.ending import ending
 from otel_incident.forks import forget_in_children, notice_fork
 from otel_incident.guard import say, swallow
-from otel_incident.spool.child_ends import at_end_of_child
 from otel_incident.spool.elsewhere import take_over
 from otel_incident.spool.lines import LineWriter
 from otel_incident.spool.memory import Store
