@@ -3,9 +3,12 @@
 import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from opentelemetry.sdk._logs import Logger
+from opentelemetry.sdk.trace import Span
+from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor as MultiSpanProcessor
 from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_incident.cli import main
@@ -444,6 +447,25 @@ def test_a_gate_of_a_package_that_is_off(
     assert about("gate", lines) == [line + to_do]
 
 
+@pytest.mark.parametrize(("owner", "name"), [(Span, "end"), (Logger, "emit"), (MultiSpanProcessor, "on_end")])
+def test_a_gate_where_somebody_has_changed_the_sdk(
+    owner: type, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method of the SDK's that an agent has put its own over before is named, and the gate is in place."""
+    before = vars(owner)[name]
+
+    def own(*args: Any, **kwargs: Any) -> Any:
+        return before(*args, **kwargs)
+
+    monkeypatch.setenv("OTEL_INCIDENT_GATE", "strict")
+    monkeypatch.setattr(owner, name, own)
+    _, lines = diagnosis(capsys, "--offline")
+    assert about("gate", lines) == [
+        "ok: strict: takes whatever is not known to be free of content out of the host's own signals",
+        f"warning: strict does not cover what somebody has put into the SDK's {owner.__name__}.{name}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("mode", "state"), [("off", "off"), ("strict", "strict is not in place (OTEL_SDK_DISABLED=true)")]
 )
@@ -566,6 +588,9 @@ def test_a_gate_that_cannot_be_put_in_place(monkeypatch: pytest.MonkeyPatch) -> 
 
         def install(self) -> None:
             pass
+
+        def changed(self) -> list[str]:
+            return []
 
         def undo(self) -> None:
             pass

@@ -1,5 +1,6 @@
 """A gate in the place of another one: at no moment is there none, and of the old one nothing is left."""
 
+import atexit
 import functools
 import importlib
 import logging
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from otel_incident import pre_instrument
 from otel_incident.config import Config
 from otel_incident.gate import pipelines
+from otel_incident.gate.checks import UNKNOWN
 from otel_incident.gate.rules import GateRules
 from otel_incident.gate.wrapping import Wrapping
 from otel_incident.guard import set_reraise, swallowed
@@ -261,6 +263,40 @@ def test_one_line_of_the_gate_that_stands(instrumentor: Any, caplog: pytest.LogC
     ]
     assert instrumentor._check.summary() == ""  # noqa: SLF001  the same
     assert instrumentor._check.uncovered() == []  # noqa: SLF001  the same
+
+
+def again(instrumentor: Any) -> None:
+    """Ask for another gate."""
+    instrumentor.instrument(gate="standard")
+
+
+@pytest.mark.parametrize("end", [again, IncidentInstrumentor.remove_gate], ids=["exchanged", "removed"])
+def test_a_gate_that_goes_sums_up_what_it_took_out(
+    end: Callable[[Any], None],
+    instrumentor: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its last line comes when it goes, with what it took out while it went, and not again at exit."""
+    caplog.set_level(logging.INFO, "otel_incident")
+    pre_instrument.begin()
+    check, undo = instrumentor._check, Wrapping.undo  # noqa: SLF001  what speaks for it
+
+    def taking(wrapping: Wrapping) -> None:
+        wrapping.rules.count("logs", [UNKNOWN])
+        undo(wrapping)
+
+    check._rules.count("spans", [UNKNOWN])  # noqa: SLF001  as if a span had passed
+    with monkeypatch.context() as patched:
+        unregistered: list[Any] = []
+        patched.setattr(Wrapping, "undo", taking)
+        patched.setattr(atexit, "unregister", unregistered.append)
+        end(instrumentor)
+    atexit.unregister(check._at_exit)  # noqa: SLF001  the same
+    assert unregistered == [check._at_exit]  # noqa: SLF001  the same
+    assert [line for line in caplog.messages if "has taken" in line] == [
+        "The gate (strict) has taken 1 thing out of spans, 1 out of log records."
+    ]
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["the lower first", "the upper first"])

@@ -631,6 +631,17 @@ def test_a_scope_has_one_profile(tmp_path: Path) -> None:
         profiles.load(tmp_path)
 
 
+def test_a_second_host_s_content_takes_nothing_from_the_first_s() -> None:
+    """A name with dots is still the end of keys when a later host's content has fewer dots."""
+    standard = Standard()
+    standard.forbid(["ticket.title"])
+    standard.forbid(["name"])
+    attributes = {"desk.ticket.title": 1, "desk.name": 2, "desk.title": 3}
+    filtered = standard.filter(attributes)
+    assert filtered is not None
+    assert filtered.attributes == {"desk.title": 3}
+
+
 def test_two_hosts_that_are_imported_at_once() -> None:
     """What the one forbids is in force before the other's is taken in, so that neither undoes the other's."""
     standard = Standard()

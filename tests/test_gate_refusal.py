@@ -575,4 +575,6 @@ def test_what_a_host_exports_while_we_deliver() -> None:
     with refused(), quiet(Delivers()):
         for batch in ([records[0]], [records[1]], records, [None]):
             exporter.export(batch)
-    assert [each.instrumentation_scope.name for each in exporter.get_finished_logs()] == ["otel_incident"]
+            exporter.export(batch=batch)
+    scopes = [each.instrumentation_scope.name for each in exporter.get_finished_logs()]
+    assert scopes == ["otel_incident", "otel_incident"]

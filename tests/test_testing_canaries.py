@@ -51,6 +51,7 @@ from otel_incident import (
     Incident,
     IncidentEmitter,
 )
+from otel_incident.gate import pipelines
 from otel_incident.instrumentor import IncidentInstrumentor
 from otel_incident.pipeline import default_pipeline
 from otel_incident.testing import Leak, Search, canaries, canary
@@ -399,6 +400,92 @@ class Several(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
+class ByName(Sending):
+    """What hands on to another exporter of its signal by the name of the parameter."""
+
+    def __init__(self, success: Any, name: str, following: Any) -> None:
+        super().__init__(success)
+        self.name = name
+        self.following = following
+
+    def export(self, *args: Any, **_: Any) -> Any:
+        """Hand on."""
+        first: dict[str, Any] = {"timeout_millis": 1} if self.name == "metrics_data" else {}
+        return self.following.export(**first, **{self.name: args[0]})
+
+
+class SpansByName(ByName, SpanExporter):
+    """Of spans."""
+
+
+class LogsByName(ByName, LogRecordExporter):
+    """Of log records."""
+
+
+class MetricsByName(ByName, MetricExporter):
+    """Of metrics."""
+
+    def __init__(self, *args: Any) -> None:
+        MetricExporter.__init__(self)
+        ByName.__init__(self, *args)
+
+
+class Called(SpanExporter):
+    """An exporter with a name of its own for what it gets."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def export(self, queue: Any) -> SpanExportResult:
+        """Send."""
+        self.sent.append(queue)
+        return SpanExportResult.SUCCESS
+
+
+def test_an_exporter_that_hands_on_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    """What is passed by the SDK's name of the parameter, or by the class's own, is found and not sent."""
+    spans, logs = SendingSpans(SpanExportResult.SUCCESS), SendingLogs(LogRecordExportResult.SUCCESS)
+    metrics, called = SendingMetrics(MetricExportResult.SUCCESS), Called()
+    host = Host(exporting=False)
+    for name, following in (("spans", spans), ("queue", called)):
+        host.tracers.add_span_processor(
+            SimpleSpanProcessor(SpansByName(SpanExportResult.SUCCESS, name, following))
+        )
+    host.loggers.add_log_record_processor(
+        SimpleLogRecordProcessor(LogsByName(LogRecordExportResult.SUCCESS, "batch", logs))
+    )
+    reader = PeriodicExportingMetricReader(
+        MetricsByName(MetricExportResult.SUCCESS, "metrics_data", metrics),
+        export_interval_millis=float("inf"),
+    )
+    host.meters = MeterProvider([reader], shutdown_on_exit=False)
+    host.providers = (host.tracers, host.loggers, host.meters)
+    with host.searched(check=False) as search:
+        host.declare()
+    assert (search.leaks, search.exported) == (LEAKS, {"spans": 2, "logs": 1, "metrics": 1})
+    assert (spans.sent, called.sent, logs.sent, metrics.sent) == ([], [], [], [])
+    assert caplog.messages == []  # where the SDK would say that an exporter has raised
+
+
+def test_a_class_that_is_no_exporter_is_called_as_it_was() -> None:
+    """A base that an exporter shares with something else changes nothing for that, by name or position."""
+
+    class Keeps:
+        """Knows nothing of the SDK."""
+
+        def export(self, rows: int, *, sheet: int) -> tuple[int, int]:
+            """Export something else."""
+            return rows, sheet
+
+    class Both(Keeps, SpanExporter):  # type: ignore[misc]  # its `export` is another one, as a host's may be
+        """Shares it."""
+
+    host = Host(exporting=False)
+    host.tracers.add_span_processor(SimpleSpanProcessor(Both()))
+    with host.searched(allow_empty=True):
+        assert Keeps().export(1, sheet=2) == Keeps().export(rows=1, sheet=2) == (1, 2)
+
+
 @pytest.mark.parametrize("several", [list, tuple, lambda one: {"one": one[0]}])
 def test_an_exporter_that_holds_others_hands_on(several: Any) -> None:
     """What counts is what reaches those, which do not send."""
@@ -513,6 +600,68 @@ def test_a_callback_may_measure_while_its_provider_collects() -> None:
         assert not collecting.is_alive()
         counter.add(1, {"user_agent.original": TITLE})
     assert search.leaks == LEAKS[1:2]
+
+
+@pytest.mark.parametrize("within", [True, False], ids=["in the callback", "beside it"])
+def test_what_is_measured_once_while_its_provider_collects(*, within: bool) -> None:
+    """The only measurement of a provider is found, though another thread is collecting at that moment."""
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    counter = meters.get_meter("desk").create_counter("declared")
+    collects, measured = threading.Event(), threading.Event()
+
+    def measure() -> None:
+        counter.add(1, {"user_agent.original": TITLE})
+        measured.set()
+
+    def asked(_: Any) -> list[Observation]:
+        collects.set()
+        if within and not measured.is_set():
+            measure()
+        assert measured.wait(30)
+        return []
+
+    meters.get_meter("desk").create_observable_counter("open", [asked])
+    with canaries(TITLE, mode="off", check=False) as search:
+        collecting = threading.Thread(target=reader.collect, daemon=True)
+        collecting.start()
+        assert collects.wait(30)
+        if not within:
+            measure()
+        collecting.join(30)
+        assert not collecting.is_alive()
+    assert (search.leaks, search.exported["metrics"]) == (LEAKS[1:2], 1)
+
+
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SDK whose providers keep what they measure under another name."""
+    monkeypatch.setattr(pipelines, "_STORAGES", "_kept_elsewhere")
+
+
+def by_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SDK whose instruments measure by methods of other names."""
+    monkeypatch.setattr(pipelines, "measurements", lambda: (object, ("consume_measurement",)))
+
+
+@pytest.mark.parametrize("changed", [elsewhere, by_others])
+@pytest.mark.parametrize("mode", [None, "off", "strict"])
+@pytest.mark.parametrize("check", [True, False])
+def test_metrics_that_cannot_be_read_are_not_passed_over(
+    changed: Callable[[pytest.MonkeyPatch], None],
+    mode: str | None,
+    *,
+    check: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a release of the SDK that hides them the block fails, once it has ended, and says why."""
+    changed(monkeypatch)
+    host = Host()
+    with pytest.raises(AssertionError) as caught, host.searched(mode=mode, check=check):
+        host.declare()
+    assert str(caught.value) == (
+        "the metrics were not searched: this release of opentelemetry-sdk keeps them where they cannot be "
+        "read; install another one, or a newer otel-incident"
+    )
 
 
 def test_a_reader_of_the_test_itself_loses_nothing() -> None:

@@ -241,12 +241,12 @@ class IncidentInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # Any, for 
         if self._refusal is not None:
             fail_open("gate")(self._refusal.undo)()
             self._refusal = None
-        if self._check is not None:
-            self._check.stop()
-            self._check = None
         if self._wrapping is not None:
             fail_open("gate")(self._wrapping.undo)()
             self._wrapping = None
+        if self._check is not None:  # which sums up what the gate has taken out by now
+            self._check.stop()
+            self._check = None
         if self._content is not None:
             self._content.uninstall()
             self._content = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple, final
 
@@ -179,7 +179,7 @@ class Refusal:
 
     def _method(self, before: Any, name: str, answer: _Answer) -> Callable[..., Any]:
         def refuses(holder: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._stands and not _ours(holder, name, args):
+            if self._stands and not _ours(holder, name, [*args, *kwargs.values()]):
                 return answer(holder)
             bound = before.__get__(holder, type(holder)) if hasattr(before, "__get__") else before
             return bound(*args, **kwargs)
@@ -241,7 +241,7 @@ def _answer(answer: object, _: object) -> object:
     return answer
 
 
-def _ours(holder: Any, name: str, args: tuple[Any, ...]) -> bool:
+def _ours(holder: Any, name: str, args: Sequence[Any]) -> bool:
     """Whether this is about events of ours, which travel on a pipeline of their own and have been checked."""
     try:
         if _is_ours(type(holder)) or _is_ours(type(getattr(holder, "_exporter", None))):

@@ -92,10 +92,10 @@ def gate(config: Config, off: str = "") -> list[Finding]:
         )
         wrapping = Wrapping(rules)
         wrapping.install()
-        missing = [*wrapping.ungated]
+        missing, changed = [*wrapping.ungated], wrapping.changed()
         wrapping.undo()
     except Exception as error:  # noqa: BLE001  whatever it is, the host's process will meet it too
-        missing = [type(error).__name__]
+        missing, changed = [type(error).__name__], []
     if missing:
         return [
             failure(
@@ -104,7 +104,15 @@ def gate(config: Config, off: str = "") -> list[Finding]:
                 "install another release of opentelemetry-sdk",
             )
         ]
-    return [ok("gate", f"{config.gate}: {_GATES[config.gate]}")]
+    found = [ok("gate", f"{config.gate}: {_GATES[config.gate]}")]
+    if changed:  # by what starts with every Python here, such as a vendor's agent
+        found.append(
+            warning(
+                "gate",
+                f"{config.gate} does not cover what somebody has put into the SDK's {', '.join(changed)}",
+            )
+        )
+    return found
 
 
 def identity(config: Config, mountinfo: Path = _MOUNTINFO) -> list[Finding]:

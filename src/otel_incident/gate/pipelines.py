@@ -59,6 +59,9 @@ METRICS_MODULE: Final = "opentelemetry.sdk.metrics"
 READER_FIELD: Final = "_collect"
 """How a metric reader of any kind, push or pull, gets its metrics."""
 
+_STORAGES: Final = "_reader_storages"
+"""Where a provider's measurements find what is kept for each reader: each change is another mapping."""
+
 _KEPT: Final = "_otel_incident_gated"
 _numbers: Final = itertools.count()
 
@@ -113,13 +116,31 @@ def consumer_of(provider: Any) -> Any:
 
 def readers_of(consumer: Any) -> tuple[Any, ...]:
     """The metric readers that it measures for."""
-    return tuple(getattr(consumer, "_reader_storages", ()))
+    return tuple(getattr(consumer, _STORAGES, ()))
 
 
-def is_collecting(consumer: Any) -> bool:
-    """Whether a reader is asking it at this moment, in this thread or in another."""
-    lock = getattr(consumer, "_lock", None)
-    return lock is not None and bool(lock.locked())
+def add_reader(consumer: Any, reader: Any) -> bool:
+    """Have it measure for one more metric reader; False where this release of the SDK is made otherwise.
+
+    Not by the SDK's own way of adding one: older releases have none, and it waits for whoever collects, which
+    may be the callback that has just measured.
+    """
+    storage, _ = reader_storage()
+    try:
+        _, *names = inspect.signature(storage).parameters
+        config = consumer._sdk_config  # noqa: SLF001  what this module is for
+        made = storage(config, *(getattr(reader, f"_{name}") for name in names))
+        setattr(consumer, _STORAGES, {**getattr(consumer, _STORAGES), reader: made})
+        setattr(reader, READER_FIELD, consumer.collect)
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return True
+
+
+def remove_reader(consumer: Any, reader: Any) -> None:
+    """Have it measure no more for a reader that was added."""
+    left = {each: storage for each, storage in getattr(consumer, _STORAGES).items() if each is not reader}
+    setattr(consumer, _STORAGES, left)
 
 
 def _made_by_nobody() -> None:

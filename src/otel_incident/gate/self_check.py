@@ -110,12 +110,13 @@ class SelfCheck:
         return f"The gate ({self._rules.mode}) {said}." if said else ""
 
     def stop(self) -> None:
-        """Say nothing more."""
+        """Say what was taken out, and nothing more."""
         self._active = False
         _command.removeFilter(self._on_command)
         for wait_no_longer in self._wait_no_longer:
             wait_no_longer()
         atexit.unregister(self._at_exit)
+        self._sum_up(_logger.info)
 
     def _counts(self) -> Counter[str]:
         found: Counter[str] = Counter()
@@ -140,10 +141,13 @@ class SelfCheck:
             say("The gate (%s) does not cover: %s.", self._rules.mode, _of_agent(module.__name__))
 
     def _at_exit(self) -> None:
-        with contextlib.suppress(Exception):  # nothing of ours may disturb the end of a process
+        self._sum_up(inform_at_end)
+
+    def _sum_up(self, tell: Callable[..., None]) -> None:
+        with contextlib.suppress(Exception):  # nothing of ours may disturb the end of a process or of a gate
             summary = self.summary()
             if summary:
-                inform_at_end("%s", summary)
+                tell("%s", summary)
 
     def _inform(self, message: str, *arguments: object) -> None:
         with contextlib.suppress(Exception):  # a log handler of the host's may raise anything

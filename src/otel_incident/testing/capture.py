@@ -163,6 +163,10 @@ class Capture:
             if (edge, signal) in self._unwritten
         }
 
+    def can_read_metrics(self) -> bool:
+        """Whether this release of the SDK keeps what is measured where it is looked for."""
+        return not self._readers.unread
+
     def items(self) -> dict[Signal, int]:
         """How many spans, log records and data points would have left."""
         return {

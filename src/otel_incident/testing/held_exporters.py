@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
     from otel_incident.vocabulary import Signal
 
-_BASES: Final[tuple[tuple[Signal, type, Any], ...]] = (
-    ("spans", SpanExporter, SpanExportResult.SUCCESS),
-    ("logs", LogRecordExporter, LogRecordExportResult.SUCCESS),
-    ("metrics", MetricExporter, MetricExportResult.SUCCESS),
+_BASES: Final[tuple[tuple[Signal, type, str, Any], ...]] = (
+    ("spans", SpanExporter, "spans", SpanExportResult.SUCCESS),
+    ("logs", LogRecordExporter, "batch", LogRecordExportResult.SUCCESS),
+    ("metrics", MetricExporter, "metrics_data", MetricExportResult.SUCCESS),
 )
-_EXPORTERS: Final = tuple(base for _, base, _ in _BASES)
+"""The signal, its exporters' base, what that calls a batch, and what it answers."""
+
+_EXPORTERS: Final = tuple(base for _, base, _, _ in _BASES)
 _IN_MEMORY: Final = (InMemorySpanExporter, InMemoryLogRecordExporter)
 _GATE: Final = "otel_incident.gate."
 _OURS: Final = "otel_incident.testing."
@@ -96,15 +98,17 @@ class HeldExporters:
         events = owner is DeferredExporter
         gate = owner.__module__.startswith(_GATE)
 
-        def export(before: Callable[..., Any], exporter: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
-            of_base = [(signal, success) for signal, base, success in _BASES if isinstance(exporter, base)]
+        def export(before: Callable[..., Any], exporter: Any, *args: Any, **kwargs: Any) -> Any:
+            of_base = [of for of in _BASES if isinstance(exporter, of[1])]
             if not of_base:  # the same base has a class that is no exporter of the SDK's
-                return before(exporter, batch, *args, **kwargs)
-            ((signal, success), *_) = of_base
+                return before(exporter, *args, **kwargs)
+            ((signal, _, name, success), *_) = of_base
+            # by name where who hands on says so; a class may have a name of its own for it
+            batch = args[0] if args else kwargs.get(name, next(iter(kwargs.values()), ()))
             seen = getattr(self._thread, "seen", 0)
             runs = not events and (isinstance(exporter, _IN_MEMORY) or _holds_another(exporter))
             try:
-                return before(exporter, batch, *args, **kwargs) if runs else success
+                return before(exporter, *args, **kwargs) if runs else success
             finally:
                 self._reached(signal, events)
                 if getattr(self._thread, "seen", 0) == seen and not gate:  # it has not handed on to another

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -18,15 +18,17 @@ from otel_incident.gate.readers import filtered_elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-_ADD: Final = "add_metric_reader"
-
 
 @final
 class MetricReaders:
     """Readers of the providers that measure, from `begin` to `undo`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.unread = False
+        """Whether there are metrics that this release of the SDK keeps where they cannot be read."""
+
+        # a collection of garbage may come in between, and with it a finalizer that measures
+        self._lock = threading.RLock()
         self._methods: list[pipelines.Method] = []
         self._added: list[tuple[Any, InMemoryMetricReader]] = []
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -38,16 +40,13 @@ class MetricReaders:
         Args:
             providers: Those that are known; what is no provider of the SDK's metrics is passed over.
         """
-        for provider in providers:
-            if hasattr(provider, _ADD):  # newer SDKs; with others the exporters tell
-                reader = InMemoryMetricReader()
-                provider.add_metric_reader(reader)
-                self._added.append((provider, reader))
-            self._known |= _consumers([provider])
+        for consumer in _consumers(providers):
+            self._watch(consumer)
         owner, names = pipelines.measurements()
         self._methods += [
             pipelines.Method(owner, name, self._on_use) for name in names if pipelines.has_method(owner, name)
         ]
+        self.unread |= len(self._methods) < len(names)
 
     def flush(self, providers: Iterable[Any]) -> None:
         """Have the host's own readers export what providers measured that are none of these."""
@@ -73,28 +72,24 @@ class MetricReaders:
         while self._methods:
             self._methods.pop().undo()
         while self._added:
-            holder, reader = self._added.pop()
-            holder.remove_metric_reader(reader)
+            pipelines.remove_reader(*self._added.pop())
         self._found.clear()
 
-    def _on_use(self, before: Callable[..., Any], consumer: Any, *args: Any) -> Any:
+    def _on_use(self, before: Callable[..., Any], consumer: Any, *args: Any, **kwargs: Any) -> Any:
         if consumer not in self._known:
-            self._find(consumer)
-        return before(consumer, *args)
+            with self._lock:  # a second thread's measurement waits until there is a reader to have it
+                if consumer not in self._known:
+                    self._found.append(consumer)
+                    self._watch(consumer)
+        return before(consumer, *args, **kwargs)
 
-    def _find(self, consumer: Any) -> None:
-        if pipelines.is_collecting(consumer):
-            return  # perhaps for a callback that measures: to add a reader, it would wait for itself
-        with self._lock:
-            if consumer in self._known:
-                return
-            self._known.add(consumer)
-            self._found.append(consumer)
-        if hasattr(consumer, _ADD):  # not under our lock: this may wait for who collects, who may come here
-            reader = InMemoryMetricReader()
-            consumer.add_metric_reader(reader)
-            setattr(reader, pipelines.READER_FIELD, consumer.collect)
+    def _watch(self, consumer: Any) -> None:
+        reader = InMemoryMetricReader()
+        if pipelines.add_reader(consumer, reader):
             self._added.append((consumer, reader))
+        else:
+            self.unread = True
+        self._known.add(consumer)
 
 
 def _consumers(providers: Iterable[Any]) -> weakref.WeakSet[Any]:
