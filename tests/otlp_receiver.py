@@ -173,6 +173,16 @@ class OtlpReceiver:
         self.wait_for(lambda receiver: len(receiver.telemetry().events) >= n, timeout)
         return list(self.telemetry().events)
 
+    def wait_for_distinct_events(self, n: int, timeout: float = 10.0) -> list[LogEvent]:
+        """As `wait_for_events`, each once: a process killed after an answer had no time to note it."""
+
+        def distinct() -> list[LogEvent]:
+            events = self.telemetry().events
+            return list({event.attributes["log.record.uid"]: event for event in events}.values())
+
+        self.wait_for(lambda _: len(distinct()) >= n, timeout)
+        return distinct()
+
     def wait_for_spans(self, n: int, timeout: float = 10.0) -> list[SpanData]:
         """All accepted spans as soon as there are `n`."""
         self.wait_for(lambda receiver: len(receiver.spans()) >= n, timeout)

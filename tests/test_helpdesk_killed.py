@@ -13,6 +13,7 @@ from tests.helpdesk_host import STAFF, seeded, variables_of
 from tests.host_environment import HostEnvironment, host_environment
 from tests.otlp_receiver import OtlpReceiver
 from tests.served_host import Answer, Served
+from tests.test_argus import seen
 from tests.test_helpdesk import TICKET, exporting
 
 BASIC: Final = base64.b64encode(f"{STAFF}:password-of-{STAFF}".encode()).decode()
@@ -51,12 +52,6 @@ def directory(environment: HostEnvironment, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tmp_path / "seed", tmp_path / "helpdesk"))
 
 
-def told(receiver: OtlpReceiver, number: int) -> list[tuple[object, object]]:
-    """The actions and incidents of all events so far, in order of both, as soon as there are so many."""
-    events = receiver.wait_for_events(number)
-    return sorted((event.attributes["incident.action"], event.attributes["incident.id"]) for event in events)
-
-
 def test_two_workers(receiver: OtlpReceiver, environment: HostEnvironment, directory: Path) -> None:
     """Each ticket is told of once, whichever worker is asked, and so is what becomes of it."""
     variables = {**variables_of(directory), **exporting(receiver, "grpc")}
@@ -74,7 +69,7 @@ def test_two_workers(receiver: OtlpReceiver, environment: HostEnvironment, direc
                 several.map(lambda n: ask("PATCH", f"/api/tickets/{n}/", {"status": 4}), (1, 2, 3, 4))
             )
         assert [answer.status for answer in answers] == [200] * 4
-        arrived = told(receiver, 8)
+        arrived = sorted(seen(receiver, 8))
         assert len(served.workers()) == 2
         assert served.stop() == 0
     assert arrived == [(action, str(number)) for action in ("create", "end") for number in (1, 2, 3, 4)]
@@ -102,4 +97,4 @@ def test_a_kill_before_and_after_the_commit(
     )
     ended = environment.run([*words, next_one], variables, directory)
     assert ended.status == 0, ended.stderr
-    assert told(receiver, len(expected) + 1) == sorted([*expected, ("create", "99")])
+    assert seen(receiver, len(expected) + 1, killed=True) == [*expected, ("create", "99")]
