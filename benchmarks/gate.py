@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _NS_IN_US: Final = 1000
 _SPANS, _ROUTES = 1024, 64
 _ENCODING: Final = "OTLP encoding of the span"
+_TWICE: Final = "otel_incident, strict, with one processor of the host's"  # filters before it and behind
 _ADOT: Final = "ADOT, AttributeRedactingSpanProcessor"  # it changes a span in place
 _CLEAN: Final[Mapping[str, Any]] = {
     "http.request.method": "GET",
@@ -159,9 +160,11 @@ def adot() -> Call | None:
 
 def candidates() -> dict[str, Call]:
     """Everything that is compared, the encoding first."""
+    processors, exporter = SpanFilter(GateRules()), SpanFilter(GateRules())
     found: dict[str, Call] = {
         _ENCODING: lambda span: encode_spans([span]),
         **{f"otel_incident, {mode}": SpanFilter(GateRules(mode)) for mode in MODES},
+        _TWICE: lambda span: exporter(processors(span)),
         "bare ReadableSpan": rebuilt,
     }
     peers = {

@@ -28,7 +28,7 @@ PACKAGE: Final = ROOT / "src" / "otel_incident"
 
 TESTS: Final = (
     ("spans", "logs", "guards", "arguments"),
-    ("profiles", "callers", "metrics", "metrics_merging", "metrics_export"),
+    ("profiles", "again", "callers", "metrics", "metrics_merging", "metrics_export"),
     ("surface", "noninterference"),
     ("laws", "metrics_laws"),
     ("wrapping", "wrapping_logs", "wrapping_metrics", "instrumentor", "exchange", "refusal"),

@@ -188,7 +188,7 @@ def _profile(scope: str) -> Profile | None:
 def _name_of(span: SpanData, profile: Profile | None) -> str:
     """What a span has to be called; its own name, if that is a first word that its profile knows."""
     for keys in profile.span_name if profile else ():
-        if all(key in span.attributes for key in keys):
+        if all(span.attributes.get(key) for key in keys):  # an empty text is no word of a name
             return " ".join(str(span.attributes[key]) for key in keys)
     firsts = {keys[0] for keys in profile.span_name} if profile else set()
     words = {value for key in firsts for value in (profile.attributes[key].values if profile else ())}

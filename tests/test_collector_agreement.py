@@ -118,7 +118,7 @@ def attributes(chance: random.Random) -> dict[str, Any]:
     pools = (WORDS, WORDS, NUMBERS, OTHERS)
     found = {key: chance.choice(chance.choice(pools)) for key in chance.sample(KEYS, chance.randint(0, 12))}
     if chance.randint(0, 1):  # an instrumentation of ASGI's says which path was asked for beside the route
-        found["http.route"] = ROUTE
+        found["http.route"] = chance.choice((ROUTE, ROUTE, ""))  # the root's is empty
         found |= {key: chance.choice(PATHS) for key in ASKED_PATH_KEYS if chance.randint(0, 3)}
     if chance.randint(0, 1):  # and Celery's whether a task is sent or run
         found |= {TASK_ACTION: chance.choice((TASK_RUN, "apply_async", 1)), "celery.task_name": TASK}

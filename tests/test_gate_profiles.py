@@ -58,6 +58,7 @@ def ended(
         (REQUEST, "POST api/incidents/<int:pk>/"),
         ({"http.method": "GET", "http.route": "^$"}, "GET ^$"),
         ({"http.request.method": "GET", "http.route": "a route with spaces"}, "GET"),
+        ({"http.request.method": "GET", "http.route": ""}, "GET"),
         ({"http.request.method": CONTENT}, "server"),
         ({}, "server"),
     ],
@@ -179,6 +180,7 @@ def test_a_key_that_the_operator_names_passes_on_events_links_and_logs_of_a_prof
         ({"http.request.method": "GET", "http.route": CONTENT}, f"GET {CONTENT}"),
         ({"http.request.method": "GET", "http.route": 7}, "GET"),
         ({"http.request.method": 7, "http.route": "/x"}, "server"),
+        ({"http.request.method": "", "http.route": "/x"}, "server"),
     ],
 )
 def test_a_name_is_made_of_texts_that_the_operator_lets_through(

@@ -6,6 +6,7 @@ that a caller can choose. Instrumentations are set to capture what they can: hea
 """
 
 import base64
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -235,6 +236,21 @@ def test_in_strict_nothing_of_the_desk_on_fastapi_leaves(
             *(("psycopg", "sqlite3") if conventions == NEWER else ()),
         },
     }
+
+
+def test_a_processor_of_the_desks_own_costs_no_route(environment: HostEnvironment, tmp_path: Path) -> None:
+    """In strict a span of FastAPI's keeps its name and its route behind it, and audit foretells what goes."""
+    told = {}
+    for gate in ("strict", "audit"):
+        words = [environment.tool("python"), "-m", "tagged_desk", gate]
+        told[gate] = json.loads(environment.run(words, {}, tmp_path).stdout)
+    strict, audit = told["strict"], told["audit"]
+    assert (strict["name"], audit["name"]) == ("GET /incidents/{number}", "GET /incidents/{number}")
+    assert strict["attributes"]["http.route"] == "/incidents/{number}"
+    assert {"http.target", "deployment.tier"} & strict["attributes"].keys() == set()
+    assert {"http.target", "deployment.tier"} < audit["attributes"].keys()
+    assert strict["taken"] == audit["would"]
+    assert (strict["would"], audit["taken"]) == ({}, {})
 
 
 def scopes(receiver: OtlpReceiver) -> dict[str, set[str]]:

@@ -2,7 +2,8 @@
 
 Some instrumentations write what a client sent where the conventions ask for a name in the host's code: an
 ASGI route, a gRPC method, a Celery task. A profile's rule for such a key is judged on the attributes that
-stand together, each time anew.
+stand together, each time anew. Where those go themselves, a second gate behind the first would find nothing
+to judge by: so a span's copy remembers the values that its gate has judged, and these very ones stand.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ Others: TypeAlias = "Sequence[tuple[str, Any, object, object]]"
 
 RPC_SERVICE: Final = "rpc.service"
 RPC_METHOD: Final = "rpc.method"
+Judged: TypeAlias = "dict[str, str]"
+"""Values, by key, that a gate has found to stand beside what it then took out."""
+
 _POOLS: Final = "google.protobuf.descriptor_pool"
 _KNOWN_METHODS: Final = 1024
 _known: Final[set[tuple[str, str]]] = set()
@@ -42,12 +46,39 @@ class Beside:
     Args:
         holds: Whether a value may stand beside the attributes that are left, and those that are not known to
             be good, of which some may have gone by now.
+        shows: Whether what decides may leave itself, and so shows the same to the next gate.
     """
 
-    __slots__ = ("holds",)
+    __slots__ = ("_holds", "shows")
 
-    def __init__(self, holds: Callable[[Mapping[str, Any], Others], bool]) -> None:
-        self.holds = holds
+    def __init__(self, holds: Callable[[Mapping[str, Any], Others], bool], *, shows: bool = True) -> None:
+        self._holds = holds
+        self.shows = shows
+
+    def holds(
+        self, key: str, value: Any, kept: Mapping[str, Any], others: Others, judged: Judged | None
+    ) -> bool:
+        """Whether a value that is of the right form may stand.
+
+        Args:
+            key: Its key.
+            value: The value.
+            kept: What is left of the attributes that it stands with.
+            others: Those of them that are not known to be good.
+            judged: What gates before this one have judged, to which this one adds; None where nothing can be
+                remembered, and so nothing may stand that the next gate could not judge.
+        """
+        if self.shows:
+            return self._holds(kept, others)
+        if judged is None:
+            return False
+        known = judged.get(key)
+        if type(known) is str and known == value:
+            return True
+        if not self._holds(kept, others):
+            return False
+        judged[key] = value
+        return True
 
     def __contains__(self, _: object) -> bool:
         """No value is good by itself."""
@@ -106,7 +137,7 @@ def _value_of(key: str, kept: Mapping[str, Any], others: Others) -> Any:
 
 
 BESIDE: Final[Mapping[ProfileRule, Beside]] = {
-    "route_template": Beside(_asked_without_braces),
+    "route_template": Beside(_asked_without_braces, shows=False),
     "rpc_name": Beside(_is_in_an_interface),
     "task_name": Beside(_is_run),
 }

@@ -16,6 +16,8 @@ from otel_incident.policy import SHAPES, Drop, Shape, is_ours, refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
 
+    from otel_incident.gate.beside import Judged
+
 UNKNOWN: Final = Drop("", "unknown_key", "none")
 FORBIDDEN: Final = Drop("", "forbidden", "none")
 _PROFILE: Final = Drop("", "bad_value", "profile")
@@ -95,7 +97,13 @@ def _check_of(shape: Shape) -> _Check:
     return (shape.kind, good, shape)
 
 
-def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop], operator: Operator) -> None:
+def _sift(
+    kept: dict[str, Any],
+    others: list[_Other],
+    drops: list[Drop],
+    operator: Operator,
+    judged: Judged | None,
+) -> None:
     """Take out what may not stand of those whose values are not known to be good."""
     for key, value, good, shape in others:
         if shape is None:
@@ -103,9 +111,11 @@ def _sift(kept: dict[str, Any], others: list[_Other], drops: list[Drop], operato
             del kept[key]
             continue
         kind, keeps = shape
-        if type(good) is Beside and not good.holds(kept, others):
-            drops.append(_PROFILE)
-            del kept[key]
+        if type(good) is Beside:
+            stands = type(value) is kind and keeps(value)
+            if not (stands and good.holds(key, value, kept, others, judged)):
+                drops.append(_PROFILE)
+                del kept[key]
         elif (type(value) is kind or kind is object) and keeps(value):
             if type(good) is set and len(good) < _GOOD:
                 good.add(value)
@@ -132,7 +142,7 @@ class Checks:
         beside: What decides besides about those of the known that others must stand beside.
     """
 
-    __slots__ = ("_beside", "_checks", "_known", "_operator", "edition")
+    __slots__ = ("_beside", "_checks", "_known", "_operator", "edition", "judges")
 
     def __init__(
         self,
@@ -146,6 +156,9 @@ class Checks:
         self._known = known
         self._operator = operator
         self._beside = beside or {}
+        self.judges = not all(each.shows for each in self._beside.values())
+        """Whether some values stand by what goes itself."""
+
         self._checks = self._decided()
 
     def decide_anew(self) -> None:
@@ -171,8 +184,17 @@ class Checks:
             for key, shape in self._known.items()
         }
 
-    def keep(self, attributes: Mapping[str, Any], drops: list[Drop]) -> dict[str, Any]:
-        """What of these attributes may stand; what may not is noted in `drops`."""
+    def keep(
+        self, attributes: Mapping[str, Any], drops: list[Drop], judged: Judged | None = None
+    ) -> dict[str, Any]:
+        """What of these attributes may stand.
+
+        Args:
+            attributes: As they came.
+            drops: Where it is noted what may not.
+            judged: What gates before this one have judged, to which this one adds; None where nothing of that
+                can be remembered.
+        """
         # what is looked at is what is returned, whoever else changes the original meanwhile
         kept = attributes.copy() if type(attributes) is dict else dict(attributes)
         checks = self._checks
@@ -193,7 +215,7 @@ class Checks:
             drops.extend([UNKNOWN] * no_text)
             kept = {key: value for key, value in kept.items() if type(key) is str}
         if others:
-            _sift(kept, others, drops, self._operator)
+            _sift(kept, others, drops, self._operator, judged)
         return kept
 
     def _decide(self, key: str) -> _Check:

@@ -10,6 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from otel_incident.gate.fields import mapping, plain_flags, plain_id, plain_severity, plain_time
+from otel_incident.gate.memory import was_audited
 from otel_incident.gate.parts import Resources, Scopes
 from otel_incident.gate.rules import FAILED, FIELD
 from otel_incident.guard import swallow
@@ -57,7 +58,7 @@ class LogFilter:
             entry = self._strict(record, resource, scope, drops)
             self._rules.count("logs", drops)
             return entry
-        if self._rules.mode == "audit":
+        if self._rules.mode == "audit" and not was_audited(record):
             would: list[Drop] = []
             try:
                 self._strict(record, resource, scope, would)

@@ -18,6 +18,7 @@ from otel_incident.gate.fields import (
     plain_time,
     rebuilt,
 )
+from otel_incident.gate.memory import judged_on, remember_judged, was_audited
 from otel_incident.gate.parts import Resources, Scopes, bare
 from otel_incident.gate.rules import FAILED, FIELD
 from otel_incident.guard import swallow
@@ -58,7 +59,7 @@ class SpanFilter:
             if drops:
                 self._rules.count("spans", drops)
             return passed
-        if self._rules.mode == "audit":
+        if self._rules.mode == "audit" and not was_audited(span):
             would: list[Drop] = []
             try:
                 self._strict(span, would)
@@ -77,7 +78,8 @@ class SpanFilter:
             raise TypeError  # it could be any text, and no encoder knows it
         noted: list[Drop] = []  # what is no attribute of the span's, whose count OTLP has
         _, rules, scope = self._scopes.of(scope, noted)
-        kept = rules.attributes.keep(attributes, drops)
+        judged = judged_on(span) if rules.attributes.judges else None
+        kept = rules.attributes.keep(attributes, drops, judged)
         lost += len(drops)
         if description:
             drops.append(FIELD)
@@ -101,6 +103,8 @@ class SpanFilter:
             status=_BARE_UNSET if code is _UNSET else _BARE_STATUS[code],
             scope=scope,
         )
+        if judged:
+            remember_judged(passed, judged)
         if noted:
             drops.extend(noted)
         return passed
@@ -133,7 +137,7 @@ class SpanFilter:
         if not drops:
             return span
         self._rules.count("spans", drops)
-        return rebuilt(
+        passed = rebuilt(
             span,
             name=span.name,
             context=span.context,
@@ -174,6 +178,8 @@ class SpanFilter:
             status=span.status,
             scope=span.instrumentation_scope,
         )
+        remember_judged(passed, judged_on(span))
+        return passed
 
 
 def _link(link: Link, rules: ScopeRules, drops: list[Drop]) -> Link:
@@ -187,10 +193,10 @@ def _name(span: ReadableSpan, kept: dict[str, Any], rules: ScopeRules) -> str:
     """A span's name made of what its profile lets it say, else its kind."""
     for first, others in rules.span_name:
         made = kept.get(first)
-        if type(made) is str:  # what the operator names may hold other things
+        if type(made) is str and made:  # what the operator names may hold other things
             for key in others:
                 word = kept.get(key)
-                if type(word) is not str:
+                if type(word) is not str or not word:  # the root's route is empty
                     break
                 made = f"{made} {word}"
             else:

@@ -24,6 +24,7 @@ from otel_incident.gate import pipelines
 from otel_incident.gate.exporters import GatedLogRecordExporter, GatedSpanExporter
 from otel_incident.gate.live import LiveSpan, raised_in, shown_context
 from otel_incident.gate.logs import LogFilter
+from otel_incident.gate.memory import note_audited
 from otel_incident.gate.pipelines import Field, Method, as_shipped, has_field, has_method
 from otel_incident.gate.processors import filtered_record
 from otel_incident.gate.rules import FAILED
@@ -39,23 +40,6 @@ if TYPE_CHECKING:
 
 _METHODS: Final = {"spans": ("on_start", "_on_ending", "on_end"), "logs": ("on_emit",)}
 _PATCHABLE: Final = {signal: frozenset(methods) for signal, methods in _METHODS.items()}
-
-
-class _Filters:
-    """What spans and log records are filtered by."""
-
-    __slots__ = ("logs", "spans")
-
-    def __init__(self, rules: GateRules) -> None:
-        self.spans = SpanFilter(rules)
-        self.logs = LogFilter(rules)
-
-
-def _as_standard(rules: GateRules) -> GateRules:
-    """The same rules, without looking at what strict would do."""
-    standard = copy.copy(rules)
-    standard.mode = "standard"
-    return standard
 
 
 def _without_counts(rules: GateRules) -> GateRules:
@@ -83,9 +67,8 @@ class Wrapping:
 
         self._own_exporters = own_exporters
         self._uncounted = SpanFilter(_without_counts(rules))
-        # what audit counts is counted where something is exported: once for a span, if it is exported once
-        self._before_exporters = _Filters(_as_standard(rules) if rules.mode == "audit" else rules)
-        self._instead_of_exporters = _Filters(rules)
+        self._spans = SpanFilter(rules)
+        self._logs = LogFilter(rules)
         self._places: list[Field | Method] = []
         self._stock: dict[Signal, set[type]] = {"spans": set(), "logs": set()}
         self._wait_no_longer: Callable[[], None] = lambda: None
@@ -244,11 +227,6 @@ class Wrapping:
                 return False
         return True
 
-    def _filters(self, signal: Signal, holder: Any) -> _Filters:
-        stock = self._stock[signal]
-        again = any(type(each) in stock for each in pipelines.following(holder, signal))
-        return self._before_exporters if again else self._instead_of_exporters
-
     def _on_start(
         self, before: Callable[..., None], holder: Any, span: Any, parent_context: Any = None
     ) -> None:
@@ -285,7 +263,9 @@ class Wrapping:
             before(holder, span)
             return
         try:
-            passed = self._filters("spans", holder).spans(span)
+            passed = self._spans(span)
+            if self.rules.mode == "audit":  # strict would take nothing more out at the exporters
+                note_audited(passed)
         except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
             self._failed("spans", error)
             return
@@ -296,7 +276,9 @@ class Wrapping:
             before(holder, log_record)
             return
         try:
-            passed = filtered_record(self._filters("logs", holder).logs, log_record)
+            passed = filtered_record(self._logs, log_record)
+            if self.rules.mode == "audit":
+                note_audited(passed.log_record)
         except Exception as error:  # noqa: BLE001  a filter that fails must neither raise nor let through
             self._failed("logs", error)
             return

@@ -15,6 +15,7 @@ from otel_incident.policy_cli.ottl import (
     any_of,
     is_text,
     is_within_reach,
+    judged_by_what_stays,
     keeps_profile_rule,
     keeps_rule,
     matches,
@@ -50,6 +51,9 @@ _HEADER: Final = f"""\
 # - A body cannot be taken away, so one that was there leaves as an empty string.
 # - Which procedures there are, the descriptors in a process say, which are not here: `rpc.service` and
 #   `rpc.method` go, and a span of gRPC's is called by its kind.
+# - A route of FastAPI's or Starlette's is judged by the path that was asked for. Behind a gate that is strict
+#   that path is gone by now: `http.route` goes here, and the span is called by its method. To keep them, be
+#   strict in one of the two places.
 # - Schema URLs go, ours too: what makes resources anew forgets them. The version of the scope says the same.
 # - Of metrics only sums and histograms are kept, since only they can be merged where attributes go; what is
 #   merged, or of a number, loses the attributes of its exemplars. Names that no profile lists are dropped.
@@ -75,10 +79,17 @@ _OWN_METRIC_ATTRIBUTES: Final = {name for metric in METRICS.values() for name in
 
 
 class _Place(NamedTuple):
-    """Where attributes stand: the context, and what else decides about them there."""
+    """Where attributes stand: the context, and what else decides about them there.
+
+    Attributes:
+        context: As OTTL calls it.
+        counts: Whether it has a count of what was dropped.
+        judges: Whether values stand there that are judged by what goes itself: a span's own alone.
+    """
 
     context: str
     counts: bool = True
+    judges: bool = False
 
     @property
     def whose(self) -> str:
@@ -210,7 +221,7 @@ def _keep_profiles(place: _Place) -> Iterator[str]:
     whose: dict[tuple[str, str], list[str]] = {}
     for profile in PROFILES:
         for name, attribute in profile.attributes.items():
-            if not is_within_reach(attribute):
+            if not is_within_reach(attribute) or not (place.judges or judged_by_what_stays(attribute)):
                 continue
             keeps = keeps_profile_rule(attribute, name, place.attribute)
             whose.setdefault((name, keeps), []).append(profile.name)
@@ -241,7 +252,7 @@ def _log() -> Iterator[str]:
 
 
 def _span() -> Iterator[str]:
-    place = _Place("span")
+    place = _Place("span", judges=True)
     yield from _profiles(place)
     yield f"set(span.status.message, {NOTHING})"
     sampling = f"ot=(?:{SAMPLING.pattern})"
@@ -274,7 +285,7 @@ def _span_name() -> Iterator[str]:
             if not all(is_within_reach(profile.attributes[key]) for key in keys):
                 continue
             parts = [place.cached(key) for key in keys]
-            there = " and ".join(f"{part} != nil" for part in parts)
+            there = " and ".join(f'{part} != nil and {part} != ""' for part in parts)
             yield f'set({name}, Concat([{", ".join(parts)}], " ")) where {holds} and {there}'
     yield f"set(span.name, {name})"
     yield f"delete_key(span.cache, {quoted(_NAME_KEY)})"

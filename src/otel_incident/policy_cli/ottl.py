@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
-from otel_incident.gate.beside import TASK_ACTION, TASK_RUN
+from otel_incident.gate.beside import BESIDE, TASK_ACTION, TASK_RUN
 from otel_incident.gate.grammars import ASKED_PATH, ASKED_PATH_KEYS, RANGES
 from otel_incident.gate.grammars import GRAMMARS as PROFILE_GRAMMARS
 from otel_incident.policy import GRAMMARS, MAX_COUNT, MAX_SECONDS
@@ -101,6 +101,11 @@ _BESIDE: Final[Mapping[ProfileRule, Callable[[Callable[[str], str]], str]]] = {
 def is_within_reach(attribute: ProfileAttribute) -> bool:
     """Whether an attribute's rule can be put in conditions: what a process has loaded none of them knows."""
     return attribute.rule != "rpc_name"
+
+
+def judged_by_what_stays(attribute: ProfileAttribute) -> bool:
+    """Whether an attribute's rule asks for nothing beside it that may not stand itself."""
+    return attribute.rule not in BESIDE or BESIDE[attribute.rule].shows
 
 
 def _are_members(path: str, members: tuple[str, ...]) -> str:
