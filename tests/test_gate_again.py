@@ -182,7 +182,8 @@ def test_no_asgi_route_stands_where_nothing_can_be_remembered() -> None:
     span: Any = of_asgi()
     span._events, span._links = [Event("event", came, 5)], [Link(CONTEXT, came)]  # noqa: SLF001  as a span ends
     passed = SpanFilter(GateRules())(span)
-    assert [dict(each.attributes or {}) for each in (*passed.events, *passed.links)] == [{}, {}]
+    recorded: list[Any] = [*passed.events, *passed.links]
+    assert [dict(each.attributes or {}) for each in recorded] == [{}, {}]
 
 
 @pytest.mark.usefixtures("_way")
