@@ -86,19 +86,23 @@ class Plain(Base):
     stage: Mapped[int] = mapped_column(default=0)
 
 
-def sqlalchemy_pairs(*, hooked: bool) -> dict[str, Pair]:
-    """A flush, a commit and a read."""
+def database() -> Session:
+    """A session on an empty database of SQLAlchemy's."""
     engine = create_engine("sqlite://", poolclass=StaticPool)
     Base.metadata.create_all(engine)
-    with Session(engine) as session:
-        session.add_all([Watched(), Plain()])
-        session.commit()
+    return Session(engine, expire_on_commit=False)
+
+
+def sqlalchemy_pairs(session: Session, *, hooked: bool) -> dict[str, Pair]:
+    """A flush, a commit and a read."""
+    session.add_all([Watched(), Plain()])
+    session.commit()
+    session.expunge_all()
     # a module of its own, since the program itself is never imported
     sys.modules["bench_models"] = module = ModuleType("bench_models")
     vars(module)["Watched"] = Watched
     if hooked:
         watch("bench_models:Watched")
-    session = Session(engine, expire_on_commit=False)
     rows = session.get_one(Watched, 1), session.get_one(Plain, 1)
 
     def flushed(row: Any) -> Callable[[int], object]:
@@ -181,14 +185,12 @@ def django_pairs(*, hooked: bool) -> dict[str, Pair]:
 
 
 @contextmanager
-def waiting() -> Iterator[None]:
+def waiting(session: Session) -> Iterator[None]:
     """Another watched row of each that was changed and is not committed: in a session, in the transaction."""
     from django.apps import apps  # noqa: PLC0415  once it is configured
     from django.db import transaction  # noqa: PLC0415  the same
 
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    Base.metadata.create_all(engine)
-    with Session(engine) as session, transaction.atomic():
+    with transaction.atomic():
         session.add(Watched())
         session.flush()
         row = apps.all_models["bench"]["watched"].objects.create()
@@ -196,6 +198,7 @@ def waiting() -> Iterator[None]:
         row.save()
         yield
         transaction.set_rollback(True)
+    session.rollback()
 
 
 def measure(pair: Pair, count: int) -> tuple[float, float]:
@@ -227,10 +230,14 @@ def main() -> None:
     parser.add_argument("--bare", action="store_true", help="without any hook: what each takes, as JSON")
     given = parser.parse_args()
     without = None if given.bare else bare(given.n)
-    pairs = {**sqlalchemy_pairs(hooked=not given.bare), **django_pairs(hooked=not given.bare)}
+    session = database()
+    pairs = {**sqlalchemy_pairs(session, hooked=not given.bare), **django_pairs(hooked=not given.bare)}
     measured = {name: measure(pair, given.n) for name, pair in pairs.items()}
-    with waiting():
-        for name in ("SQLAlchemy, flush", "Django, save", "Django, read"):
+    with database() as other, waiting(other):
+        name = "SQLAlchemy, flush"
+        measured[f"{name}, while another session's change waits"] = measure(pairs[name], given.n)
+    with waiting(session):
+        for name in ("SQLAlchemy, flush", "SQLAlchemy, read", "Django, save", "Django, read"):
             measured[f"{name}, while another row's change waits"] = measure(pairs[name], given.n)
     if without is None:
         sys.stdout.write(json.dumps({name: plain for name, (plain, _) in measured.items()}))

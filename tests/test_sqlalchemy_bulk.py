@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from otel_incident.events import IncidentEvent
 from otel_incident.hooks.activation import Activation
 from otel_incident.hooks.spec import parse
-from tests.hosts.mapped import Case, Drill, Incident, Outage
+from tests.hosts.mapped import Base, Case, Drill, Incident, Outage
 from tests.mapped_host import INCIDENTS, said, statements, watching
 from tests.mapped_host import desk as desk  # noqa: PLC0414  a fixture is used by its name
 from tests.processes import succeed
@@ -94,14 +94,36 @@ def test_what_is_saved_at_once_twice(noted: list[IncidentEvent], session: Sessio
     assert said(noted) == [("end", 1), ("restart", 1), ("end", 1)]
 
 
+class Routed(Session):
+    """A host's session that reads elsewhere than it writes: a flush goes where the session is bound."""
+
+    def get_bind(self, *_: object, **__: object) -> Any:
+        """As SQLAlchemy's documentation has it; here nobody reads."""
+        assert vars(self)["_flushing"]
+        return self.bind
+
+
+def test_no_connection_is_opened_for_what_is_saved_at_once(noted: list[IncidentEvent], desk: Engine) -> None:
+    """The host's own `get_bind` is not asked once more: it may answer otherwise."""
+    with Routed(desk) as session:
+        session.bulk_save_objects([Incident(id=9)])
+        session.commit()
+    assert said(noted) == [("create", 9)]
+
+
+@pytest.mark.parametrize("kind", ["bound", "bound by class", "routed"])
 def test_what_is_saved_at_once_within_a_transaction_of_the_hosts(
-    noted: list[IncidentEvent], desk: Engine
+    noted: list[IncidentEvent], desk: Engine, kind: str
 ) -> None:
     """It waits for the connection, as what is flushed does."""
     with desk.connect() as connection:
+        bound: dict[str, Any] = (
+            {"binds": {Base: connection}} if kind == "bound by class" else {"bind": connection}
+        )
         for number, kept in ((8, False), (9, True)):
             with connection.begin() as outer:
-                with Session(connection, join_transaction_mode="rollback_only") as session:
+                make = Routed if kind == "routed" else Session
+                with make(join_transaction_mode="rollback_only", **bound) as session:
                     session.bulk_save_objects([Incident(id=number)])
                     session.commit()
                 assert noted == []

@@ -274,6 +274,22 @@ def test_a_kind_that_the_host_has_read_before(session: Session, desk: Engine) ->
     assert [event.incident.commander_id for event in roles] == [7, 8]
 
 
+def test_a_kind_that_is_no_longer_a_roles(session: Session) -> None:
+    """What a condition asks about is known as it was last written, though the instance holds it no longer."""
+    with watching(ROLES) as roles:
+        kinds = session.query(RoleKind).all()
+        role = Role(incident_id=1, kind_id=COMMANDER, person_id=7)
+        keep(session, role)
+        assert said(roles) == [("change_commander", 1)]
+        session.refresh(role)
+        role.kind_id = kinds[1].id
+        session.flush()
+        session.expire(role, ["kind_id"])
+        role.person_id = 8
+        session.commit()
+    assert said(roles) == [("change_commander", 1)]
+
+
 def test_the_incident_itself_without_its_lifecycle(session: Session) -> None:
     """With `of = "id"` only what changes is reported, not that the row is new, nor what it is made with."""
     with watching(PRIORITIES) as seen:

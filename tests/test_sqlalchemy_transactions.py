@@ -341,6 +341,58 @@ def test_an_instance_that_is_gone_before_the_commit(
     assert said(noted) == [("end", 1)]
 
 
+@pytest.mark.parametrize(
+    ("end", "events"),
+    [
+        ("commit", []),
+        ("rollback", [("end", 1)]),
+        ("rollback of a savepoint", [("end", 1)]),
+        ("close", [("end", 1)]),
+        ("rollback of the connection", [("end", 1)]),
+    ],
+)
+def test_an_instance_that_has_read_what_is_then_rolled_back(
+    noted: list[IncidentEvent],
+    desk: Engine,
+    incident: Incident,  # noqa: ARG001  its row
+    end: str,
+    events: list[tuple[str, object]],
+) -> None:
+    """The instance that has written it is gone: this one knows that its row is what it was before that."""
+    joined = end == "rollback of the connection"
+    with desk.connect() as connection, Session(connection if joined else desk) as session:
+        outer = connection.begin() if joined else None
+        savepoint = session.begin_nested() if end == "rollback of a savepoint" else session
+        session.get_one(Incident, 1).status = "closed"
+        session.flush()
+        gc.collect()
+        read = session.get_one(Incident, 1)
+        assert read.status == "closed"
+        if outer is not None:
+            session.commit()
+            outer.rollback()
+        else:
+            getattr(savepoint, end.split(maxsplit=1)[0])()
+        noted.clear()
+        session.close()
+    with Session(desk) as later:
+        later.add(read)
+        later.expire(read)
+        read.status = "closed"
+        later.commit()
+    assert said(noted) == events
+
+
+def test_what_changes_of_a_row_before_the_commit(noted: list[IncidentEvent], session: Session) -> None:
+    """Its event says what the row is then, of columns that are not watched, too."""
+    made = Incident(id=1)
+    session.add(made)
+    session.flush()
+    made.team_id = 9
+    session.commit()
+    assert [(event.action, event.incident.team_id) for event in noted] == [("create", 9)]
+
+
 def test_merged_instances(noted: list[IncidentEvent], session: Session, incident: Incident) -> None:
     """What is merged is compared with what is loaded for it; what has no row makes one."""
     session.expunge(incident)

@@ -85,8 +85,8 @@ class MappedRows:
         self._mapper = mapper
         self.tables: tuple[Any, ...] = tuple(mapper.tables)
         sessions.watch(self)
-        # what is in an instance's history if one of them may change: a relation may set its key later
-        self._touching = {key for each in found.values() for key in (each.key, *each.relations)}
+        # what is in an instance's history if one of these may change: a relation may set its key later
+        self._touching = {key for each in self._attributes.values() for key in (each.key, *each.relations)}
         self._identity_keys = identity_keys(mapper)
         self._memory: weakref.WeakKeyDictionary[Any, Mapping[str, Any]] = weakref.WeakKeyDictionary()
         for name, listener in (
@@ -112,10 +112,12 @@ class MappedRows:
 
     def _loaded(self, state: Any, _context: Any) -> None:
         self._memory[state] = self._plain(state.dict)
+        if self._waits(state):
+            self._sessions.read(state.session, (self, self._identity(state)), weakref.ref(state))
 
-    def _refreshed(self, state: Any, context: Any, names: Collection[str] | None) -> None:
+    def _refreshed(self, state: Any, context: Any, names: Collection[str]) -> None:
         read = self._unchanged(state)
-        if context is not None or not names:
+        if context is not None:
             self._memory[state] = {**self._memory.get(state, _NOTHING), **read}
             return
         # What a statement has made of a row that its session holds: nobody else tells of it. What the
@@ -149,7 +151,8 @@ class MappedRows:
             self._sessions.after_flush(state.session, connection, lose)
 
     def _updated(self, _mapper: Any, connection: Any, state: Any) -> None:
-        if not self._touching.isdisjoint(state.committed_state) or self._sessions.works(state.session):
+        # the events of a row that waits may hold more of it than is watched
+        if not self._touching.isdisjoint(state.committed_state) or self._waits(state):
             written = partial(self._written, state.session, state)
             self._sessions.after_flush(state.session, connection, written)
 
@@ -181,7 +184,7 @@ class MappedRows:
         """An instance was saved without a flush; gives whether its key is known."""
         if None in self._identity(state).key:
             return False
-        self._sessions.works_on(session, session.connection({"mapper": state.mapper}))
+        self._sessions.works_in_bulk(session, state.mapper)
         self._written(session, state, fresh=fresh, flushed=False)
         return True
 
@@ -248,8 +251,7 @@ class MappedRows:
             roots = {"self": self._instance(state, after), "user": request_user()}
             first = self._related.first_commander(session, self._fields, roots, after, key[1].token)
         writer = weakref.ref(state)
-        settle = partial(self._settle, writer)
-        row = Row(before, base, after, fresh, events, self._sink, settle, writer, first)
+        row = Row(before, base, after, fresh, events, self._sink, writer, first)
         self._sessions.put(session, key, row)
 
     def _events(
@@ -282,7 +284,13 @@ class MappedRows:
         kept = {key: after[key] for key in self._steady if key in after and key not in held}
         return SimpleNamespace(**{**held, **kept}) if kept else state.obj()
 
-    def _settle(self, state: Callable[[], Any], values: Mapping[str, Any]) -> None:
+    def settle(self, state: Callable[[], Any], values: Mapping[str, Any]) -> None:
+        """Know what a row is in the database.
+
+        Args:
+            state: SQLAlchemy's of an instance of it; None once that is gone.
+            values: Of the watched attributes, as far as they are known.
+        """
         alive = state()
         if alive is not None:
             self._memory[alive] = values
@@ -293,6 +301,11 @@ class MappedRows:
         return self._plain(
             {key: held[key] for key in self._attributes if key in held and key not in changing}
         )
+
+    def _waits(self, state: Any) -> bool:
+        """Whether a row was written earlier in the transaction; most of the time none was."""
+        session = state.session
+        return self._sessions.works(session) and self._sessions.waits(session, (self, self._identity(state)))
 
     def _identity(self, state: Any) -> Identity:
         if state.key is not None:

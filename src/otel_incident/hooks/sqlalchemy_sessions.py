@@ -40,6 +40,9 @@ class Watch(Protocol):
     def tables(self) -> Collection[Any]:
         """Where its rows are."""
 
+    def settle(self, state: Callable[[], Any], values: Mapping[str, Any]) -> None:
+        """Told what the row of an instance is in the database once that is known."""
+
 
 class Identity(NamedTuple):
     """Which row of a class, as SQLAlchemy knows it.
@@ -80,7 +83,6 @@ class Row:
         fresh: Whether it was made in the same transaction.
         events: What to report once it is committed.
         sink: Takes these.
-        settle: Told what the row is in the database once that is known: `after`, or `base` again.
         state: SQLAlchemy's of the instance that wrote it; None once that is gone.
         first: Who becomes the first commander of an incident of the same transaction; None for nobody.
     """
@@ -91,7 +93,6 @@ class Row:
     fresh: bool
     events: tuple[IncidentEvent, ...]
     sink: Callable[[IncidentEvent], None]
-    settle: Callable[[Mapping[str, Any]], None]
     state: Callable[[], Any]
     first: FirstCommander | None = None
 
@@ -101,6 +102,9 @@ class Row:
 class _Work:
     """What a session has done, by transaction or savepoint; whom the flush at hand concerns; and where.
 
+    And who has read what it has done, last: SQLAlchemy's states, as a session may drop an instance that has
+    written a row.
+
     Where: by connection, in which transaction or savepoint of the connection's the session's own is, as far
     as that is known by now.
     """
@@ -108,6 +112,7 @@ class _Work:
     rows: dict[Any, dict[Key, Row]] = field(default_factory=dict)
     touched: list[Callable[[], None]] = field(default_factory=list)
     connections: dict[Any, Any] = field(default_factory=dict)
+    readers: dict[Key, Callable[[], Any]] = field(default_factory=dict)
 
     def goes_on(self) -> bool:
         """Whether a session that was closed is within a transaction of a connection's that goes on."""
@@ -176,6 +181,18 @@ class SqlAlchemySessions:
         if isinstance(session.bind, Connection):
             self.works_on(session, session.bind)
 
+    def works_in_bulk(self, session: Any, mapper: Any) -> None:
+        """The same of a `bulk_*` method, which has used the connection of the mapper's.
+
+        Where the host has a `get_bind` of its own, that may lead us to another, which nobody has opened yet.
+        """
+        from sqlalchemy.orm import Session  # noqa: PLC0415  the host's library, which is at work
+
+        if type(session).get_bind is Session.get_bind:
+            self.works_on(session, session.connection({"mapper": mapper.base_mapper}))
+        else:
+            self.works_by_statement(session)
+
     def watch(self, watch: Watch) -> None:
         """Know of somebody who watches a class."""
         self._watches.add(watch)
@@ -205,6 +222,14 @@ class SqlAlchemySessions:
             transaction = transaction.parent
         return None
 
+    def waits(self, session: Any, key: Key) -> bool:
+        """Whether a row waits in a session that works."""
+        return any(key in rows for rows in self._work(session).rows.values())
+
+    def read(self, session: Any, key: Key, state: Callable[[], Any]) -> None:
+        """Know of an instance that has read a row that waits: it is told if that is undone."""
+        self._work(session).readers[key] = state
+
     def put(self, session: Any, key: Key, row: Row) -> None:
         """Have a row wait for the transaction or savepoint at hand."""
         rows = self._work(session).rows.setdefault(_current(session), {})
@@ -222,8 +247,8 @@ class SqlAlchemySessions:
         return work
 
     def _work_of(self, session: Any) -> _Work | None:
-        works: Mapping[SqlAlchemySessions, _Work] = vars(session).get(_WORKS, {})
-        return works.get(self)
+        works: Mapping[SqlAlchemySessions, _Work] | None = vars(session).get(_WORKS)
+        return works.get(self) if works is not None else None
 
     def _done(self, session: Any) -> None:
         self._at_work.discard(session)
@@ -262,13 +287,13 @@ class SqlAlchemySessions:
 
     def _ended_well(self, work: _Work, rows: Mapping[Key, Row]) -> None:
         """A session has committed; so have its connections, unless it is within a transaction of theirs."""
-        for row in rows.values():
-            fail_open("hook")(row.settle)(row.after)
+        for (watch, _), row in rows.items():
+            fail_open("hook")(watch.settle)(row.state, row.after)
         around = next((each for each in work.connections if each.in_transaction()), None)
         if around is None:
             _report(rows)
         else:
-            self._joined.wait(around, partial(_report, rows), partial(_forget, rows))
+            self._joined.wait(around, partial(_report, rows), partial(_forget, rows, work.readers))
 
     def _ended(self, session: Any, transaction: Any) -> None:
         work = self._work_of(session)
@@ -279,7 +304,7 @@ class SqlAlchemySessions:
         if transaction.parent is None and work.goes_on():
             self._ended_well(work, rows)
         else:
-            _forget(rows)
+            _forget(rows, work.readers)
         if transaction.parent is None:
             self._done(session)
 
@@ -321,6 +346,7 @@ def _report(rows: Mapping[Key, Row]) -> None:
         fail_open("hook")(sink)(on_recording_span(event))
 
 
-def _forget(rows: Mapping[Key, Row]) -> None:
-    for row in rows.values():
-        fail_open("hook")(row.settle)(row.base)
+def _forget(rows: Mapping[Key, Row], readers: Mapping[Key, Callable[[], Any]]) -> None:
+    for key, row in rows.items():
+        for state in filter(None, (row.state, readers.get(key))):
+            fail_open("hook")(key[0].settle)(state, row.base)
