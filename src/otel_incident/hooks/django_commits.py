@@ -38,11 +38,12 @@ class _Thread(threading.local):
     """What is known of the thread at hand: a connection of Django's belongs to one.
 
     Attributes:
-        at_work: The connections on which changes may wait.
+        at_work: The connections on which changes may wait, by weak reference: a set of those takes a
+            microsecond to go through, which each save would pay.
     """
 
     def __init__(self) -> None:
-        self.at_work: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.at_work: list[weakref.ref[Any]] = []
 
 
 this_thread: Final = _Thread()
@@ -106,7 +107,8 @@ def settled_on(connection: Any) -> Waiting | None:
 def forget(connection: Any) -> None:
     """Keep nothing any longer of a connection whose transaction has ended."""
     waiting: Waiting | None = connection.__dict__.pop(_WAITING, None)
-    this_thread.at_work.discard(connection)
+    if this_thread.at_work:
+        this_thread.at_work = _others(connection)
     if waiting is not None:
         waiting.end()
 
@@ -119,7 +121,7 @@ def wait(connection: Any, change: Change) -> None:
     waiting = waiting_on(connection)
     if waiting is None:
         waiting = connection.__dict__[_WAITING] = Waiting()
-        this_thread.at_work.add(connection)
+        this_thread.at_work = [*_others(connection), weakref.ref(connection)]
     change.place = len(connection.run_on_commit)
     waiting.add(change)
     connection.on_commit(change)
@@ -160,10 +162,16 @@ def pending_here(watch: Watch, key: Any) -> Iterator[Change]:
         watch: Who watches.
         key: Their primary key, each in its database.
     """
-    for connection in list(this_thread.at_work):
-        change = pending(connection, (watch, connection.alias, key))
+    for each in this_thread.at_work:
+        connection = each()
+        change = None if connection is None else pending(connection, (watch, connection.alias, key))
         if change is not None:
             yield change
+
+
+def _others(connection: Any) -> list[weakref.ref[Any]]:
+    alive = ((each, each()) for each in this_thread.at_work)
+    return [each for each, other in alive if other is not None and other is not connection]
 
 
 def was_made_within(connection: Any, using: str, model: Any, key: Any) -> bool:
