@@ -1,6 +1,6 @@
 """Rows that SQLAlchemy writes without a flush: reported where instances are at hand, else counted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -95,41 +95,86 @@ def test_what_is_saved_at_once_twice(noted: list[IncidentEvent], session: Sessio
 
 
 class Routed(Session):
-    """A host's session that reads elsewhere than it writes: a flush goes where the session is bound."""
+    """A host's session that says itself where each thing goes."""
+
+    def __init__(self, to: Engine | Connection, **options: Any) -> None:
+        super().__init__(**options)
+        self.to, self.asked = to, 0
 
     def get_bind(self, *_: object, **__: object) -> Any:
-        """As SQLAlchemy's documentation has it; here nobody reads."""
-        assert vars(self)["_flushing"]
-        return self.bind
+        """Where, and how often that was asked."""
+        self.asked += 1
+        return self.to
 
 
-def test_no_connection_is_opened_for_what_is_saved_at_once(noted: list[IncidentEvent], desk: Engine) -> None:
-    """The host's own `get_bind` is not asked once more: it may answer otherwise."""
-    with Routed(desk) as session:
-        session.bulk_save_objects([Incident(id=9)])
-        session.commit()
-    assert said(noted) == [("create", 9)]
+@pytest.mark.parametrize(
+    ("write", "event"),
+    [
+        (lambda session: session.bulk_save_objects([Incident(id=9)]), ("create", 9)),
+        (lambda session: session.query(Incident).update({"status": "closed"}), ("end", 1)),
+    ],
+)
+@pytest.mark.usefixtures("session")
+def test_no_connection_is_opened_for_what_is_written_past_a_flush(
+    desk: Engine, write: Callable[[Session], object], event: tuple[str, int]
+) -> None:
+    """The host's own `get_bind` is asked as often as without us: it may answer otherwise another time."""
+
+    def times_asked(end: Callable[[Session], None]) -> int:
+        with Routed(desk) as session:
+            held = session.get_one(Incident, 1)
+            write(session)
+            assert held in session
+            end(session)
+            return session.asked
+
+    without = times_asked(Session.rollback)
+    with watching(INCIDENTS) as seen:
+        assert times_asked(Session.commit) == without
+    assert said(seen) == [event]
 
 
-@pytest.mark.parametrize("kind", ["bound", "bound by class", "routed"])
+BOUND: Mapping[str, Callable[[Connection], Session]] = {
+    "bound": lambda to: Session(to, join_transaction_mode="rollback_only"),
+    "bound by class": lambda to: Session(binds={Base: to}, join_transaction_mode="rollback_only"),
+    "routed": lambda to: Routed(to, join_transaction_mode="rollback_only"),
+}
+
+
+@pytest.mark.parametrize("kind", BOUND)
 def test_what_is_saved_at_once_within_a_transaction_of_the_hosts(
     noted: list[IncidentEvent], desk: Engine, kind: str
 ) -> None:
     """It waits for the connection, as what is flushed does."""
     with desk.connect() as connection:
-        bound: dict[str, Any] = (
-            {"binds": {Base: connection}} if kind == "bound by class" else {"bind": connection}
-        )
         for number, kept in ((8, False), (9, True)):
             with connection.begin() as outer:
-                make = Routed if kind == "routed" else Session
-                with make(join_transaction_mode="rollback_only", **bound) as session:
+                with BOUND[kind](connection) as session:
                     session.bulk_save_objects([Incident(id=number)])
                     session.commit()
                 assert noted == []
                 if not kept:
                     outer.rollback()
     assert said(noted) == [("create", 9)]
+
+
+@pytest.mark.parametrize("kind", BOUND)
+def test_what_a_statement_writes_within_a_transaction_of_the_hosts(
+    noted: list[IncidentEvent], desk: Engine, kind: str
+) -> None:
+    """It waits for the connection, as what is flushed does."""
+    with desk.connect() as connection:
+        for status, kept in (("closed", False), ("open", True), ("closed", True)):
+            with connection.begin() as outer:
+                with BOUND[kind](connection) as session:
+                    held = session.get_one(Incident, 1)
+                    session.query(Incident).update({"status": status})
+                    assert held.status == status
+                    session.commit()
+                assert noted == []
+                if not kept:
+                    outer.rollback()
+    assert said(noted) == [("end", 1)]
 
 
 @pytest.mark.parametrize("tell", [True, False], ids=["told", "untold"])

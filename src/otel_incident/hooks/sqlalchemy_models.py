@@ -125,7 +125,7 @@ class MappedRows:
         written = {key: read[key] for key in read if key in names}
         lost = {key for key in self._attributes if key in names and key not in read}
         if state.session is not None and (written or lost):
-            self._sessions.works_by_statement(state.session)
+            self._sessions.works_past_flushes(state.session)
         if state.session is not None and written:
             self._changed(state.session, state, {}, written)
         if state.session is not None and lost:
@@ -184,7 +184,7 @@ class MappedRows:
         """An instance was saved without a flush; gives whether its key is known."""
         if None in self._identity(state).key:
             return False
-        self._sessions.works_in_bulk(session, state.mapper)
+        self._sessions.works_past_flushes(session)
         self._written(session, state, fresh=fresh, flushed=False)
         return True
 

@@ -174,24 +174,15 @@ class SqlAlchemySessions:
         if session.get_nested_transaction() is None:
             connections[connection] = _innermost(connection)
 
-    def works_by_statement(self, session: Any) -> None:
-        """Know that a session has written something by a statement, of which no connection is told."""
-        from sqlalchemy.engine import Connection  # noqa: PLC0415  the host's library, which is at work
+    def works_past_flushes(self, session: Any) -> None:
+        """Know that a session has written something otherwise: on any of the connections that it is using.
 
-        if isinstance(session.bind, Connection):
-            self.works_on(session, session.bind)
-
-    def works_in_bulk(self, session: Any, mapper: Any) -> None:
-        """The same of a `bulk_*` method, which has used the connection of the mapper's.
-
-        Where the host has a `get_bind` of its own, that may lead us to another, which nobody has opened yet.
+        SQLAlchemy does not tell on which. Nobody is asked for it either: the host's own `get_bind` may answer
+        otherwise the second time, with a connection that nobody has opened yet.
         """
-        from sqlalchemy.orm import Session  # noqa: PLC0415  the host's library, which is at work
-
-        if type(session).get_bind is Session.get_bind:
-            self.works_on(session, session.connection({"mapper": mapper.base_mapper}))
-        else:
-            self.works_by_statement(session)
+        # private, as the public event tells only of what begins while somebody listens to every session
+        for connection, *_ in getattr(session.get_transaction(), "_connections", {}).values():
+            self.works_on(session, connection)
 
     def watch(self, watch: Watch) -> None:
         """Know of somebody who watches a class."""
